@@ -1,0 +1,1 @@
+"""What belongs to the switch: drop-in configuration, prompts, and the simulator that stands in for a real one."""

@@ -1,0 +1,1 @@
+"""The services of Toritsugi, one folder each; none imports another."""

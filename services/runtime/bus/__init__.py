@@ -1,0 +1,65 @@
+"""The port to the bus: what every transport promises, so that services never know which one carries them.
+
+Enters: `Outgoing` messages and the queues of `proto/topics.py`. Leaves: deliveries in order per partition. Transports:
+`rabbitmq.py` (many processes) and `embedded.py` (one process, journal in SQLite); one contract suite runs over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from proto.topics import Outgoing, Queue
+
+
+class Unavailable(Exception):
+    """A thing we depend on (bus, database, remote) does not answer now. Keep the work and try again in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message out of a queue. `tag` belongs to the transport."""
+
+    body: bytes
+    redelivered: bool
+    tag: Any = field(repr=False)
+
+
+class Consumer(Protocol):
+    """One reader of one partition queue. It outlives reconnects: what was not acknowledged comes again."""
+
+    def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
+        """Up to `limit` deliveries in order; waits for the first (None: for ever). Empty after the time or on close."""
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Done. Stale tags (from before a reconnect) are ignored: the message comes again and is dropped by its id."""
+
+    def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        """Put aside for a person to look at, with the reason. Facts only lose their place in the queue."""
+
+    def close(self) -> None:
+        """Stop reading; unacknowledged deliveries go back to the queue in their order."""
+
+
+class Bus(Protocol):
+    """A connection to the bus for one process."""
+
+    def start(self, queues: Sequence[Queue]) -> None:
+        """Connect and declare everything. Raises Unavailable if the bus cannot be reached."""
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Returns when the bus has taken responsibility for all of them, in this order. Raises Unavailable.
+
+        Thread of control: any greenlet. After Unavailable some may have been taken; publishing all again is right,
+        since consumers drop ids they have seen.
+        """
+
+    def consume(self, queue: str, prefetch: int = 64) -> Consumer:
+        """Read the partition queue `queue` (`routing.0`). A second consumer of it waits until the first is gone."""
+
+    def depth(self, queue: str) -> int:
+        """Messages in the partition queue, unacknowledged ones included where the transport knows them."""
+
+    def stop(self) -> None:
+        """Close. What was confirmed stays with the bus."""

@@ -1,0 +1,23 @@
+"""Figures for Prometheus. Labels are services, types and switches: never a number, a call or a tenant's client.
+
+Enters: counts from the shell. Leaves: the page /metrics.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+HANDLED = Counter("toritsugi_handled_total", "Messages handled", ["service", "type"])
+RETRIED = Counter("toritsugi_retried_total", "Retries in place", ["service", "why"])
+DEAD_LETTERED = Counter("toritsugi_dead_lettered_total", "Messages put aside", ["service"])
+DECISION_SECONDS = Histogram(
+    "toritsugi_decision_seconds",
+    "From the agent's reading an arrival to its writing the command",
+    ["switch"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2),
+)
+ESL_EVENTS = Counter("toritsugi_esl_events_total", "Events read from the switch", ["switch"])
+SPOOLED = Counter("toritsugi_spooled_total", "Records that had to go to the spool on disk", ["switch"])
+TENANT_MISMATCH = Counter(
+    "toritsugi_tenant_mismatch_total", "Arrivals whose tt_tenant was not the number's owner", ["switch"]
+)

@@ -1,0 +1,122 @@
+"""Copies of foreign facts that decisions and pages need: tenants, the platform, people.
+
+Enters: TenantRevised, PlatformRevised, PersonChanged. Leaves: the structs as of the last fact heard. Each service keeps
+its own copy in its own store, so that no service ever asks another.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, delete, insert, select, update
+
+from proto.envelope import Envelope
+from proto.events import PersonChanged, PlatformRevised, TenantRevised
+from proto.message import Event
+from proto.tenant import Tenant
+from proto.tenant.platform import Platform
+from services.runtime.store import Tx
+from services.runtime.worker import Cause, Emit, Handler
+
+
+def add_projection_table(metadata: MetaData) -> None:
+    """The one table of all projections: (kind, name) -> revision, as_of, body."""
+    Table(
+        "projections",
+        metadata,
+        Column("kind", String(16), primary_key=True),
+        Column("name", String(64), primary_key=True),
+        Column("revision", String(80), nullable=False),
+        Column("as_of_us", BigInteger, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+    )
+
+
+def _keep(tx: Tx, kind: str, name: str, revision: str, as_of_us: int, body: bytes | None) -> None:
+    table = tx.tables["projections"]
+    here = (table.c.kind == kind) & (table.c.name == name)
+    known = tx.sql.execute(select(table.c.as_of_us).where(here)).scalar()
+    if known is not None and known > as_of_us:
+        return  # an older fact overtaken by a newer one
+    if body is None:
+        tx.sql.execute(delete(table).where(here))
+    elif known is None:
+        tx.sql.execute(insert(table).values(kind=kind, name=name, revision=revision, as_of_us=as_of_us, body=body))
+    else:
+        tx.sql.execute(update(table).where(here).values(revision=revision, as_of_us=as_of_us, body=body))
+
+
+def keep_tenant(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+    """Handler of TenantRevised."""
+    fact = envelope.body
+    assert isinstance(fact, TenantRevised)
+    body = None if fact.gone else msgspec.json.encode(fact.body)
+    _keep(tx, "tenant", fact.body.tenant, fact.revision, envelope.occurred_at_us, body)
+    return []
+
+
+def keep_platform(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+    """Handler of PlatformRevised."""
+    fact = envelope.body
+    assert isinstance(fact, PlatformRevised)
+    _keep(tx, "platform", "platform", fact.revision, envelope.occurred_at_us, msgspec.json.encode(fact.body))
+    return []
+
+
+def keep_person(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+    """Handler of PersonChanged."""
+    fact = envelope.body
+    assert isinstance(fact, PersonChanged)
+    _keep(tx, "person", fact.person, str(fact.session_version), envelope.occurred_at_us, msgspec.json.encode(fact))
+    return []
+
+
+HANDLERS: dict[type[Event], Handler] = {
+    TenantRevised: keep_tenant,
+    PlatformRevised: keep_platform,
+    PersonChanged: keep_person,
+}
+"""Take those that `proto.topics.PROJECTIONS` names for the service."""
+
+
+@lru_cache(maxsize=20_000)
+def _tenant(_name: str, _revision: str, body: bytes) -> Tenant:
+    return msgspec.json.decode(body, type=Tenant)
+
+
+@lru_cache(maxsize=4)
+def _platform(_revision: str, body: bytes) -> Platform:
+    return msgspec.json.decode(body, type=Platform)
+
+
+def tenant(tx: Tx, name: str) -> Tenant | None:
+    """The client as last heard, or None: there is no default."""
+    table = tx.tables["projections"]
+    row = tx.sql.execute(
+        select(table.c.revision, table.c.body).where(table.c.kind == "tenant", table.c.name == name)
+    ).first()
+    return _tenant(name, row.revision, bytes(row.body)) if row else None
+
+
+def tenants(tx: Tx) -> list[Tenant]:
+    """All clients, by name."""
+    table = tx.tables["projections"]
+    rows = tx.sql.execute(
+        select(table.c.name, table.c.revision, table.c.body).where(table.c.kind == "tenant").order_by(table.c.name)
+    )
+    return [_tenant(row.name, row.revision, bytes(row.body)) for row in rows]
+
+
+def platform(tx: Tx) -> Platform | None:
+    """The platform as last heard, or None before directory has spoken."""
+    table = tx.tables["projections"]
+    row = tx.sql.execute(select(table.c.revision, table.c.body).where(table.c.kind == "platform")).first()
+    return _platform(row.revision, bytes(row.body)) if row else None
+
+
+def person(tx: Tx, name: str) -> PersonChanged | None:
+    """The person as last heard."""
+    table = tx.tables["projections"]
+    body = tx.sql.execute(select(table.c.body).where(table.c.kind == "person", table.c.name == name)).scalar()
+    return None if body is None else msgspec.json.decode(bytes(body), type=PersonChanged)

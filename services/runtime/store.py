@@ -1,0 +1,309 @@
+"""State of one service: one database, one native thread, one transaction per closure.
+
+Enters: closures over a `Tx`. Leaves: their results; no session or row ever leaves the thread. SQLite by default (WAL),
+PostgreSQL by URL. Holds, beside the service's own tables: versioned states, ids seen, keys done, the outbox, timers.
+A foreign lock never blocks the hub: the thread waits, the greenlet is parked (LIBRARIES.md, SQLAlchemy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+from gevent.threadpool import ThreadPool
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from proto.topics import Outgoing
+from services.runtime.bus import Unavailable
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 200
+
+
+class Conflict(Exception):
+    """Somebody else changed the row since it was read: run the closure again."""
+
+
+def add_runtime_tables(metadata: MetaData) -> None:
+    """The tables every service has, added to its own."""
+    Table(
+        "states",
+        metadata,
+        Column("kind", String(32), primary_key=True),
+        Column("name", String(200), primary_key=True),
+        Column("version", Integer, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+    )
+    Table(
+        "seen",
+        metadata,
+        Column("id", String(200), primary_key=True),
+        Column("at_us", BigInteger, nullable=False, index=True),
+    )
+    Table(
+        "done",
+        metadata,
+        Column("scope", String(200), primary_key=True),
+        Column("key", String(300), primary_key=True),
+        Column("at_us", BigInteger, nullable=False, index=True),
+    )
+    Table(
+        "outbox",
+        metadata,
+        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("id", String(200), nullable=False),
+        Column("delivery", String(16), nullable=False),
+        Column("routing_key", String(300), nullable=False),
+        Column("tenant", String(40), nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("not_after_us", BigInteger),
+    )
+    Table(
+        "timers",
+        metadata,
+        Column("name", String(64), primary_key=True),
+        Column("subject", String(200), primary_key=True),
+        Column("due_at_us", BigInteger, nullable=False, index=True),
+        Column("tenant", String(40), nullable=False),
+        Column("call", String(128), nullable=False),
+    )
+    Table(
+        "failures", metadata, Column("id", String(200), primary_key=True), Column("attempts", Integer, nullable=False)
+    )
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    if kind not in _decoders:
+        _decoders[kind] = msgspec.json.Decoder(kind)
+    return _decoders[kind]
+
+
+class Tx:
+    """One transaction. Only closures given to `Store.run` ever see one."""
+
+    def __init__(self, connection: Connection, tables: dict[str, Table]) -> None:
+        self.sql = connection
+        self.tables = tables
+        self._read: dict[tuple[str, str], int] = {}
+
+    # -- versioned states --
+
+    def state(self, kind: str, name: str, shape: type[T]) -> T | None:
+        """The state stored under (kind, name), or None. Remembers its version for `save`."""
+        table = self.tables["states"]
+        row = self.sql.execute(
+            select(table.c.version, table.c.body).where(table.c.kind == kind, table.c.name == name)
+        ).first()
+        self._read[kind, name] = row.version if row else 0
+        return _decoder(shape).decode(row.body) if row else None
+
+    def save(self, kind: str, name: str, state: object | None) -> None:
+        """Store (None: delete) the state read before, if nobody changed it since. Raises Conflict."""
+        table, version = self.tables["states"], self._read[kind, name]
+        here = (table.c.kind == kind) & (table.c.name == name)
+        if state is None:
+            changed = self.sql.execute(delete(table).where(here, table.c.version == version)).rowcount if version else 1
+            version = -1
+        elif version == 0:
+            try:
+                with self.sql.begin_nested():
+                    self.sql.execute(
+                        insert(table).values(kind=kind, name=name, version=1, body=msgspec.json.encode(state))
+                    )
+            except IntegrityError:
+                raise Conflict(f"{kind} {name}") from None
+            changed = 1
+        else:
+            changed = self.sql.execute(
+                update(table)
+                .where(here, table.c.version == version)
+                .values(version=version + 1, body=msgspec.json.encode(state))
+            ).rowcount
+        if changed != 1:
+            raise Conflict(f"{kind} {name}")
+        self._read[kind, name] = version + 1
+
+    def states(self, kind: str, shape: type[T]) -> Iterator[tuple[str, T]]:
+        """All states of a kind, by name."""
+        table = self.tables["states"]
+        for row in self.sql.execute(
+            select(table.c.name, table.c.body).where(table.c.kind == kind).order_by(table.c.name)
+        ):
+            yield row.name, _decoder(shape).decode(row.body)
+
+    # -- once only --
+
+    def first_time(self, message_id: str, at_us: int) -> bool:
+        """Whether this message id was never processed here; remembers it."""
+        return self._insert_once("seen", {"id": message_id, "at_us": at_us})
+
+    def once(self, scope: str, key: str, at_us: int) -> bool:
+        """Whether (scope, key) was never done here; remembers it. For effects named alike by several sources."""
+        return self._insert_once("done", {"scope": scope, "key": key, "at_us": at_us})
+
+    def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
+        """Insert a row of the service's own unless its unique key stands already. False: it stood."""
+        if self.sql.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+            return self.sql.execute(pg_insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1
+        from sqlalchemy.dialects.sqlite import insert as lite_insert
+
+        return self.sql.execute(lite_insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1
+
+    def _insert_once(self, name: str, row: dict[str, Any]) -> bool:
+        return self.insert_once(self.tables[name], row)
+
+    # -- timers --
+
+    def set_timer(self, name: str, subject: str, due_at_us: int, tenant: str, call: str = "") -> None:
+        """TimerFired(name, subject) comes to this service at `due_at_us`; a timer of that name is moved."""
+        self.cancel_timer(name, subject)
+        row = {"name": name, "subject": subject, "due_at_us": due_at_us, "tenant": tenant, "call": call}
+        self.sql.execute(insert(self.tables["timers"]).values(**row))
+
+    def cancel_timer(self, name: str, subject: str) -> None:
+        """No TimerFired for it, unless it has left already."""
+        table = self.tables["timers"]
+        self.sql.execute(delete(table).where(table.c.name == name, table.c.subject == subject))
+
+    # -- outbox --
+
+    def post(self, messages: Iterable[Outgoing]) -> None:
+        """Keep messages until the bus has taken them."""
+        rows = [msgspec.structs.asdict(m) for m in messages]
+        if rows:
+            self.sql.execute(insert(self.tables["outbox"]), rows)
+
+    def unposted(self) -> list[Outgoing]:
+        """What the bus has not confirmed, oldest first."""
+        table = self.tables["outbox"]
+        rows = self.sql.execute(select(table).order_by(table.c.seq))
+        return [Outgoing(r.id, r.delivery, r.routing_key, r.tenant, bytes(r.body), r.not_after_us) for r in rows]
+
+    def posted(self, ids: Sequence[str]) -> None:
+        """The bus has confirmed these."""
+        table = self.tables["outbox"]
+        for start in range(0, len(ids), 500):
+            self.sql.execute(delete(table).where(table.c.id.in_(ids[start : start + 500])))
+
+    def prune(self, before_us: int) -> int:
+        """Forget ids seen and keys done before this time. Returns how many."""
+        gone = 0
+        for name in ("seen", "done"):
+            table = self.tables[name]
+            gone += self.sql.execute(delete(table).where(table.c.at_us < before_us)).rowcount
+        return gone
+
+    def count(self, name: str) -> int:
+        """Rows of a table."""
+        return self.sql.execute(select(func.count()).select_from(self.tables[name])).scalar_one()
+
+
+class Store:
+    """The database of one service in one process."""
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        """`url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://…`. Nothing is opened before `start`."""
+        if "states" not in metadata.tables:
+            add_runtime_tables(metadata)
+        self._tables = dict(metadata.tables)
+        self._metadata = metadata
+        self._url = url
+        self._thread = ThreadPool(1)
+        self._connection: Connection | None = None
+
+    def start(self) -> None:
+        """Open the database and make what tables are missing. Raises Unavailable."""
+        self._call(self._open)
+
+    def _open(self) -> None:
+        connect_args = {"timeout": BUSY_TIMEOUT_MS / 1000} if self._url.startswith("sqlite") else {}
+        engine = create_engine(self._url, hide_parameters=True, connect_args=connect_args)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._metadata.create_all(engine)
+        self._connection = engine.connect()
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
+
+        Raises Unavailable when the database is locked or gone: run it again.
+        """
+        return self._call(lambda: self._transact(work))
+
+    def _transact(self, work: Callable[[Tx], T]) -> T:
+        if self._connection is None:
+            self._open()
+        connection = self._connection
+        assert connection is not None
+        try:
+            with connection.begin():
+                return work(Tx(connection, self._tables))
+        except OperationalError as error:
+            if error.connection_invalidated:
+                self._connection = None
+            raise Unavailable(f"database: {error.orig}") from None
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                self._connection = None
+                raise Unavailable(f"database: {error.orig}") from None
+            raise
+
+    def _call(self, work: Callable[[], T]) -> T:
+        # A task that raises makes gevent's pool print it, parameters included: errors come back as values.
+        def guarded() -> tuple[T | None, BaseException | None]:
+            try:
+                return work(), None
+            except Exception as error:
+                return None, error
+
+        result, error = self._thread.apply(guarded)
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+    def stop(self) -> None:
+        """Close the database and end the thread."""
+
+        def close() -> None:
+            if self._connection is not None:
+                engine = self._connection.engine
+                self._connection.close()
+                self._connection = None
+                engine.dispose()
+
+        self._call(close)
+        self._thread.kill()
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # Explicit BEGIN IMMEDIATE: sqlite3's own delayed BEGIN would let a read turn into a failing write.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
