@@ -1,0 +1,55 @@
+# Two commands matter: `make run` (needs only PyPI, never root) and `make test` (asks once before it installs Debian packages).
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test check lint types coverage-table lock picture bench clean
+
+run: $(VENV)/run-ready
+	@exec $(BIN)/toritsugi run $(ARGS)
+
+test: $(VENV)/test-ready
+	@tests/install-packages
+	$(BIN)/python -m tests $(ARGS)
+	$(BIN)/python -m pytest tests/browser
+
+check: $(VENV)/test-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+coverage-table: $(VENV)/test-ready
+	@$(BIN)/python -m tests.coverage_table
+
+# The lock files hold every package with its hashes; they are made anew only here.
+lock: $(VENV)/run-ready
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o deploy/requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -c deploy/requirements.lock -o deploy/requirements-dev.lock
+
+# The picture of the page in README, taken by the browser test.
+picture: $(VENV)/test-ready
+	@tests/install-packages
+	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k picture
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Please install Python 3.11 or newer: sudo apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Toritsugi needs Python 3.11 or newer; $(PYTHON) is older."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Please install the package python3-venv: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run-ready: $(VENV)/bin/python pyproject.toml deploy/requirements.lock
+	@echo "Installing Python packages into $(VENV) …" >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r deploy/requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test-ready: $(VENV)/run-ready deploy/requirements-dev.lock
+	@echo "Installing the tools for tests into $(VENV) …" >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r deploy/requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) data build *.egg-info
