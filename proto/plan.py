@@ -13,19 +13,19 @@ import msgspec
 from proto.values import Number
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=7200)]
-SafeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-PhoneId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-Domain = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$")]
-Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}(:[0-9]{1,5})?$")]
+SafeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$(?!\n)")]
+PhoneId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$(?!\n)")]
+Domain = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$(?!\n)")]
+Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}(:[0-9]{1,5})?$(?!\n)")]
 
 
 class Carrier(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a trunk is reached: a gateway of the switch, or a profile and a host."""
 
     name: SafeName
-    gateway: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
-    profile: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = "external"
-    host: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]{0,253}(:[0-9]{1,5})?)?$")] = ""
+    gateway: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$(?!\n)")] = ""
+    profile: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$(?!\n)")] = "external"
+    host: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]{0,253}(:[0-9]{1,5})?)?$(?!\n)")] = ""
 
 
 class Phone(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,7 +86,7 @@ class HandOver(Step, frozen=True, tag="hand_over"):
     """Park for another service to decide; ends the plan."""
 
     to: SafeName
-    queue: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{0,64}$")] = ""
+    queue: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{0,64}$(?!\n)")] = ""
 
 
 class Reject(Step, frozen=True, tag="reject"):

@@ -22,10 +22,10 @@ EventId = NewType("EventId", str)
 CommandId = NewType("CommandId", str)
 SwitchName = NewType("SwitchName", str)
 
-TenantId = Annotated[str, msgspec.Meta(pattern=r"^_?[a-z0-9][a-z0-9-]{0,31}$")]
+TenantId = Annotated[str, msgspec.Meta(pattern=r"^_?[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
 EpochUs = Annotated[int, msgspec.Meta(ge=0)]
 """Microseconds since 1970-01-01T00:00:00Z."""
-Number = Annotated[str, msgspec.Meta(pattern=r"^(\+?[0-9*#]{1,32})?$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^(\+?[0-9*#]{1,32})?$(?!\n)")]
 """Digits as dialled, or empty where there is none to show (withheld, unknown, not a number)."""
 
 UNKNOWN_TENANT: TenantId = "_unknown"

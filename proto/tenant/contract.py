@@ -26,6 +26,8 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     plan: Name = ""
     prices: Name = ""
     until: Date | None = None
+    purpose: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    """Why more than three representative numbers are needed; declared, not checked."""
 
 
 class Recording(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -43,4 +45,4 @@ class Answering(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 class Webhook(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where ended calls are posted (Standard Webhooks); its secret is a row of connectors, never here."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]{1,500}$")]
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]{1,500}$(?!\n)")]

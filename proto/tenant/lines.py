@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from proto.plan import PhoneId
-from proto.tenant.fields import DialledNumber, Name, Text
+from proto.tenant.fields import DialledNumber, Name, NumberOrName, Text
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=600)]
 
@@ -24,7 +24,7 @@ class NoAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """無応答転送: where a call goes that nobody takes within `after_s`."""
 
     after_s: Seconds = 20
-    to: str = "voicemail"
+    to: NumberOrName = "voicemail"
     """`voicemail`, the name of a line or group, or an outside number."""
 
 

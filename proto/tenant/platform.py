@@ -33,11 +33,16 @@ class PriceRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
     name: Text
     prefixes: Annotated[
-        tuple[Annotated[str, msgspec.Meta(pattern=r"^\+?[0-9]{0,15}$")], ...], msgspec.Meta(min_length=1)
+        tuple[Annotated[str, msgspec.Meta(pattern=r"^\+?[0-9]{0,15}$(?!\n)")], ...], msgspec.Meta(min_length=1)
     ]
     unit_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 1
     unit: Price
     set_up: Price = Decimal(0)
+
+    def __post_init__(self) -> None:
+        for price in (self.unit, self.set_up):
+            if not (price.is_finite() and price >= 0):
+                raise ValueError(f"a price of {price} is not allowed; allowed: 0 or more")
 
 
 class PriceVersion(
