@@ -1,0 +1,182 @@
+"""PURE: events and replies as bytes, and commands out of bytes, exactly as mod_event_socket writes and reads them.
+
+Enters: header values as text (undecodable bytes as surrogates), command bytes. Leaves: frames, commands. Sockets and
+subscriptions belong to esl_server.py.
+Source: mod_event_socket.c (read_packet, parse_command), switch_event.c (serialize), switch_utils.c (url_encode_opt).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Value = str | Sequence[str]
+Event = Mapping[str, Value] | Sequence[tuple[str, Value]]
+"""Headers in wire order; a sequence of pairs may repeat a name, as the switch itself now and then does.
+`_body` holds the body, without its Content-Length."""
+Format = Literal["plain", "json"]
+
+_EVENT_NAMES = """
+CUSTOM CLONE CHANNEL_CREATE CHANNEL_DESTROY CHANNEL_STATE CHANNEL_CALLSTATE CHANNEL_ANSWER CHANNEL_HANGUP
+CHANNEL_HANGUP_COMPLETE CHANNEL_EXECUTE CHANNEL_EXECUTE_COMPLETE CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_BRIDGE
+CHANNEL_UNBRIDGE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_OUTGOING CHANNEL_PARK CHANNEL_UNPARK
+CHANNEL_APPLICATION CHANNEL_ORIGINATE CHANNEL_UUID API LOG INBOUND_CHAN OUTBOUND_CHAN STARTUP SHUTDOWN PUBLISH
+UNPUBLISH TALK NOTALK SESSION_CRASH MODULE_LOAD MODULE_UNLOAD DTMF MESSAGE PRESENCE_IN NOTIFY_IN PRESENCE_OUT
+PRESENCE_PROBE MESSAGE_WAITING MESSAGE_QUERY ROSTER CODEC BACKGROUND_JOB DETECTED_SPEECH DETECTED_TONE
+PRIVATE_COMMAND HEARTBEAT TRAP ADD_SCHEDULE DEL_SCHEDULE EXE_SCHEDULE RE_SCHEDULE RELOADXML NOTIFY PHONE_FEATURE
+PHONE_FEATURE_SUBSCRIBE SEND_MESSAGE RECV_MESSAGE REQUEST_PARAMS CHANNEL_DATA GENERAL COMMAND SESSION_HEARTBEAT
+CLIENT_DISCONNECTED SERVER_DISCONNECTED SEND_INFO RECV_INFO RECV_RTCP_MESSAGE SEND_RTCP_MESSAGE CALL_SECURE NAT
+RECORD_START RECORD_STOP PLAYBACK_START PLAYBACK_STOP CALL_UPDATE FAILURE SOCKET_DATA MEDIA_BUG_START MEDIA_BUG_STOP
+CONFERENCE_DATA_QUERY CONFERENCE_DATA CALL_SETUP_REQ CALL_SETUP_RESULT CALL_DETAIL DEVICE_STATE TEXT
+SHUTDOWN_REQUESTED CERT_RELOAD ALL
+"""
+EVENT_NAMES = frozenset(_EVENT_NAMES.split())
+"""Every type of event; ALL stands for all of them."""
+
+_UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"')
+_HEX = frozenset(b"0123456789ABCDEF")
+_MAX_HEADERS = 65536
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8; a surrogate stands for the undecodable byte that a phone sent."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def url_encode(text: str) -> bytes:
+    """A value as `event plain` shows it: an upper-case %XX that is there already is not encoded again."""
+    raw, out, at = to_bytes(text), bytearray(), 0
+    while at < len(raw):
+        byte = raw[at]
+        kept = byte == 0x25 and len(raw) - at > 2 and raw[at + 1] in _HEX and raw[at + 2] in _HEX
+        if kept or not (byte < 0x20 or byte > 0x7E or byte in _UNSAFE):
+            out.append(byte)
+        else:
+            out += b"%%%02X" % byte
+        at += 1
+    return bytes(out)
+
+
+def _pairs(event: Event) -> Iterable[tuple[str, Value]]:
+    return event.items() if isinstance(event, Mapping) else event
+
+
+def _as_plain(event: Event) -> bytes:
+    lines, body = bytearray(), b""
+    for name, value in _pairs(event):
+        if name == "_body":
+            body = to_bytes(str(value))
+            continue
+        text = value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
+        lines += to_bytes(name) + b": " + (url_encode(text) or b"_undef_") + b"\n"
+    if body:
+        return bytes(lines) + b"Content-Length: %d\n\n" % len(body) + body
+    return bytes(lines) + b"\n"
+
+
+def _as_json(event: Event) -> bytes:
+    members: list[tuple[str, str | list[str]]] = []
+    for name, value in _pairs(event):
+        if name == "_body":
+            members.append(("Content-Length", str(len(to_bytes(str(value))))))
+        members.append((name, value if isinstance(value, str) else list(value)))
+    texts = (f"{_quoted(name)}:{_quoted(value)}" for name, value in members)
+    return to_bytes("{" + ",".join(texts) + "}")
+
+
+def _quoted(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def event_frame(event: Event, fmt: Format) -> bytes:
+    """One event as it goes over the wire, its length counted in bytes."""
+    body = _as_plain(event) if fmt == "plain" else _as_json(event)
+    return b"Content-Length: %d\nContent-Type: text/event-%s\n\n" % (len(body), fmt.encode()) + body
+
+
+def api_response(reply: str) -> bytes:
+    """The answer to `api`; an empty one reads as the switch words it."""
+    body = to_bytes(reply or "-ERR no reply\n")
+    return b"Content-Type: api/response\nContent-Length: %d\n\n" % len(body) + body
+
+
+def command_reply(text: str) -> bytes:
+    """The answer to every other command; `~` begins a reply with headers of its own."""
+    if text.startswith("~"):
+        return b"Content-Type: command/reply\n" + to_bytes(text[1:])
+    return b"Content-Type: command/reply\nReply-Text: " + to_bytes(text) + b"\n\n"
+
+
+AUTH_REQUEST = b"Content-Type: auth/request\n\n"
+_GOODBYE = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
+DISCONNECT_NOTICE = b"Content-Type: text/disconnect-notice\nContent-Length: %d\n\n" % len(_GOODBYE) + _GOODBYE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its first line, its headers (names in lower case, first wins), its body."""
+
+    line: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The first line, cut at every blank."""
+        return self.line.split(" ")
+
+
+class BrokenCommand(Exception):
+    """Headers without end, or a length that is no length; the switch drops such a client."""
+
+
+class CommandReader:
+    """Bytes of one client -> its commands, incrementally."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Command]:
+        """The commands that are complete now. Blank lines between commands count for nothing. Raises BrokenCommand."""
+        self._buffer += data
+        found = []
+        while (command := self._next()) is not None:
+            found.append(command)
+        return found
+
+    def _next(self) -> Command | None:
+        stripped = self._buffer.lstrip(b"\r\n")
+        if len(stripped) != len(self._buffer):
+            self._buffer = stripped
+        head, end = self._head()
+        if head is None:
+            if len(self._buffer) > _MAX_HEADERS:
+                raise BrokenCommand("headers without end")
+            return None
+        lines = [line.strip("\r") for line in head.decode("utf-8", "surrogateescape").split("\n")]
+        headers: dict[str, str] = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                headers.setdefault(name.lower(), value.lstrip(" "))
+        length = _length(headers.get("content-length", "0"))
+        if len(self._buffer) - end < length:
+            return None
+        body = bytes(self._buffer[end : end + length]).decode("utf-8", "surrogateescape")
+        del self._buffer[: end + length]
+        return Command(lines[0], headers, body)
+
+    def _head(self) -> tuple[bytes | None, int]:
+        ends = [(at, at + len(mark)) for mark in (b"\n\n", b"\n\r\n") if (at := self._buffer.find(mark)) >= 0]
+        if not ends:
+            return None, 0
+        at, end = min(ends)
+        return bytes(self._buffer[:at]), end
+
+
+def _length(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > 10_485_760:
+        raise BrokenCommand(f"Content-Length {text[:20]!r}")
+    return int(text)
