@@ -1,0 +1,273 @@
+"""People who may log in: rows in directory's store, told to everybody as PersonChanged.
+
+Enters: names, passwords, the address that asks. Leaves: PersonChanged in the outbox, and verdicts on log-ins. Passwords
+exist only as scrypt hashes, worked out off the hub; every other room sees the projection, never this table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, delete, insert, select, update
+
+from proto.envelope import Envelope
+from proto.events import PersonChanged
+from proto.topics import outgoing
+from proto.values import PLATFORM_TENANT, command_id
+from services.runtime import clock
+from services.runtime.store import Store, Tx
+from services.runtime.worker import Emit
+
+FIRST_PERSON = "admin"
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
+"""RFC 7914: 32 MB and about 0.1 s a try."""
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without letters that are easily misread on a screen."""
+
+FREE_TRIES = {"account": 3, "address": 10}
+"""Failures before waiting begins; an office of many people shares one address."""
+FIRST_WAIT_US = 1_000_000
+LONGEST_WAIT_US = 15 * 60 * 1_000_000
+FORGET_AFTER_US = 24 * 3600 * 1_000_000
+
+_hashing = BoundedSemaphore(2)
+"""So that a flood of log-ins takes 64 MB, not all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The password was right."""
+
+    person: PersonChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Name or password is wrong; which of them is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Too many failures: nothing was tried."""
+
+    seconds: int
+
+
+def add_people_tables(metadata: MetaData) -> None:
+    """The tables of this module, for directory's store."""
+    Table(
+        "people",
+        metadata,
+        Column("id", String(64), primary_key=True),
+        Column("name", String(200), nullable=False),
+        Column("role", String(32), nullable=False),
+        Column("tenants", String(4000), nullable=False),
+        Column("password", String(300), nullable=False),
+        Column("session_version", Integer, nullable=False),
+        Column("active", Boolean, nullable=False),
+        Column("changed_at_us", BigInteger, nullable=False),
+    )
+    Table(
+        "login_failures",
+        metadata,
+        Column("scope", String(16), primary_key=True),
+        Column("key", String(100), primary_key=True),
+        Column("failures", Integer, nullable=False),
+        Column("last_at_us", BigInteger, nullable=False),
+    )
+
+
+# -- passwords -----------------------------------------------------------------------------------------------------
+
+
+def new_password() -> str:
+    """20 random characters in groups of five: about 99 bits."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
+
+
+def hash_password(password: str) -> str:
+    """`scrypt$N$r$p$salt$hash`, hexadecimal. Parks the greenlet for about 0.1 s; the hub runs on."""
+    return _hash(password, SCRYPT_N, SCRYPT_R, SCRYPT_P, secrets.token_bytes(16))
+
+
+def password_fits(password: str, stored: str) -> bool:
+    """Whether `password` is the one behind `stored`."""
+    _, n, r, p, salt, _ = stored.split("$")
+    return hmac.compare_digest(_hash(password, int(n), int(r), int(p), bytes.fromhex(salt)), stored)
+
+
+def _hash(password: str, n: int, r: int, p: int, salt: bytes) -> str:
+    secret = unicodedata.normalize("NFKC", password).encode()
+
+    def work() -> bytes:
+        return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
+
+    with _hashing:
+        derived: bytes = gevent.get_hub().threadpool.apply(work)
+    return f"scrypt${n}${r}${p}${salt.hex()}${derived.hex()}"
+
+
+# -- rows ----------------------------------------------------------------------------------------------------------
+
+
+def ensure_first_person(store: Store) -> tuple[PersonChanged, str | None]:
+    """The platform operator `admin`, and the password if the row was made just now (shown once, kept nowhere)."""
+    known = store.run(lambda tx: find(tx, FIRST_PERSON))
+    if known is not None:
+        return known, None
+    password = new_password()
+    person = PersonChanged(person=FIRST_PERSON, name="管理者", role="platform_operator", session_version=1)
+    return add_person(store, person, password), password
+
+
+def add_person(store: Store, person: PersonChanged, password: str) -> PersonChanged:
+    """A new row, told to everybody. Raises ValueError if the id is taken."""
+    stored, now_us = hash_password(password), clock.now_us()
+
+    def work(tx: Tx) -> bool:
+        row = {**_columns(person), "password": stored, "changed_at_us": now_us}
+        fresh = tx.insert_once(tx.tables["people"], row)
+        if fresh:
+            tx.post([outgoing(_told(person, now_us))])
+        return fresh
+
+    if not store.run(work):
+        raise ValueError(f"{person.person} exists already")
+    return person
+
+
+def reset_login(store: Store, person: str = FIRST_PERSON) -> str:
+    """A new password, and an end to all sessions of this person. Raises KeyError if there is no such person."""
+    password = new_password()
+    stored = hash_password(password)
+    store.run(lambda tx: _renew(tx, person, stored, clock.now_us()))
+    return password
+
+
+def _renew(tx: Tx, person: str, stored: str, now_us: int) -> None:
+    known = find(tx, person)
+    if known is None:
+        raise KeyError(person)
+    table, version = tx.tables["people"], known.session_version + 1
+    values = {"password": stored, "session_version": version, "active": True, "changed_at_us": now_us}
+    tx.sql.execute(update(table).where(table.c.id == person).values(**values))
+    _forget_failures(tx, "account", person)
+    renewed = find(tx, person)
+    assert renewed is not None
+    tx.post([outgoing(_told(renewed, now_us))])
+
+
+def find(tx: Tx, person: str) -> PersonChanged | None:
+    """The row without its password."""
+    table = tx.tables["people"]
+    row = tx.sql.execute(select(table).where(table.c.id == person)).first()
+    return _person(row) if row else None
+
+
+def all_people(tx: Tx) -> list[Emit]:
+    """Every person again, for a service that has just started and may have heard of nobody."""
+    table = tx.tables["people"]
+    rows = tx.sql.execute(select(table).order_by(table.c.id)).all()
+    return [Emit(_person(row), tenant=PLATFORM_TENANT, call="", occurred_at_us=row.changed_at_us) for row in rows]
+
+
+def _columns(person: PersonChanged) -> dict[str, Any]:
+    return {
+        "id": person.person,
+        "name": person.name,
+        "role": person.role,
+        "tenants": " ".join(person.tenants),
+        "session_version": person.session_version,
+        "active": person.active,
+    }
+
+
+def _person(row: Any) -> PersonChanged:
+    return PersonChanged(
+        person=row.id,
+        name=row.name,
+        role=row.role,
+        tenants=tuple(row.tenants.split()),
+        session_version=row.session_version,
+        active=row.active,
+    )
+
+
+def _told(person: PersonChanged, now_us: int) -> Envelope:
+    return Envelope(
+        body=person,
+        id=command_id(f"person/{person.person}/{person.session_version}", now_us),
+        source="directory",
+        tenant=PLATFORM_TENANT,
+        occurred_at_us=now_us,
+    )
+
+
+# -- log-in --------------------------------------------------------------------------------------------------------
+
+
+def log_in(store: Store, name: str, password: str, address: str, now_us: int) -> Welcome | Wrong | Wait:
+    """Try name and password, unless this account or this address failed too often.
+
+    A name that nobody has takes as long as one that somebody has, and is slowed alike.
+    """
+    account = unicodedata.normalize("NFKC", name).strip()[:64]
+    keys = (("account", account), ("address", address[:100]))
+    wait_us, person, stored = store.run(lambda tx: _before(tx, keys, account, now_us))
+    if wait_us > 0:
+        return Wait(-(-wait_us // 1_000_000))
+    fits = password_fits(password[:1000], stored or _nobody())
+    if fits and stored is not None and person is not None and person.active:
+        store.run(lambda tx: _forget_failures(tx, "account", account))
+        return Welcome(person)
+    store.run(lambda tx: _count_failure(tx, keys, now_us))
+    return Wrong()
+
+
+def wait_us(scope: str, failures: int, last_at_us: int, now_us: int) -> int:
+    """How long until the next try: 1 s after the first failure too many, then twice as long each time, up to 15 min."""
+    surplus = failures - FREE_TRIES[scope]
+    if surplus < 0:
+        return 0
+    return max(0, last_at_us + min(FIRST_WAIT_US << min(surplus, 20), LONGEST_WAIT_US) - now_us)
+
+
+Keys = Iterable[tuple[str, str]]
+
+
+def _before(tx: Tx, keys: Keys, account: str, now_us: int) -> tuple[int, PersonChanged | None, str | None]:
+    table, people = tx.tables["login_failures"], tx.tables["people"]
+    tx.sql.execute(delete(table).where(table.c.last_at_us < now_us - FORGET_AFTER_US))
+    longest = 0
+    for scope, key in keys:
+        row = tx.sql.execute(select(table).where(table.c.scope == scope, table.c.key == key)).first()
+        if row is not None:
+            longest = max(longest, wait_us(scope, row.failures, row.last_at_us, now_us))
+    stored = tx.sql.execute(select(people.c.password).where(people.c.id == account)).scalar()
+    return longest, find(tx, account), stored
+
+
+def _count_failure(tx: Tx, keys: Keys, now_us: int) -> None:
+    table = tx.tables["login_failures"]
+    for scope, key in keys:
+        here = (table.c.scope == scope) & (table.c.key == key)
+        changed = tx.sql.execute(update(table).where(here).values(failures=table.c.failures + 1, last_at_us=now_us))
+        if changed.rowcount == 0:
+            tx.sql.execute(insert(table).values(scope=scope, key=key, failures=1, last_at_us=now_us))
+
+
+def _forget_failures(tx: Tx, scope: str, key: str) -> None:
+    table = tx.tables["login_failures"]
+    tx.sql.execute(delete(table).where(table.c.scope == scope, table.c.key == key))
+
+
+def _nobody() -> str:
+    return f"scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${'00' * 16}${'00' * 32}"

@@ -1,0 +1,77 @@
+"""The one log-in of all pages: /login and /logout.
+
+Enters: a form with name and password. Leaves: a session cookie, or the form again with what is wrong. Who may do what
+afterwards is checked by `runtime/web` against the projection of PersonChanged.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from flask_babel import gettext, lazy_gettext
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import PasswordField, StringField
+from wtforms.validators import DataRequired
+
+from services.directory import people
+from services.runtime import clock
+from services.runtime.log import get_logger
+from services.runtime.store import Store
+from services.runtime.web import end_session, public, start_session
+
+log = get_logger("directory.web")
+
+
+class LogIn(FlaskForm):  # type: ignore[misc]
+    """Name and password."""
+
+    name = StringField(lazy_gettext("利用者名"), [DataRequired(lazy_gettext("利用者名を入力してください。"))])
+    password = PasswordField(lazy_gettext("パスワード"), [DataRequired(lazy_gettext("パスワードを入力してください。"))])
+
+
+def blueprint(store: Store) -> Blueprint:
+    """Routes over directory's own store."""
+    room = Blueprint("people", __name__, template_folder="templates")
+
+    @room.get("/login")
+    @public
+    def login() -> str:
+        return _page(LogIn(formdata=None))
+
+    @room.post("/login")
+    @public
+    def try_login() -> Response:
+        form = LogIn()
+        if not form.validate():
+            return make_response(_page(form), 422)
+        address = request.remote_addr or ""
+        verdict = people.log_in(store, form.name.data or "", form.password.data or "", address, clock.now_us())
+        if isinstance(verdict, people.Welcome):
+            start_session(verdict.person)
+            log.info("logged in", person=verdict.person.person)
+            return redirect(inside(request.args.get("next", "")), code=303)
+        log.warning("log-in refused", address=address, waits=isinstance(verdict, people.Wait))
+        if isinstance(verdict, people.Wait):
+            text = gettext("続けて失敗したため、あと%(seconds)s秒は受け付けません。", seconds=verdict.seconds)
+            answer = make_response(_page(form, text), 429)
+            answer.headers["Retry-After"] = str(verdict.seconds)
+            return answer
+        return make_response(_page(form, gettext("利用者名またはパスワードが違います。")), 422)
+
+    @room.post("/logout")
+    @public
+    def logout() -> Response:
+        end_session()
+        return redirect("/login", code=303)
+
+    return room
+
+
+def inside(target: str) -> str:
+    """`target` if it is a path of ours, else the first page: a log-in never leads to another host."""
+    ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if ours and "\\" not in target else "/"
+
+
+def _page(form: LogIn, failure: str = "") -> str:
+    return render_template("people/login.html", form=form, failure=failure)

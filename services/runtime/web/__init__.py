@@ -1,0 +1,75 @@
+"""The pages' shell: one Flask application out of the rooms' blueprints; it knows no business rule.
+
+Enters: blueprints, the key file's path, a look-up of people as last heard. Leaves: an application in which each route
+has declared who may see it, each request is checked against the person's present session version, and each answer
+carries the security headers. What a page says belongs to its room (`pages.py`, `web.py`, `templates/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Blueprint, Flask
+from flask_bootstrap import Bootstrap5
+from flask_wtf.csrf import CSRFProtect
+
+from services.runtime.web import access, errors, headers, language
+from services.runtime.web.access import (
+    People,
+    Person,
+    current_person,
+    end_session,
+    public,
+    roles,
+    signed_in,
+    start_session,
+)
+from services.runtime.web.key import read_or_make_key
+
+SESSION_LASTS = timedelta(hours=12)
+MAX_FORM_BYTES = 1 << 20
+
+
+def create_app(blueprints: Iterable[Blueprint], *, key_file: Path, people: People, https: bool = False) -> Flask:
+    """The application. Raises access.UndeclaredScope if a route says nothing about who may see it.
+
+    `people` gives the projection of PersonChanged by person id, or None; `https` marks cookies as Secure.
+    """
+    app = Flask("services.runtime.web")
+    app.config.update(
+        SECRET_KEY=read_or_make_key(key_file),
+        SESSION_COOKIE_NAME="toritsugi",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=https,
+        PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
+        MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
+        BOOTSTRAP_SERVE_LOCAL=True,
+        WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session
+    )
+    rooms = list(blueprints)
+    Bootstrap5(app)
+    language.set_up(app, [Path(room.root_path) for room in rooms])
+    access.set_up(app, people)
+    CSRFProtect(app)  # after access: whoever is not logged in is sent to log in, not told about a token
+    headers.set_up(app)
+    errors.set_up(app)
+    for room in rooms:
+        app.register_blueprint(room)
+    access.check_declared(app)
+    return app
+
+
+__all__ = [
+    "People",
+    "Person",
+    "create_app",
+    "current_person",
+    "end_session",
+    "public",
+    "roles",
+    "signed_in",
+    "start_session",
+]

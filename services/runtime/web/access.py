@@ -1,0 +1,161 @@
+"""Who may see what: sessions, roles, and the rule that every route declares its scope.
+
+Enters: signed cookies and the projection of PersonChanged. Leaves: `current_person()`, or a redirect to /login, 401 or
+403. Passwords are checked by directory, which then calls `start_session`; a tenant's data is filtered by `Person.sees`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from flask import Flask, abort, current_app, g, redirect, request, session
+from werkzeug.wrappers import Response
+
+from proto.events import PersonChanged
+
+People = Callable[[str], PersonChanged | None]
+View = TypeVar("View", bound=Callable[..., Any])
+
+ROLES = frozenset(
+    {"platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"}
+)
+LOG_IN = "/login"
+"""The one log-in of all pages; directory serves it."""
+_SCOPE = "_toritsugi_scope"
+
+
+class UndeclaredScope(Exception):
+    """A route does not say who may see it; the application does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is asking, as last heard."""
+
+    id: str
+    name: str
+    role: str
+    tenants: tuple[str, ...]
+
+    @property
+    def visible(self) -> tuple[str, ...] | None:
+        """The clients whose data this person may see; None: all, since the person runs the platform."""
+        return None if self.role == "platform_operator" else self.tenants
+
+    def sees(self, tenant: str) -> bool:
+        """Whether this client's data may be shown."""
+        return self.visible is None or tenant in self.visible
+
+
+def public(view: View) -> View:
+    """Everybody may see it, also without log-in."""
+    return _declare(view, frozenset())
+
+
+def signed_in(view: View) -> View:
+    """Whoever is logged in may see it."""
+    return _declare(view, ROLES)
+
+
+def roles(*allowed: str) -> Callable[[View], View]:
+    """Only these roles may see it. Raises ValueError for a role that does not exist."""
+    if not allowed or not ROLES.issuperset(allowed):
+        raise ValueError(f"roles are {', '.join(sorted(ROLES))}; got {allowed}")
+    return lambda view: _declare(view, frozenset(allowed))
+
+
+def _declare(view: View, allowed: frozenset[str]) -> View:
+    setattr(view, _SCOPE, allowed)
+    return view
+
+
+def set_up(app: Flask, people: People) -> None:
+    """Check every request before its view runs."""
+    app.extensions["toritsugi_people"] = people
+    app.before_request(_check)
+    app.context_processor(lambda: {"person": g.get("person")})
+
+
+def check_declared(app: Flask) -> None:
+    """Raises UndeclaredScope naming the routes without a scope. Files in `static` folders are public."""
+    static = {"static"} | {f"{name}.static" for name in app.blueprints}
+    for endpoint in static & app.view_functions.keys():
+        _declare(app.view_functions[endpoint], frozenset())
+    silent = [
+        f"{rule.rule} ({rule.endpoint})"
+        for rule in app.url_map.iter_rules()
+        if not hasattr(app.view_functions[rule.endpoint], _SCOPE)
+    ]
+    if silent:
+        raise UndeclaredScope(f"who may see it? {', '.join(sorted(silent))}: add @public, @signed_in or @roles(…)")
+
+
+def start_session(person: PersonChanged) -> None:
+    """Remember who logged in. What an earlier visitor of this browser had is forgotten."""
+    session.clear()
+    session.permanent = True
+    session["person"] = person.person
+    session["role"] = person.role
+    session["version"] = person.session_version
+
+
+def end_session() -> None:
+    """Forget who was logged in at this browser."""
+    session.clear()
+
+
+def current_person() -> Person:
+    """Who is asking. Only in views that are not public."""
+    person: Person | None = g.get("person")
+    if person is None:
+        abort(401)
+    return person
+
+
+def still_valid(cookie: tuple[Any, Any, Any], people: People) -> Person | None:
+    """The person whom (id, role, session version) of a cookie names, if all three hold now."""
+    name, role, version = cookie
+    if not isinstance(name, str):
+        return None
+    known = people(name)
+    if known is None or not known.active or known.role != role or known.session_version != version:
+        return None
+    return Person(known.person, known.name, known.role, known.tenants)
+
+
+def watch_session() -> Callable[[], Person | None]:
+    """A check that long answers (live updates) repeat: the person, or None once the session has become worthless."""
+    cookie = _cookie()
+    people: People = current_app.extensions["toritsugi_people"]
+    return lambda: still_valid(cookie, people)
+
+
+def _cookie() -> tuple[Any, Any, Any]:
+    return session.get("person"), session.get("role"), session.get("version")
+
+
+def wants_page() -> bool:
+    """Whether a person looks at the answer, rather than a program."""
+    return request.accept_mimetypes.accept_html and not request.path.endswith(".json")
+
+
+def _check() -> Response | None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return None  # 404 and 405 come later and show nothing
+    allowed: frozenset[str] = getattr(view, _SCOPE)
+    if request.endpoint is not None and request.endpoint.endswith("static"):
+        return None
+    g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
+    if not allowed:
+        return None
+    if g.person is None:
+        if request.method == "GET" and wants_page():
+            return redirect(f"{LOG_IN}?{urlencode({'next': request.full_path.rstrip('?')})}")
+        abort(401)
+    if g.person.role not in allowed:
+        abort(403)
+    return None

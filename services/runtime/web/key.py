@@ -1,0 +1,28 @@
+"""The key that signs session cookies: one file, readable by its owner only.
+
+Enters: a path. Leaves: 32 random bytes, made at first start. Whoever deletes the file logs everybody out.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+def read_or_make_key(path: Path) -> bytes:
+    """The key in `path`; made with mode 0600 if there is none. Raises ValueError for a file that is too short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        path.chmod(0o600)  # an operator's copy may have come with wider rights
+    else:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_hex(KEY_BYTES).encode())
+    key = path.read_bytes().strip()
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"{path}: a session key of at least {KEY_BYTES} bytes is needed; delete the file to get one")
+    return key

@@ -1,0 +1,149 @@
+"""Live updates: server-sent events (WHATWG HTML, 9.2) to open pages.
+
+Enters: short notices with the client they concern. Leaves: one stream per person; each has a bounded queue, says
+something at least every 15 s, and goes on after `Last-Event-ID`. A notice says that something changed, never what a
+caller said: the page fetches itself again under the visitor's own rights.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import gevent.event
+from flask import Blueprint, Response, request
+from flask.sansio.app import App
+
+from services.runtime.web.access import Person, current_person, watch_session
+
+COMMENT_EVERY_S = 15.0
+KEPT = 256
+"""Notices that a returning page may still get; after more it is told to load anew."""
+PER_CLIENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line of news. `data` is one line without caller text."""
+
+    number: int
+    name: str
+    data: str
+    tenant: str
+
+
+@dataclass
+class _Client:
+    waiting: deque[Notice] = field(default_factory=deque)
+    ready: gevent.event.Event = field(default_factory=gevent.event.Event)
+    overflowed: bool = False
+    farewell: str = ""
+
+    def push(self, notice: Notice) -> None:
+        if len(self.waiting) >= PER_CLIENT:
+            self.waiting.clear()
+            self.overflowed = True
+        self.waiting.append(notice)
+        self.ready.set()
+
+    def close(self, farewell: str) -> None:
+        self.farewell = farewell
+        self.ready.set()
+
+
+class Feed:
+    """News of one room. `publish` is called on the hub after a commit; it never waits for a reader."""
+
+    def __init__(self, comment_every_s: float = COMMENT_EVERY_S) -> None:
+        self._life = secrets.token_hex(4)
+        self._number = 0
+        self._kept: deque[Notice] = deque(maxlen=KEPT)
+        self._clients: dict[str, _Client] = {}
+        self._comment_every_s = comment_every_s
+
+    def publish(self, name: str, tenant: str, data: str = "") -> None:
+        """Tell every open page whose person may see this client's data."""
+        if "\n" in name + data or "\r" in name + data:
+            raise ValueError("a notice is one line")
+        self._number += 1
+        notice = Notice(self._number, name, data, tenant)
+        self._kept.append(notice)
+        for client in self._clients.values():
+            client.push(notice)
+
+    def drop_all(self) -> None:
+        """End all streams: the server stops."""
+        for client in list(self._clients.values()):
+            client.close("closing")
+
+    def respond(self) -> Response:
+        """The stream of the person who asks now. An older stream of the same person ends."""
+        watch, person = watch_session(), current_person()
+        last = request.headers.get("Last-Event-ID", "")
+        answer = Response(self.stream(person.id, watch, last), mimetype="text/event-stream")
+        answer.headers["X-Accel-Buffering"] = "no"
+        return answer
+
+    def stream(self, person: str, watch: Callable[[], Person | None], last: str) -> Iterator[bytes]:
+        """Bytes for one page, until it leaves, is replaced, or `watch` says that the session is worthless."""
+        client = _Client()
+        older = self._clients.get(person)
+        if older is not None:
+            older.close("replaced")
+        self._clients[person] = client
+        try:
+            yield b"retry: 2000\n\n"
+            yield from self._missed(client, last)
+            while not client.farewell:
+                woken = client.ready.wait(self._comment_every_s)
+                client.ready.clear()
+                reader = watch()
+                if reader is None:
+                    client.close("ended")
+                elif not woken:
+                    yield b": still here\n\n"
+                else:
+                    yield from self._tell(client, reader)
+            yield f"event: {client.farewell}\ndata:\n\n".encode()
+        finally:
+            if self._clients.get(person) is client:
+                del self._clients[person]
+
+    def _missed(self, client: _Client, last: str) -> Iterator[bytes]:
+        if not last:
+            return
+        life, _, number = last.partition("-")
+        seen = int(number) if number.isascii() and number.isdigit() and len(number) < 16 else -1
+        oldest = self._kept[0].number if self._kept else self._number + 1
+        if life != self._life or not oldest - 1 <= seen <= self._number:
+            yield self._event("reset", "", self._number)
+            return
+        for notice in self._kept:
+            if notice.number > seen:
+                client.push(notice)
+
+    def _tell(self, client: _Client, reader: Person) -> Iterator[bytes]:
+        if client.overflowed:
+            client.overflowed = False
+            client.waiting.clear()
+            yield self._event("reset", "", self._number)
+        while client.waiting:
+            notice = client.waiting.popleft()
+            if reader.sees(notice.tenant):
+                yield self._event(notice.name, notice.data, notice.number)
+
+    def _event(self, name: str, data: str, number: int) -> bytes:
+        return f"id: {self._life}-{number}\nevent: {name}\ndata: {data}\n\n".encode()
+
+
+def feeds_of(app: App) -> list[Feed]:
+    """The feeds whose streams the application serves."""
+    feeds: list[Feed] = app.extensions.setdefault("toritsugi_feeds", [])
+    return feeds
+
+
+def serve_feed(blueprint: Blueprint, feed: Feed) -> None:
+    """Let the server end this feed's streams when it stops."""
+    blueprint.record(lambda state: feeds_of(state.app).append(feed))
