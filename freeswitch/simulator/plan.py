@@ -1,0 +1,237 @@
+"""PURE: FreeSWITCH's little languages, as far as plans use them: inline dialplan, multiset, dial strings, originate.
+
+Enters: the text of a command or of an application's data. Leaves: typed values. What they do belongs to apps.py.
+Source: mod_dptools (inline dialplan, multiset), switch_ivr_originate.c, switch_utils.c (separate_string).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MAX_APPS = 128
+
+
+@dataclass(frozen=True)
+class App:
+    """One application with its data, unexpanded."""
+
+    name: str
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One leg to dial."""
+
+    endpoint: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DialString:
+    """Groups one after the other; the targets of one group at once."""
+
+    groups: tuple[tuple[Target, ...], ...]
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Originate:
+    """What `originate` asks for: whom to dial, and what the leg does when it has answered."""
+
+    dial: DialString
+    then: App | None
+    extension: str = ""
+    dialplan: str = "XML"
+    context: str = "default"
+
+
+class Malformed(ValueError):
+    """Text that FreeSWITCH would not take either."""
+
+
+def words(text: str, limit: int = 0) -> list[str]:
+    """Cut at blanks; `'…'` keeps a word together, `\\'` is a quote and `\\s`, `\\n`, `\\t` are blank, LF and tab."""
+    found: list[str] = []
+    at = 0
+    while at < len(text):
+        while at < len(text) and text[at] == " ":
+            at += 1
+        if at >= len(text):
+            break
+        if limit and len(found) == limit - 1:
+            found.append(_unquote(text[at:].rstrip(" ")))
+            break
+        end = _word_end(text, at)
+        found.append(_unquote(text[at:end]))
+        at = end
+    return found
+
+
+def _word_end(text: str, at: int) -> int:
+    quoted = False
+    while at < len(text) and (quoted or text[at] != " "):
+        if text[at] == "\\" and at + 1 < len(text):
+            at += 1
+        elif text[at] == "'":
+            quoted = not quoted
+        at += 1
+    return at
+
+
+_ESCAPES = {"'": "'", "\\": "\\", '"': '"', "n": "\n", "r": "\r", "t": "\t", "s": " "}
+
+
+def _unquote(text: str) -> str:
+    out, at, quoted = [], 0, False
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and at + 1 < len(text):
+            out.append(_ESCAPES.get(text[at + 1], char + text[at + 1]))
+            at += 1
+        elif char == "'" and (quoted or "'" in text[at + 1 :]):
+            quoted = not quoted
+        else:
+            out.append(char)
+        at += 1
+    return "".join(out)
+
+
+def inline(text: str) -> tuple[App, ...]:
+    """`m:~:a:x~b` or `a:x,b` -> applications in order. `\\~` is the delimiter itself."""
+    delimiter = ","
+    if text.startswith("m:") and text[3:4] == ":":
+        delimiter, text = text[2], text[4:]
+    parts = re.split(rf"(?<!\\){re.escape(delimiter)}", text)
+    apps = []
+    for part in parts[:MAX_APPS]:
+        name, _, data = part.replace("\\" + delimiter, delimiter).partition(":")
+        if name.strip():
+            apps.append(App(name.strip(), data))
+    return tuple(apps)
+
+
+def assignments(data: str) -> list[tuple[str, str]]:
+    """The data of `multiset` (`^^|a=b|c=d`, or cut at blanks); an empty value unsets."""
+    parts = data[3:].split(data[2]) if data.startswith("^^") and len(data) > 2 else data.split(" ")
+    return [(name.strip(), value) for name, equals, value in (part.partition("=") for part in parts) if equals and name]
+
+
+def _bracketed(text: str, opening: str, closing: str) -> tuple[dict[str, str], str]:
+    """Variables of all `{…}` (or `[…]`) at the beginning, and the rest; of two equal names the last wins."""
+    found: dict[str, str] = {}
+    text = text.lstrip(" ")
+    while text.startswith(opening):
+        end = text.find(closing)
+        if end < 0:
+            raise Malformed(f"{opening} without {closing}")
+        inside, text = text[1:end], text[end + 1 :].lstrip(" ")
+        delimiter = ","
+        if inside.startswith("^^") and len(inside) > 2:
+            delimiter, inside = inside[2], inside[3:]
+        for part in re.split(rf"(?<!\\){re.escape(delimiter)}", inside):
+            name, equals, value = part.partition("=")
+            if equals and name.strip():
+                found[name.strip()] = value.replace("\\" + delimiter, delimiter).strip("'")
+    return found, text
+
+
+def _split_outside(text: str, delimiter: str) -> list[str]:
+    """Cut where the delimiter stands outside `[…]` and `{…}`."""
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(text):
+        if char in "[{":
+            depth += 1
+        elif char in "]}":
+            depth = max(0, depth - 1)
+        elif char == delimiter and not depth:
+            parts.append(text[start:at])
+            start = at + 1
+    return [*parts, text[start:]]
+
+
+def dial_string(text: str) -> DialString:
+    """`{all}[one]endpoint,[two]endpoint|[later]endpoint`. Raises Malformed."""
+    common, rest = _bracketed(text, "{", "}")
+    groups = []
+    for group in _split_outside(rest, "|"):
+        targets = []
+        for one in _split_outside(group, ","):
+            variables, endpoint = _bracketed(one, "[", "]")
+            if endpoint.strip():
+                targets.append(Target(endpoint.strip(), variables))
+        if targets:
+            groups.append(tuple(targets))
+    if not groups:
+        raise Malformed("nobody to dial")
+    return DialString(tuple(groups), common)
+
+
+def originate(argument: str) -> Originate:
+    """`{…}endpoint &app(data)` or `{…}endpoint extension [dialplan [context]]`. Raises Malformed."""
+    cut = _blank_outside(argument)
+    if cut is None:
+        raise Malformed("usage")
+    dial, rest = dial_string(argument[:cut]), argument[cut:].strip()
+    if rest.startswith("&"):
+        match = re.fullmatch(r"&([a-z_]+)(?:\((.*)\))?(?: .*)?", rest, re.DOTALL)
+        if match is None:
+            raise Malformed("usage")
+        return Originate(dial, App(match[1], match[2] or ""))
+    parts = [*words(rest), "", "", ""]
+    return Originate(dial, None, parts[0], parts[1] or "XML", parts[2] or "default")
+
+
+def _blank_outside(text: str) -> int | None:
+    depth = 0
+    for at, char in enumerate(text):
+        if char in "[{":
+            depth += 1
+        elif char in "]}":
+            depth = max(0, depth - 1)
+        elif char == " " and not depth:
+            return at
+    return None
+
+
+_REFERENCE = re.compile(r"\$\{([^{}$]*)\}")
+_DENIED = "<API Execute Permission Denied>"
+
+
+def expand(text: str, lookup: Callable[[str], str | None]) -> str:
+    """`${name}` -> its value, and what stands in the value again (the switch does so, hence never write one).
+
+    `${api(…)}` is denied: the product runs the switch with api-expansion=false.
+    """
+    for _round in range(8):
+        expanded = _REFERENCE.sub(lambda m: _DENIED if "(" in m[1] else (lookup(m[1]) or ""), text)
+        if expanded == text:
+            break
+        text = expanded
+    return text
+
+
+_TONE = re.compile(r"%\(\s*(\d+)\s*,\s*(\d+)")
+_LOOPS = re.compile(r"loops=(-?\d+)")
+
+
+def duration_s(path: str, file_s: float = 2.0) -> float | None:
+    """How long a sound lasts; None for ever. A file counts as `file_s`.
+
+    Tones: `tone_stream://%(on ms,off ms,Hz);loops=n`; `silence_stream://ms`; `file_string://a!b`; `local_stream://`.
+    """
+    scheme, _, rest = path.partition("://")
+    if scheme == "local_stream":
+        return None
+    if scheme == "silence_stream":
+        ms = int(re.match(r"-?\d+", rest)[0]) if re.match(r"-?\d+", rest) else 0  # type: ignore[index]
+        return None if ms < 0 else ms / 1000
+    if scheme == "tone_stream":
+        loops = int(m[1]) if (m := _LOOPS.search(rest)) else 1
+        return None if loops < 0 else loops * sum(int(on) + int(off) for on, off in _TONE.findall(rest)) / 1000
+    if scheme == "file_string":
+        parts = [duration_s(one, file_s) for one in rest.split("!")]
+        return None if None in parts else sum(part for part in parts if part is not None)
+    return file_s
