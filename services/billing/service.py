@@ -1,0 +1,248 @@
+"""Charges every answered leg once, whatever is redelivered, reordered or doubled.
+
+Enters: LegEnded, tenants, platform. Leaves: ledger rows and LegCharged. A leg whose payer's terms are not yet heard
+waits for them, an hour at most. What a leg costs belongs to `rate.py`, which report counts to `ledger.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from prometheus_client import Counter
+from sqlalchemy import MetaData, RowMapping, delete, select
+
+from proto.envelope import Envelope, decode, encode
+from proto.events import LegEnded, PlatformRevised, TenantRevised, TimerFired
+from proto.tenant.platform import PriceVersion
+from proto.values import UNKNOWN_TENANT, TenantId
+from services.billing.derive import Derivation, derive
+from services.billing.ledger import NO_TERMS, TABLE, Entry, Standing, Terms, charged, entry_of, price, report_of
+from services.billing.rate import may_cost
+from services.billing.tables import add_tables
+from services.runtime import clock
+from services.runtime.log import get_logger
+from services.runtime.projections import add_projection_table, keep_platform, keep_tenant, platform, tenant
+from services.runtime.store import Tx
+from services.runtime.worker import Cause, Emit, Handler, Service
+
+PATIENCE_US = 3600 * 1_000_000
+"""How long a leg waits for its payer's terms to be heard before it is entered as nobody's."""
+UNHEARD = "unheard_payer"
+UNPRICED = Counter("toritsugi_unpriced_legs_total", "Outgoing answered legs for which no price was found", ["why"])
+
+log = get_logger("billing")
+
+
+class _Room:
+    """The handlers, and the legs that somebody must look at, until the commit lets them be told."""
+
+    def __init__(self) -> None:
+        self.flagged: dict[tuple[str, str], Entry] = {}
+
+    def leg_ended(self, tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+        fact = envelope.body
+        assert isinstance(fact, LegEnded)
+        _keep_arrival(tx, envelope.call, fact)
+        verdict = TABLE[_standing(tx, fact), report_of(fact, envelope.estimated)]
+        if not envelope.estimated:
+            _forget_waiting(tx, fact.switch, fact.leg, estimated=True)
+        if verdict == "ignore":
+            return []
+        row = {"event": envelope.id, "envelope": encode(envelope)}
+        tx.insert_once(tx.tables["usages"], row)
+        if not _terms_heard(tx, fact):
+            _wait(tx, envelope, fact)
+            return []
+        return self._charge(tx, envelope, fact.payer)
+
+    def tenant_revised(self, tx: Tx, envelope: Envelope, cause: Cause) -> list[Emit]:
+        fact = envelope.body
+        assert isinstance(fact, TenantRevised)
+        # The terms of a client that is gone are kept: usage still arrives about two months after a contract's end.
+        kept = msgspec.structs.replace(envelope, body=msgspec.structs.replace(fact, gone=False))
+        keep_tenant(tx, kept, cause)
+        return self._release(tx, fact.body.tenant)
+
+    def platform_revised(self, tx: Tx, envelope: Envelope, cause: Cause) -> list[Emit]:
+        keep_platform(tx, envelope, cause)
+        return self._release(tx, None)
+
+    def timer_fired(self, tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+        """Nobody told us the payer's terms in time: the leg is entered as nobody's, and flagged."""
+        timer = envelope.body
+        assert isinstance(timer, TimerFired)
+        switch, _, leg = timer.subject.partition("/")
+        table = tx.tables["waiting"]
+        rows = tx.sql.execute(select(table).where(table.c.switch == switch, table.c.leg == leg)).all()
+        return [emit for row in rows for emit in self._leave_waiting(tx, row, UNKNOWN_TENANT)]
+
+    def after_commit(self, _envelopes: Sequence[Envelope]) -> None:
+        while self.flagged:
+            _, entry = self.flagged.popitem()
+            why = "unknown_payer" if entry.payer == UNKNOWN_TENANT else "no_price"
+            UNPRICED.labels(why).inc()
+            log.warning("leg without a price", leg=entry.leg, tenant=entry.payer, reason=entry.arithmetic)
+
+    def _release(self, tx: Tx, payer: TenantId | None) -> list[Emit]:
+        table = tx.tables["waiting"]
+        query = select(table).order_by(table.c.estimated, table.c.event)
+        rows = tx.sql.execute(query if payer is None else query.where(table.c.payer == payer)).all()
+        emits: list[Emit] = []
+        for row in rows:
+            if _terms(tx, row.payer) is not None:
+                emits += self._leave_waiting(tx, row, row.payer)
+        return emits
+
+    def _leave_waiting(self, tx: Tx, row: Any, payer: TenantId) -> list[Emit]:
+        _forget_waiting(tx, row.switch, row.leg, estimated=row.estimated)
+        tx.cancel_timer(UNHEARD, f"{row.switch}/{row.leg}")
+        return self._charge(tx, _usage(tx, row.event), payer)
+
+    def _charge(self, tx: Tx, envelope: Envelope, payer: TenantId) -> list[Emit]:
+        fact = envelope.body
+        assert isinstance(fact, LegEnded)
+        verdict = TABLE[_standing(tx, fact), report_of(fact, envelope.estimated)]
+        if verdict == "ignore":
+            return []
+        terms = (_terms(tx, payer) or NO_TERMS) if may_cost(fact) else NO_TERMS
+        charge = price(fact, payer, terms)
+        entry = entry_of(envelope, payer, terms, charge, _keep_version(tx, terms, charge.version))
+        table = tx.tables["confirmations" if verdict == "confirm" else "ledger"]
+        row = msgspec.structs.asdict(entry) | {"amount": str(entry.amount)}
+        if not tx.insert_once(table, row):
+            return []
+        if entry.unpriced:
+            self.flagged[entry.switch, entry.leg] = entry
+        if verdict == "hold":
+            return []  # told to nobody until the switch's own word confirms it
+        at_us = envelope.occurred_at_us
+        return [Emit(charged(entry), tenant=envelope.tenant, call=envelope.call, occurred_at_us=at_us)]
+
+
+def _terms(tx: Tx, payer: TenantId) -> Terms | None:
+    """What was heard of the payer's terms, or None where something is still to come."""
+    if payer == UNKNOWN_TENANT:
+        return NO_TERMS
+    client, shared = tenant(tx, payer), platform(tx)
+    if client is None or shared is None:
+        return None
+    tables = {table.table: table for table in shared.prices}
+    return Terms(tables.get(client.contract.prices), client.timezone)
+
+
+def _terms_heard(tx: Tx, fact: LegEnded) -> bool:
+    return not may_cost(fact) or _terms(tx, fact.payer) is not None
+
+
+def _standing(tx: Tx, fact: LegEnded) -> Standing:
+    ledger, confirmations = tx.tables["ledger"], tx.tables["confirmations"]
+    here = (ledger.c.switch == fact.switch, ledger.c.leg == fact.leg)
+    estimated = tx.sql.execute(select(ledger.c.estimated).where(*here)).scalar()
+    if estimated is None:
+        return "none"
+    confirmed = tx.sql.execute(
+        select(confirmations.c.seq).where(confirmations.c.switch == fact.switch, confirmations.c.leg == fact.leg)
+    ).scalar()
+    return "estimated" if estimated and confirmed is None else "final"
+
+
+def _wait(tx: Tx, envelope: Envelope, fact: LegEnded) -> None:
+    here = {"switch": fact.switch, "leg": fact.leg, "estimated": envelope.estimated}
+    if tx.insert_once(tx.tables["waiting"], here | {"event": envelope.id, "payer": fact.payer}):
+        due_at_us = clock.now_us() + PATIENCE_US
+        tx.set_timer(UNHEARD, f"{fact.switch}/{fact.leg}", due_at_us, envelope.tenant, envelope.call)
+
+
+def _forget_waiting(tx: Tx, switch: str, leg: str, *, estimated: bool) -> None:
+    table = tx.tables["waiting"]
+    tx.sql.execute(delete(table).where(table.c.switch == switch, table.c.leg == leg, table.c.estimated.is_(estimated)))
+
+
+def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:
+    """By which of our numbers a call came in, or which phone began it: its other legs are attributed by this (B6)."""
+    if fact.direction == "inbound" and call:
+        phone = fact.caller.number if fact.via == "phone" else ""
+        number = "" if fact.via == "phone" else fact.destination
+        row = {"call": call, "number": number[:64], "phone": phone[:64]}
+        tx.insert_once(tx.tables["arrivals"], row)
+
+
+def _keep_version(tx: Tx, terms: Terms, version: PriceVersion | None) -> str:
+    """Store the dated rules once, under an id made of their content."""
+    if version is None or terms.table is None:
+        return ""
+    body = msgspec.json.encode(version)
+    name = f"{terms.table.table}@{version.from_}#{hashlib.sha256(body).hexdigest()[:32]}"
+    tx.insert_once(tx.tables["price_versions"], {"id": name, "body": body})
+    return name
+
+
+def _usage(tx: Tx, event: str) -> Envelope:
+    table = tx.tables["usages"]
+    return decode(bytes(tx.sql.execute(select(table.c.envelope).where(table.c.event == event)).scalar_one()))
+
+
+# -- what pages, invoices and the command line ask ------------------------------------------------------------------
+
+
+def entries(tx: Tx, payer: TenantId | None = None, *, held: bool = True) -> list[Entry]:
+    """The ledger as it stands, oldest first: confirmed figures in place of held ones; `held=False` leaves those out."""
+    ledger, confirmations = tx.tables["ledger"], tx.tables["confirmations"]
+    query = select(ledger).order_by(ledger.c.seq)
+    rows = tx.sql.execute(query if payer is None else query.where(ledger.c.payer == payer)).mappings().all()
+    final = {(r["switch"], r["leg"]): r for r in tx.sql.execute(select(confirmations)).mappings()}
+    found = (_entry(final.get((row["switch"], row["leg"]), row)) for row in rows)
+    return [entry for entry in found if held or not entry.estimated]
+
+
+def rederive(tx: Tx, switch: str, leg: str) -> Derivation | None:
+    """A leg's standing entry, computed again from the stored fact and price version; None if it has no entry."""
+    for name in ("confirmations", "ledger"):
+        table = tx.tables[name]
+        row = tx.sql.execute(select(table).where(table.c.switch == switch, table.c.leg == leg)).mappings().first()
+        if row is not None:
+            entry = _entry(row)
+            return derive(entry, _usage(tx, entry.event), _version(tx, entry.price_version))
+    return None
+
+
+def attribution(tx: Tx, call: str) -> tuple[str, str]:
+    """The dial-in number of a call, and the phone that began it where it began inside; empty where not known."""
+    table = tx.tables["arrivals"]
+    row = tx.sql.execute(select(table.c.number, table.c.phone).where(table.c.call == call)).first()
+    return (row.number, row.phone) if row else ("", "")
+
+
+def waiting(tx: Tx) -> int:
+    """Legs whose payer's terms have not been heard yet."""
+    return tx.count("waiting")
+
+
+def _version(tx: Tx, name: str) -> PriceVersion | None:
+    if not name:
+        return None
+    table = tx.tables["price_versions"]
+    body = tx.sql.execute(select(table.c.body).where(table.c.id == name)).scalar_one()
+    return msgspec.json.decode(bytes(body), type=PriceVersion)
+
+
+def _entry(row: RowMapping) -> Entry:
+    return msgspec.convert({name: row[name] for name in Entry.__struct_fields__}, Entry)
+
+
+def build() -> Service:
+    """Billing as the shell sees it."""
+    metadata = MetaData()
+    add_projection_table(metadata)
+    add_tables(metadata)
+    room = _Room()
+    handlers: dict[Any, Handler] = {
+        LegEnded: room.leg_ended,
+        TenantRevised: room.tenant_revised,
+        PlatformRevised: room.platform_revised,
+        TimerFired: room.timer_fired,
+    }
+    return Service("billing", handlers, metadata, room.after_commit)

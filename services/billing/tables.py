@@ -1,0 +1,96 @@
+"""The tables of billing, and the guard that makes the ledger append-only in the database itself.
+
+Enters: a MetaData. Leaves: tables; `ledger` and `confirmations` refuse UPDATE and DELETE by triggers, in SQLite and in
+PostgreSQL. Amounts are text, since SQLite's numbers are binary floats. What the rows mean belongs to `ledger.py`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import DDL, BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, event
+from sqlalchemy import UniqueConstraint as Unique
+
+_SQLITE = (
+    "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
+    "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+    "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
+    "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+    # INSERT OR REPLACE deletes without firing the trigger above (sqlite.org/lang_conflict.html).
+    "CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+    "WHEN EXISTS (SELECT 1 FROM {table} WHERE switch = NEW.switch AND leg = NEW.leg OR seq = NEW.seq) "
+    "BEGIN SELECT RAISE(IGNORE); END",
+)
+_POSTGRESQL = (
+    "CREATE OR REPLACE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+    "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+    "FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
+    "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+    "FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+)
+
+
+def add_tables(metadata: MetaData) -> None:
+    """All tables of billing, beside those of the runtime."""
+    _add_append_only("ledger", metadata)
+    _add_append_only("confirmations", metadata)
+    Table(
+        "usages",
+        metadata,
+        Column("event", String(200), primary_key=True),
+        Column("envelope", LargeBinary, nullable=False),
+    )
+    Table(
+        "waiting",
+        metadata,
+        Column("switch", String(64), primary_key=True),
+        Column("leg", String(128), primary_key=True),
+        Column("estimated", Boolean, primary_key=True),
+        Column("event", String(200), nullable=False),
+        Column("payer", String(40), nullable=False, index=True),
+    )
+    Table(
+        "price_versions",
+        metadata,
+        Column("id", String(160), primary_key=True),
+        Column("body", LargeBinary, nullable=False),
+    )
+    Table(
+        "arrivals",
+        metadata,
+        Column("call", String(128), primary_key=True),
+        Column("number", String(64), nullable=False),
+        Column("phone", String(64), nullable=False),
+    )
+
+
+def _add_append_only(name: str, metadata: MetaData) -> None:
+    table = Table(
+        name,
+        metadata,
+        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("switch", String(64), nullable=False),
+        Column("leg", String(128), nullable=False),
+        Column("call", String(128), nullable=False, index=True),
+        Column("tenant", String(40), nullable=False),
+        Column("payer", String(40), nullable=False, index=True),
+        Column("event", String(200), nullable=False),
+        Column("answered_at_us", BigInteger, index=True),
+        Column("ended_at_us", BigInteger, nullable=False),
+        Column("duration_us", BigInteger, nullable=False),
+        Column("units", BigInteger, nullable=False),
+        Column("amount", String(140), nullable=False),
+        Column("currency", String(3), nullable=False),
+        Column("basis", String(4), nullable=False),
+        Column("price", String(320), nullable=False),
+        Column("price_table", String(64), nullable=False),
+        Column("price_version", String(160), nullable=False),
+        Column("timezone", String(64), nullable=False),
+        Column("arithmetic", String(1000), nullable=False),
+        Column("unpriced", Boolean, nullable=False),
+        Column("estimated", Boolean, nullable=False),
+        Unique("switch", "leg"),
+    )
+    for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
+        for statement in statements:
+            ddl = DDL(statement.format(table=name)).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", ddl)
