@@ -10,6 +10,8 @@ from prometheus_client import Counter, Histogram
 HANDLED = Counter("toritsugi_handled_total", "Messages handled", ["service", "type"])
 RETRIED = Counter("toritsugi_retried_total", "Retries in place", ["service", "why"])
 DEAD_LETTERED = Counter("toritsugi_dead_lettered_total", "Messages put aside", ["service"])
+EXPIRED = Counter("toritsugi_expired_total", "Commands dropped because they were past their time", ["queue"])
+UNHEARD = Counter("toritsugi_unheard_total", "Messages no queue listens to", ["delivery"])
 DECISION_SECONDS = Histogram(
     "toritsugi_decision_seconds",
     "From the agent's reading an arrival to its writing the command",

@@ -26,17 +26,29 @@ class Delivery:
     tag: Any = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was put aside: from which queue, why, and its bytes as they came."""
+
+    queue: str
+    reason: str
+    body: bytes = field(repr=False)
+
+
 class Consumer(Protocol):
     """One reader of one partition queue. It outlives reconnects: what was not acknowledged comes again."""
 
     def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
-        """Up to `limit` deliveries in order; waits for the first (None: for ever). Empty after the time or on close."""
+        """Up to `limit` deliveries in order; waits for the first (None: for ever). Empty after the time or on close.
+
+        A command past its `not_after` is never among them: it is counted and dropped.
+        """
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Done. Stale tags (from before a reconnect) are ignored: the message comes again and is dropped by its id."""
 
     def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        """Put aside for a person to look at, with the reason. Facts only lose their place in the queue."""
+        """Put aside for a person to look at, with the reason; the queue goes on. Raises Unavailable."""
 
     def close(self) -> None:
         """Stop reading; unacknowledged deliveries go back to the queue in their order."""
@@ -51,6 +63,7 @@ class Bus(Protocol):
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Returns when the bus has taken responsibility for all of them, in this order. Raises Unavailable.
 
+        A fact that no queue listens to is taken and gone; a command to a switch without a queue becomes a dead letter.
         Thread of control: any greenlet. After Unavailable some may have been taken; publishing all again is right,
         since consumers drop ids they have seen.
         """
@@ -60,6 +73,9 @@ class Bus(Protocol):
 
     def depth(self, queue: str) -> int:
         """Messages in the partition queue, unacknowledged ones included where the transport knows them."""
+
+    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """The oldest of what was put aside, to look at; they stay. Raises Unavailable."""
 
     def stop(self) -> None:
         """Close. What was confirmed stays with the bus."""

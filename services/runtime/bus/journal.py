@@ -1,0 +1,148 @@
+"""The embedded bus on disk: one SQLite file, one native thread, many messages per transaction.
+
+Enters: rows to keep, numbers to forget, letters to put aside. Leaves: rows in their order, after a crash too: every
+write is synced before it returns, but a transaction is shared by all who publish meanwhile. Who may read what, and
+when, belongs to `embedded.py`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeVar, cast
+
+from gevent.threadpool import ThreadPool
+
+from services.runtime.bus import DeadLetter, Unavailable
+
+T = TypeVar("T")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, tenant TEXT NOT NULL, not_after_us INTEGER, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS messages_queue ON messages (queue, seq);
+CREATE TABLE IF NOT EXISTS dead (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class Row(NamedTuple):
+    """One message in one queue. `seq` grows with the order of publishing."""
+
+    seq: int
+    queue: str
+    tenant: str
+    not_after_us: int | None
+    body: bytes
+
+
+class Journal:
+    """The file. Every method parks the calling greenlet while the thread works; all raise Unavailable."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is the file; beside it stands `<name>.lock`, held while the journal is open."""
+        self._path = path
+        self._thread = ThreadPool(1)
+        self._db: sqlite3.Connection | None = None
+        self._lock: IO[bytes] | None = None
+
+    def open(self) -> int:
+        """Open or make the file. The next free sequence number. Another process that has it open: Unavailable."""
+        return self._call(self._open)
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self._path.with_name(self._path.name + ".lock").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"{self._path.name} is in use by another process") from None
+        self._db = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
+        # FULL: a confirmed message survives a power cut; the sync is shared by everybody who publishes meanwhile.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(_TABLES)
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) + 1 FROM messages").fetchone()[0])
+
+    def write(self, rows: Sequence[Row], gone: Sequence[int], dead: Sequence[tuple[str, str, bytes]]) -> None:
+        """Keep `rows`, forget the numbers in `gone`, put (queue, reason, body) aside: all of it or nothing."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("DELETE FROM messages WHERE seq = ?", ((seq,) for seq in gone))
+            db.executemany("INSERT INTO dead (queue, reason, body) VALUES (?, ?, ?)", dead)
+            db.execute("COMMIT")
+
+        self._transact(work)
+
+    def move(self, places: Iterable[tuple[str, int]]) -> None:
+        """Give rows another queue: (queue, seq)."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("UPDATE messages SET queue = ? WHERE seq = ?", places)
+            db.execute("COMMIT")
+
+        self._transact(work)
+
+    def load(self, queue: str, after: int, limit: int) -> list[Row]:
+        """Rows of a queue beyond a number, in order."""
+        sql = "SELECT * FROM messages WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return self._transact(lambda db: [Row(*row) for row in db.execute(sql, (queue, after, limit))])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each queue holds."""
+        return self._transact(lambda db: dict(db.execute("SELECT queue, count(*) FROM messages GROUP BY queue")))
+
+    def places(self) -> list[tuple[int, str, str]]:
+        """(seq, queue, tenant) of every row."""
+        return self._transact(lambda db: list(db.execute("SELECT seq, queue, tenant FROM messages ORDER BY seq")))
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        """The oldest letters put aside."""
+        sql = "SELECT queue, reason, body FROM dead ORDER BY seq LIMIT ?"
+        return self._transact(lambda db: [DeadLetter(*row) for row in db.execute(sql, (limit,))])
+
+    def close(self) -> None:
+        """Close the file and end the thread."""
+
+        def work() -> None:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+        self._call(work)
+        self._thread.kill()
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def guarded() -> T:
+            if self._db is None:
+                raise Unavailable("the journal is closed")
+            try:
+                return work(self._db)
+            finally:
+                if self._db.in_transaction:
+                    self._db.rollback()
+
+        return self._call(guarded)
+
+    def _call(self, work: Callable[[], T]) -> T:
+        # A task that raises makes gevent's pool print it: errors come back as values.
+        def guarded() -> tuple[T | None, Exception | None]:
+            try:
+                return work(), None
+            except (sqlite3.Error, OSError) as error:
+                return None, Unavailable(f"journal: {error}")
+            except Exception as error:
+                return None, error
+
+        result: tuple[Any, Exception | None] = self._thread.apply(guarded)
+        if result[1] is not None:
+            raise result[1]
+        return cast(T, result[0])
