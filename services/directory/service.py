@@ -1,0 +1,200 @@
+"""The room of the tenant files: reads the folder, keeps the last good copy of each, tells everybody.
+
+Enters: the folder's files, ServiceStarted. Leaves: TenantRevised and PlatformRevised, each with its revision; problems
+for whoever asked to hear them. What a file must look like stands in `yaml_files.py`, `check.py` and `settle.py`; people
+and log-ins in `people.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.event
+import gevent.lock
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, insert, select, update
+
+from proto.envelope import Envelope
+from proto.events import PersonChanged, PlatformRevised, ServiceStarted, TenantRevised
+from proto.tenant import Tenant
+from proto.tenant.platform import Platform
+from proto.topics import Outgoing, outgoing
+from proto.values import PLATFORM_TENANT, command_id
+from services.directory import people
+from services.directory.problems import Problem, errors
+from services.directory.settle import Held, InForce, Settled, settle
+from services.directory.yaml_files import PLATFORM_FILE, Folder, read_folder, revision_of, stamps
+from services.runtime import clock
+from services.runtime.bus import Bus, Unavailable
+from services.runtime.log import get_logger
+from services.runtime.projections import add_projection_table, keep_person
+from services.runtime.store import Store, Tx
+from services.runtime.worker import Cause, Emit, Service
+
+NAME = "directory"
+log = get_logger(NAME)
+
+
+def build() -> Service:
+    """The service as the shell sees it."""
+    metadata = MetaData()
+    add_projection_table(metadata)
+    people.add_people_tables(metadata)
+    add_revisions_table(metadata)
+    return Service(NAME, {ServiceStarted: say_everything, PersonChanged: keep_person}, metadata)
+
+
+def add_revisions_table(metadata: MetaData) -> None:
+    """One row per client (and `_platform`): the last good copy, and since when it holds."""
+    Table(
+        "revisions",
+        metadata,
+        Column("tenant", String(40), primary_key=True),
+        Column("file", String(255), nullable=False),
+        Column("revision", String(80), nullable=False),
+        Column("since_us", BigInteger, nullable=False),
+        Column("gone", Boolean, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+    )
+
+
+def say_everything(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+    """Handler of ServiceStarted: all revisions and people again, revisions under the ids they had."""
+    return [
+        *(
+            Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id)
+            for told in _told_all(tx)
+        ),
+        *people.all_people(tx),
+    ]
+
+
+def _told_all(tx: Tx) -> list[Envelope]:
+    rows = tx.sql.execute(select(tx.tables["revisions"]).order_by(tx.tables["revisions"].c.tenant))
+    return [_told(row) for row in rows]
+
+
+def _told(row: Any) -> Envelope:
+    """The fact of one row. Its id holds the time, so that a file set back to what it was is news again."""
+    body: PlatformRevised | TenantRevised
+    if row.tenant == PLATFORM_TENANT:
+        body = PlatformRevised(revision=row.revision, body=msgspec.json.decode(row.body, type=Platform))
+    else:
+        tenant = msgspec.json.decode(row.body, type=Tenant)
+        body = TenantRevised(revision=row.revision, body=tenant, gone=row.gone)
+    return Envelope(
+        body=body,
+        id=command_id(f"revision/{row.tenant}/{row.revision}/{int(row.gone)}", row.since_us),
+        source=NAME,
+        tenant=row.tenant,
+        occurred_at_us=row.since_us,
+    )
+
+
+def in_force(tx: Tx) -> InForce:
+    """What everybody works with now, from the last good copies."""
+    platform: Platform | None = None
+    tenants: dict[str, Held] = {}
+    for row in tx.sql.execute(select(tx.tables["revisions"])):
+        if row.tenant == PLATFORM_TENANT:
+            platform = msgspec.json.decode(row.body, type=Platform)
+        elif not row.gone:
+            tenants[row.tenant] = Held(row.file, msgspec.json.decode(row.body, type=Tenant))
+    return InForce(platform, tenants)
+
+
+def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
+    """Let the folder take effect: new rows, and the facts of what changed, already in the outbox."""
+    before = in_force(tx)
+    settled = settle(folder, before)
+    changed: list[str] = []
+    if settled.platform is not None and _keep(tx, PLATFORM_TENANT, PLATFORM_FILE, settled.platform, False, now_us):
+        changed.append(PLATFORM_TENANT)
+    for name, held in settled.tenants.items():
+        if _keep(tx, name, held.file, held.body, False, now_us):
+            changed.append(name)
+    for name in settled.gone:
+        _keep(tx, name, before.tenants[name].file, before.tenants[name].body, True, now_us)
+        changed.append(name)
+    news = [outgoing(told) for told in _told_all(tx) if told.tenant in changed]
+    tx.post(news)
+    return settled, news
+
+
+def _keep(tx: Tx, tenant: str, file: str, body: Tenant | Platform, gone: bool, now_us: int) -> bool:
+    """Whether this is news."""
+    table, revision = tx.tables["revisions"], revision_of(body)
+    known = tx.sql.execute(select(table).where(table.c.tenant == tenant)).first()
+    if known is not None and (known.revision, known.gone) == (revision, gone):
+        if known.file != file:
+            tx.sql.execute(update(table).where(table.c.tenant == tenant).values(file=file))
+        return False
+    row = {"file": file, "revision": revision, "gone": gone, "body": msgspec.json.encode(body)}
+    if known is None:
+        tx.sql.execute(insert(table).values(tenant=tenant, since_us=now_us, **row))
+    else:  # later than before even if the machine's clock was set back
+        since_us = max(now_us, known.since_us + 1)
+        tx.sql.execute(update(table).where(table.c.tenant == tenant).values(since_us=since_us, **row))
+    return True
+
+
+def _say_nothing(_problems: Sequence[Problem]) -> None:
+    return
+
+
+@dataclass
+class Files:
+    """Watches one folder: reads it at the start and whenever a file changes."""
+
+    store: Store
+    bus: Bus
+    folder: Path
+    report: Callable[[Sequence[Problem]], None] = _say_nothing
+    """Told the problems of each reading."""
+    every_s: float = 1.0
+    _seen: dict[str, tuple[int, int]] | None = None
+    _unsaid: list[Outgoing] = field(default_factory=list)
+    """Committed, but not yet taken by the bus."""
+    _greenlet: gevent.Greenlet | None = None
+    _stopping: gevent.event.Event = field(default_factory=gevent.event.Event)
+    _one_at_a_time: gevent.lock.Semaphore = field(default_factory=gevent.lock.Semaphore)
+
+    def start(self) -> None:
+        """Read once, then watch. Raises OSError if the folder cannot be read, Unavailable if store or bus are away."""
+        self._unsaid = self.store.run(lambda tx: [outgoing(told) for told in _told_all(tx)])
+        self.reload()
+        self._greenlet = gevent.spawn(self._watch)
+
+    def stop(self) -> None:
+        """Stop watching; what was published stays."""
+        self._stopping.set()
+        if self._greenlet is not None:
+            self._greenlet.join()
+
+    def reload(self) -> Settled:
+        """Read the folder now; returns when the bus has what changed. Raises OSError, Unavailable."""
+        with self._one_at_a_time:
+            seen = stamps(self.folder)
+            folder = read_folder(self.folder)
+            settled, news = self.store.run(lambda tx: take(tx, folder, clock.now_us()))
+            self._unsaid += news
+            self.bus.publish(self._unsaid)
+            said, self._unsaid = [message.id for message in self._unsaid], []
+            self.store.run(lambda tx: tx.posted(said))
+            self._seen = seen
+        for problem in errors(settled.problems):
+            log.error("tenant file", file=problem.file, line=problem.line, key=problem.key, problem=str(problem))
+        self.report(settled.problems)
+        return settled
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self.every_s):
+            try:
+                if stamps(self.folder) != self._seen:
+                    self.reload()
+            except (OSError, Unavailable) as error:
+                log.warning("tenant files wait", reason=str(error))

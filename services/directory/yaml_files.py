@@ -1,0 +1,277 @@
+"""Tenant files: YAML text -> plain values with the line of each key -> structs, or problems that name the line.
+
+Enters: files of one folder (`platform.yaml` and one file per client), of any quality. Leaves: a `Document` or a list of
+`Problem`. Every unquoted scalar stays text (`0312345670`, `9:00`, `no`) until the schema wants a number there; tags
+are refused, never run. What the values mean together belongs to `check.py`; what takes effect to `settle.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import yaml
+from marshmallow import ValidationError
+
+from proto.schemas import Plain, Wrong, flatten, quoted, read
+from proto.tenant import Tenant
+from proto.tenant.platform import Platform
+from services.directory.problems import Path, Problem
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 50_000
+"""Values in one file, those that an alias repeats counted again: a bomb of aliases goes off here."""
+MAX_DEPTH = 20
+PLATFORM_FILE = "platform.yaml"
+
+K = TypeVar("K", bound=msgspec.Struct)
+_STANDARD_TAGS = (None, "!")
+"""`!` alone means: text, whatever it looks like."""
+
+
+class Document(msgspec.Struct, Generic[K], frozen=True):
+    """A file that is right in itself."""
+
+    file: str
+    body: K
+    lines: dict[Path, int]
+    """Line of each key, by path."""
+
+    @property
+    def revision(self) -> str:
+        """Hash of the canonical body: comments, order of keys and hyphens make no difference."""
+        return revision_of(self.body)
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """YAML as plain values, each key with its line."""
+
+    value: Any
+    lines: dict[Path, int]
+
+
+class _Refused(Exception):
+    def __init__(self, text: str, line: int, path: Path = (), hint: str = "", value: object = None) -> None:
+        super().__init__(text)
+        self.problem = Problem(text=text, line=line, path=path, hint=hint, value=value)
+
+
+def revision_of(body: msgspec.Struct) -> str:
+    """SHA-256 of the body as JSON with sorted keys: the same intent gives the same revision everywhere."""
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
+
+
+def read_yaml(data: bytes) -> Raw:
+    """The one YAML document in `data`: mappings, lists, texts (`Plain` where unquoted) and None.
+
+    Raises _Refused for anything else: tags, duplicate keys, several documents, too large, too deep, not UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise _Refused(f"has {len(data)} bytes; at most {MAX_BYTES} are read", 0)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _Refused("is not UTF-8", line, hint="save the file as UTF-8") from None
+    try:
+        return _Builder(yaml.parse(text, Loader=yaml.CSafeLoader)).document()
+    except yaml.YAMLError as error:
+        raise _unreadable(error, text) from None
+
+
+def _unreadable(error: yaml.YAMLError, text: str) -> _Refused:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line = mark.line + 1 if mark is not None else 0
+    source = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+    if "\t" in source[: len(source) - len(source.lstrip())]:
+        return _Refused("a tab stands at the beginning of the line", line, hint="indent with spaces")
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+    return _Refused(f"is not YAML: {what}", line, hint="a tab stands in the line" if "\t" in source else "")
+
+
+class _Builder:
+    """Parser events -> values. No constructor of PyYAML ever runs, so no tag can make an object."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+        self._lines: dict[Path, int] = {}
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._values = 0
+
+    def document(self) -> Raw:
+        """The only document of the stream."""
+        value: Any = None
+        seen = 0
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                seen += 1
+                if seen > 1:
+                    raise _Refused("a second document begins (---)", _line(event))
+                value = self._value(next(self._events), ())
+        return Raw(value, self._lines)
+
+    def _value(self, event: Any, path: Path) -> Any:
+        line = _line(event)
+        self._lines.setdefault(path, line)
+        if len(path) > MAX_DEPTH:
+            raise _Refused(f"is nested more than {MAX_DEPTH} deep", line, path[:3])
+        self._count(1, line, path)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, line, path)
+        if event.tag not in _STANDARD_TAGS:
+            raise _Refused(f"has the tag {quoted(event.tag)}", line, path, hint="tags are not used in these files")
+        before = self._values
+        if isinstance(event, yaml.ScalarEvent):
+            value = _scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._sequence(path)
+        else:
+            value = self._mapping(path)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._values - before + 1)
+        return value
+
+    def _count(self, more: int, line: int, path: Path) -> None:
+        self._values += more
+        if self._values > MAX_VALUES:
+            raise _Refused(f"holds more than {MAX_VALUES} values", line, path, hint="aliases count each time")
+
+    def _alias(self, event: Any, line: int, path: Path) -> Any:
+        if event.anchor not in self._anchors:
+            raise _Refused(f"the alias *{event.anchor[:40]} names nothing before it", line, path)
+        value, size = self._anchors[event.anchor]
+        self._count(size, line, path)
+        return value
+
+    def _sequence(self, path: Path) -> list[Any]:
+        items: list[Any] = []
+        for event in self._events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for event in self._events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            line = _line(event)
+            if not isinstance(event, yaml.ScalarEvent) or event.tag not in _STANDARD_TAGS:
+                raise _Refused("a key is a plain word", line, path)
+            key = str(event.value)
+            if key in found:
+                raise _Refused("stands twice", line, (*path, key), hint=f"first in line {self._lines[*path, key]}")
+            self._lines[*path, key] = line
+            found[key] = self._value(next(self._events), (*path, key))
+        return found
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _scalar(event: Any) -> Any:
+    if not event.implicit[0] or event.tag == "!":
+        return str(event.value)
+    return None if event.value in ("", "~", "null") else Plain(event.value)
+
+
+def line_of(lines: dict[Path, int], path: Path) -> int:
+    """The line of a key, or of the nearest thing around it that has one."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 0)
+
+
+def parse(kind: type[K], data: bytes, file: str) -> tuple[Document[K] | None, list[Problem]]:
+    """A file's bytes -> the struct, or everything that is wrong with its form."""
+    try:
+        raw = read_yaml(data)
+    except _Refused as refused:
+        return None, [msgspec.structs.replace(refused.problem, file=file)]
+    if not isinstance(raw.value, dict):
+        return None, [Problem(text="holds no keys", file=file, line=1, hint="the file begins with `tenant: name`")]
+    try:
+        body = read(kind, raw.value)
+    except ValidationError as error:
+        found = [_located(raw, path, wrong, file) for path, wrong in flatten(error.messages)]
+        return None, sorted(found, key=lambda problem: (problem.line, problem.key))
+    return Document(file, body, raw.lines), []
+
+
+def _located(raw: Raw, path: Path, wrong: Wrong, file: str) -> Problem:
+    text = str(wrong)
+    if wrong.allowed:
+        text = text.split("; allowed: ", 1)[0]
+    elif wrong.hint:
+        text = text.removesuffix(f" ({wrong.hint})")
+    value = wrong.value
+    if value is not None:
+        text = text.removeprefix(quoted(value)).strip()
+        value = value if isinstance(value, str | int | float | bool) else _outline(value)
+    line = line_of(raw.lines, path)
+    return Problem(text=text, path=path, value=value, allowed=wrong.allowed, hint=wrong.hint, file=file, line=line)
+
+
+def _outline(value: object) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "something else"
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """All files of a folder as they stand, each right in itself or with its problems."""
+
+    platform: Document[Platform] | None
+    tenants: tuple[Document[Tenant], ...]
+    """In the order in which the files were last changed."""
+    broken: tuple[str, ...]
+    """Files that are there but cannot be used: the client's last good copy stays."""
+    problems: tuple[Problem, ...]
+
+
+def stamps(folder: FilePath) -> dict[str, tuple[int, int]]:
+    """File -> (mtime in ns, size), for noticing changes. Raises OSError if the folder is not there."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".yaml", ".yml") and not path.name.startswith("."):
+            stat = path.stat()
+            found[path.name] = (stat.st_mtime_ns, stat.st_size)
+    return found
+
+
+def read_folder(folder: FilePath) -> Folder:
+    """Read every `*.yaml` of a folder. Raises OSError if the folder itself cannot be read."""
+    platform: Document[Platform] | None = None
+    tenants: list[Document[Tenant]] = []
+    problems: list[Problem] = []
+    broken: list[str] = []
+    order = stamps(folder)
+    for name in sorted(order, key=lambda file: (order[file][0], file)):
+        data = _bytes(folder / name)
+        if isinstance(data, Problem):
+            problems.append(data)
+            broken.append(name)
+        elif name == PLATFORM_FILE:
+            platform, found = parse(Platform, data, name)
+            problems += found
+        else:
+            document, found = parse(Tenant, data, name)
+            problems += found
+            if document is None:
+                broken.append(name)
+            else:
+                tenants.append(document)
+    if PLATFORM_FILE not in order:
+        problems.append(Problem(text="is missing", file=PLATFORM_FILE, hint="switches, carriers, pools, prices"))
+    return Folder(platform, tuple(tenants), tuple(broken), tuple(problems))
+
+
+def _bytes(path: FilePath) -> bytes | Problem:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return Problem(text=f"cannot be read: {error.strerror}", file=path.name)
