@@ -1,0 +1,140 @@
+"""What is known of one call, and the values that a row and a line of its story consist of.
+
+Enters: nothing. Leaves: frozen structs. `Call` gathers facts so that their order and number do not matter; what a
+person wants to know (result, state, talk time) is worked out from it in `fold.py` and is never stored as truth.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from proto.values import Party
+
+CallState = Literal["arrived", "ringing", "waiting", "talking", "held", "ended"]
+Direction = Literal["inbound", "outbound", "internal", "emergency"]
+Result = Literal["", "answered", "message", "missed", "busy", "failed", "not_in_use", "fallback"]
+RecordingState = Literal["", "running", "stored"]
+
+
+class Leg(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One channel as far as it was heard of. Empty and None: not heard (yet)."""
+
+    kind: str = ""
+    direction: str = ""
+    via: str = ""
+    destination: str = ""
+    switch: str = ""
+    payer: str = ""
+    started_at_us: int | None = None
+    ringing_at_us: int | None = None
+    answered_at_us: int | None = None
+    ended_at_us: int | None = None
+    cause: str = ""
+    sip_status: int | None = None
+    hung_up_by: str = ""
+    decision: str = ""
+    inherited: bool = False
+    estimated: bool = False
+    """Its end was concluded, not seen."""
+
+
+class Arrival(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A leg that came to us and waited for a decision."""
+
+    leg: str
+    at_us: int
+    id: str
+    origin: str
+    dialled: str
+    caller: Party
+    transferred: bool = False
+    parked: bool = True
+    """False: it never waited for a decision (emergency); known from the leg's end."""
+
+
+class Talk(msgspec.Struct, frozen=True):
+    """Caller and somebody began to talk."""
+
+    at_us: int
+    leg: str
+    by: str
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """The one charge of a leg."""
+
+    amount: Decimal
+    basis: str
+    payer: str
+    id: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The latest that was heard of a leg's being on hold."""
+
+    at_us: int
+    held: bool
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All facts of a call, each kind by what names it; the same set whatever order they came in."""
+
+    first_at_us: int
+    legs: dict[str, Leg] = {}
+    arrivals: dict[str, Arrival] = {}
+    """By `<leg>:park:<n>`."""
+    talks: dict[str, Talk] = {}
+    """By the caller's leg."""
+    waits: dict[str, int] = {}
+    """Queue waits by their key -> when."""
+    holds: dict[str, Hold] = {}
+    charges: dict[str, Charge] = {}
+    recordings: dict[str, RecordingState] = {}
+    """By path."""
+    messages: dict[str, bool] = {}
+    """Recordings made at a voicemail stage: path -> whether the message is complete and not empty."""
+    refused: bool = False
+    """A plan of ours rejected the number as not in use."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The call in one line, as stored and shown. Times are epoch microseconds; charges keep full precision."""
+
+    started_at_us: int
+    answered_at_us: int | None
+    ended_at_us: int | None
+    dialled: str
+    caller_number: str
+    caller_name: str
+    caller_presentation: str
+    direction: Direction
+    state: CallState
+    result: Result
+    answered_by: str
+    answered_by_via: str
+    talk_ms: int
+    charge_incl: Decimal
+    charge_excl: Decimal
+    charges: int
+    """How many legs are charged, 0 yen included."""
+    recording: RecordingState
+    legs: int
+    estimated: bool
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a call's story: what happened, to which leg, with the values a sentence needs."""
+
+    key: str
+    """The fact's key: the same thing told twice is one line."""
+    id: str
+    at_us: int
+    what: str
+    """The fact's name on the wire."""
+    leg: str = ""
+    values: dict[str, str] = {}
+    why: tuple[str, ...] = ()
+    estimated: bool = False

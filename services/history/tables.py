@@ -1,0 +1,205 @@
+"""History's own tables: the rows that pages list and counts are made of.
+
+Enters: `Row`, `Leg`, `Step` of one fact. Leaves: rows, written only where something changed. Facts that must be unique
+(a leg's end, its charge) are counted as they come, so that a surplus can be seen.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
+
+from proto.events import CommandFinished, CommandRefused, CommandUnknown
+from services.history.model import Leg, Row, Step
+from services.history.steps import better
+from services.runtime.store import Tx
+
+TEXT = 300
+"""What a caller sent may be longer; a row keeps this much of it."""
+_COLUMN_OF: dict[type, Any] = {bool: Boolean, int: BigInteger}
+
+
+def add_tables(metadata: MetaData) -> None:
+    """calls, legs, steps, decisions, command results, tallies, switches, access log."""
+    calls = Table("calls", metadata, *_call_key(), *_columns(Row))
+    Index("calls_by_end", calls.c.state, calls.c.ended_at_us)
+    Index("calls_by_tenant", calls.c.tenant, calls.c.state, calls.c.ended_at_us)
+    legs = Table("legs", metadata, *_call_key(), Column("leg", String(128), primary_key=True), *_columns(Leg))
+    Index("legs_by_leg", legs.c.leg)
+    Table(
+        "steps",
+        metadata,
+        *_call_key(),
+        Column("key", String(600), primary_key=True),
+        Column("at_us", BigInteger, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+    )
+    Table(
+        "decisions",
+        metadata,
+        Column("command", String(200), primary_key=True),
+        Column("tenant", String(40), nullable=False),
+        Column("call", String(128), nullable=False),
+        Column("leg", String(128), nullable=False),
+        Column("cause", String(200), nullable=False),
+    )
+    Table(
+        "command_results",
+        metadata,
+        Column("command", String(200), primary_key=True),
+        Column("result", String(16), primary_key=True),
+        Column("name", String(64), nullable=False),
+        Column("leg", String(128), nullable=False),
+        Column("reason", String(TEXT), nullable=False),
+        Column("decision_us", BigInteger),
+        Column("at_us", BigInteger, nullable=False),
+    )
+    Table(
+        "tallies",
+        metadata,
+        Column("what", String(64), primary_key=True),
+        Column("leg", String(128), primary_key=True),
+        Column("park", Integer, primary_key=True),
+        Column("call", String(128), nullable=False),
+        Column("id", String(200), nullable=False),
+        Column("times", Integer, nullable=False),
+    )
+    Table(
+        "switches",
+        metadata,
+        Column("switch", String(64), primary_key=True),
+        Column("connected", Boolean, nullable=False),
+        Column("since_us", BigInteger, nullable=False),
+        Column("reason", String(TEXT), nullable=False),
+    )
+    Table(
+        "access_log",
+        metadata,
+        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("at_us", BigInteger, nullable=False, index=True),
+        Column("person", String(64), nullable=False),
+        Column("what", String(32), nullable=False),
+        Column("tenant", String(40), nullable=False),
+        Column("call", String(128), nullable=False),
+    )
+
+
+def _call_key() -> tuple[Column[str], Column[str]]:
+    return Column("tenant", String(40), primary_key=True), Column("call", String(128), primary_key=True)
+
+
+def _columns(shape: type[msgspec.Struct]) -> list[Column[Any]]:
+    """One column per field; money as text, since SQLite has no exact decimals."""
+    found: list[Column[Any]] = []
+    for field in msgspec.structs.fields(shape):
+        kinds = set(get_args(field.type)) if get_origin(field.type) is UnionType else {field.type}
+        column = next((column for kind, column in _COLUMN_OF.items() if kind in kinds), String(TEXT))
+        found.append(Column(field.name, column, nullable=NoneType in kinds))
+    return found
+
+
+def _plain(value: msgspec.Struct) -> dict[str, Any]:
+    cut = {}
+    for name, item in msgspec.structs.asdict(value).items():
+        cut[name] = str(item) if isinstance(item, Decimal) else item[:TEXT] if isinstance(item, str) else item
+    return cut
+
+
+def write_call(tx: Tx, tenant: str, call: str, row: Row) -> None:
+    """The line of the call as it now is."""
+    _write(tx, tx.tables["calls"], {"tenant": tenant, "call": call}, _plain(row))
+
+
+def write_leg(tx: Tx, tenant: str, call: str, name: str, leg: Leg) -> None:
+    """The leg as it now is."""
+    _write(tx, tx.tables["legs"], {"tenant": tenant, "call": call, "leg": name}, _plain(leg))
+
+
+def write_step(tx: Tx, tenant: str, call: str, step: Step) -> None:
+    """A line of the story; one that is there already stays, unless the new telling is better."""
+    table = tx.tables["steps"]
+    here = (table.c.tenant == tenant) & (table.c.call == call) & (table.c.key == step.key)
+    known = tx.sql.execute(select(table.c.body).where(here)).scalar()
+    if known is None:
+        values = {"tenant": tenant, "call": call, "key": step.key, "at_us": step.at_us}
+        tx.sql.execute(insert(table).values(**values, body=msgspec.json.encode(step)))
+        return
+    kept = better(msgspec.json.decode(bytes(known), type=Step), step)
+    if kept is step:
+        tx.sql.execute(update(table).where(here).values(at_us=step.at_us, body=msgspec.json.encode(step)))
+
+
+def _write(tx: Tx, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
+    change = update(table).values(**values)
+    for name, value in key.items():
+        change = change.where(table.c[name] == value)
+    if tx.sql.execute(change).rowcount == 0:
+        tx.sql.execute(insert(table).values(**key, **values))
+
+
+def tally(tx: Tx, what: str, leg: str, call: str, message: str, park: int = 0) -> None:
+    """One more fact of this name about this leg."""
+    table = tx.tables["tallies"]
+    row = {"what": what, "leg": leg, "park": park, "call": call, "id": message, "times": 1}
+    if not tx.insert_once(table, row):
+        here = (table.c.what == what) & (table.c.leg == leg) & (table.c.park == park)
+        tx.sql.execute(update(table).where(here).values(times=table.c.times + 1))
+
+
+def keep_decision(tx: Tx, command: str, tenant: str, call: str, leg: str, cause: str) -> None:
+    """Which arrival a plan answers: `cause` is the id of the message that routing heard."""
+    values = {"command": command, "tenant": tenant, "call": call, "leg": leg, "cause": cause}
+    tx.insert_once(tx.tables["decisions"], values)
+
+
+def keep_result(tx: Tx, fact: CommandFinished | CommandRefused | CommandUnknown, at_us: int) -> None:
+    """What the switch said to a command."""
+    values: dict[str, Any] = {
+        "command": fact.command,
+        "result": fact.NAME.removeprefix("command."),
+        "name": fact.name,
+        "leg": fact.leg,
+        "reason": fact.reason[:TEXT] if isinstance(fact, CommandRefused) else "",
+        "decision_us": fact.decision_us if isinstance(fact, CommandFinished) else None,
+        "at_us": at_us,
+    }
+    tx.insert_once(tx.tables["command_results"], values)
+
+
+def write_switch(tx: Tx, switch: str, at_us: int, lost: str | None) -> None:
+    """Whether the switch is heard: `lost` says why not. An older fact changes nothing."""
+    table = tx.tables["switches"]
+    values = {"connected": lost is None, "since_us": at_us, "reason": (lost or "")[:TEXT]}
+    if not tx.insert_once(table, {"switch": switch, **values}):
+        tx.sql.execute(update(table).where(table.c.switch == switch, table.c.since_us <= at_us).values(**values))
+
+
+def call_of_leg(tx: Tx, leg: str) -> tuple[str, str] | None:
+    """(tenant, call) of a leg heard of before."""
+    table = tx.tables["legs"]
+    row = tx.sql.execute(select(table.c.tenant, table.c.call).where(table.c.leg == leg)).first()
+    return (row.tenant, row.call) if row else None
+
+
+def call_of_command(tx: Tx, command: str) -> tuple[str, str] | None:
+    """(tenant, call) of a command that a decision named."""
+    table = tx.tables["decisions"]
+    row = tx.sql.execute(select(table.c.tenant, table.c.call).where(table.c.command == command)).first()
+    return (row.tenant, row.call) if row else None
