@@ -57,6 +57,8 @@ class Forward(Step, frozen=True, tag="forward"):
     present: Number = ""
     """The number shown to the target; empty: the caller's own, or none if withheld."""
     confirm: bool = False
+    withhold: bool = False
+    """184: `present` goes to the carrier as identity only (P-Asserted-Identity, Privacy: id), never to the target."""
 
 
 class Play(Step, frozen=True, tag="play"):

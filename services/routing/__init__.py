@@ -1,0 +1,1 @@
+"""Routing: decides where a call goes, in one plan per decision."""
