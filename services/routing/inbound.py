@@ -10,7 +10,8 @@ from proto.plan import Forward, Phone, Play, Reject, TakeMessage, Wait
 from proto.tenant.lines import Group, Line
 from proto.tenant.numbers import NumberEntry
 from proto.tenant.routes import Action, Rule
-from services.routing.numbers import EMERGENCY, domestic
+from proto.values import digits_of
+from services.routing.numbers import EMERGENCY, domestic, kind
 from services.routing.plan import NOT_IN_USE, RING_S, in_turn, ring
 from services.routing.scene import Draft, Scene
 
@@ -143,7 +144,11 @@ def _no_answer(scene: Scene, draft: Draft, line: Line, to: str) -> None:
     elif is_name(scene, to):
         call_name(scene, draft, to, None, last=True)
     else:
-        forward(scene, draft, domestic(to), Action(forward=to))
+        number = domestic(digits_of(to))
+        if kind(number) in ("domestic", "international"):
+            forward(scene, draft, number, Action(forward=number))
+        else:
+            draft.note(f"無応答転送先「{to}」という回線も番号もない")
 
 
 def _phones(scene: Scene, draft: Draft, line: Line, ids: tuple[str, ...]) -> tuple[Phone, ...]:
