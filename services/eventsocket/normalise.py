@@ -1,0 +1,384 @@
+"""An event of the switch -> facts in our own language. Pure: the same event and beliefs give the same facts.
+
+Enters: a decoded event, the directory of numbers and phones, what we believe of the legs that are up. Leaves:
+envelopes with derived ids, or nothing and why. CR, LF and the like in values are data, never structure. Reading bytes
+belongs to `frames.py`, cleaning values to `parties.py`, sending to `agent.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proto import events as e
+from proto.envelope import Envelope
+from proto.message import Event as Fact
+from proto.values import UNKNOWN_TENANT
+from services.eventsocket.beliefs import Beliefs, Leg
+from services.eventsocket.frames import Event
+from services.eventsocket.legs import is_ours, joined_leg, other_leg, tenant_of_arrival
+from services.eventsocket.ownership import Directory
+from services.eventsocket.parties import (
+    count,
+    diverted_from,
+    number,
+    path,
+    phone_id,
+    text,
+    token,
+    variable,
+)
+
+ROUTING = "routing"
+"""Who takes a leg that stands parked with nobody named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one event came to; `skipped` says why it came to nothing, `alarm` what a person should look at."""
+
+    envelopes: tuple[Envelope, ...] = ()
+    skipped: str = ""
+    alarm: Literal["", "tenant_mismatch", "unknown_number"] = ""
+
+
+@dataclass
+class Normaliser:
+    """The rules for one switch; `directory` is replaced when tenants change."""
+
+    switch: str
+    directory: Directory = field(default_factory=Directory)
+    beliefs: Beliefs = field(default_factory=Beliefs)
+
+    def facts_of(self, event: Event) -> Facts:
+        """Facts of one event, in the order in which they are true."""
+        rule = RULES.get(_kind(event))
+        if rule is None:
+            return Facts(skipped=f"{_kind(event)[:60]} says nothing we need")
+        if not token(text(event, "Core-UUID")) or not token(text(event, "Event-Sequence")):
+            return Facts(skipped="an event without Core-UUID and Event-Sequence")
+        return rule(self, event)
+
+    def leg_of(self, event: Event) -> Leg | None:
+        """The leg an event is about, learned on first sight."""
+        leg = token(text(event, "Unique-ID"))
+        if not leg:
+            return None
+        return self.beliefs.get(leg) or self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
+
+
+def _kind(event: Event) -> str:
+    name = text(event, "Event-Name")
+    return text(event, "Event-Subclass") if name == "CUSTOM" else name
+
+
+def _envelopes(about: Normaliser, event: Event, tenant: str, call: str, facts: Sequence[Fact]) -> Facts:
+    base = f"{text(event, 'Core-UUID')}-{text(event, 'Event-Sequence')}"
+    at_us = count(text(event, "Event-Date-Timestamp"))
+    return Facts(
+        tuple(
+            Envelope(
+                body=fact,
+                id=base if position == 0 else f"{base}.{position}",
+                source=f"switch/{about.switch}",
+                tenant=tenant,
+                call=call,
+                occurred_at_us=at_us,
+            )
+            for position, fact in enumerate(facts)
+        )
+    )
+
+
+def _created(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None or leg.direction == "inbound":
+        return Facts(skipped="an inbound leg begins with its arrival")
+    started = e.LegStarted(
+        switch=about.switch,
+        leg=leg.id,
+        kind=leg.kind,
+        direction=leg.direction,
+        via=leg.via,
+        destination=leg.destination,
+        joined=leg.joined,
+    )
+    return _envelopes(about, event, leg.tenant, leg.call, [started])
+
+
+def _ringing(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None or leg.direction == "inbound":
+        return Facts(skipped="what the caller hears follows from the dialled leg")
+    early = text(event, "Event-Name") == "CHANNEL_PROGRESS_MEDIA"
+    return _envelopes(
+        about, event, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
+    )
+
+
+def _answered(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="an answer of no leg")
+    leg.answered = True
+    facts: list[Fact] = [
+        e.LegAnswered(
+            switch=about.switch,
+            leg=leg.id,
+            kind=leg.kind,
+            direction=leg.direction,
+            via=leg.via,
+            destination=leg.destination,
+        )
+    ]
+    # Early media: the bridge came first, so Other-Leg stands on the caller's answer, or we saw CHANNEL_BRIDGE.
+    other_id = leg.bridged_to or (other_leg(event) if leg.direction == "inbound" else "")
+    other = about.beliefs.get(other_id) if other_id else None
+    if other is not None and other.answered:
+        facts += _talk(about, leg, other)
+    return _envelopes(about, event, leg.tenant, leg.call, facts)
+
+
+def _talk(about: Normaliser, one: Leg, other: Leg) -> list[Fact]:
+    caller, answerer = _caller_first(one, other)
+    if caller.talking:
+        return []
+    caller.talking = True
+    return [e.CallAnswered(switch=about.switch, leg=caller.id, by=answerer.id)]
+
+
+def _caller_first(one: Leg, other: Leg) -> tuple[Leg, Leg]:
+    """The caller is the leg that came to us; of two, the one from a carrier (a phone fetched a parked call)."""
+    rank = {leg.id: (leg.direction != "inbound", leg.via != "trunk") for leg in (one, other)}
+    return (one, other) if rank[one.id] <= rank[other.id] else (other, one)
+
+
+def _bridged(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    other_id = other_leg(event)
+    if leg is None or not other_id:
+        return Facts(skipped="a bridge without two legs")
+    if text(event, "Answer-State") == "answered":
+        leg.answered = True
+    other = about.beliefs.get(other_id) or _stand_in(other_id, leg)
+    leg.bridged_to, other.bridged_to = other.id, leg.id
+    caller, answerer = _caller_first(leg, other)
+    facts: list[Fact] = [e.LegsBridged(switch=about.switch, leg=caller.id, other=answerer.id)]
+    if leg.answered and other.answered:
+        facts += _talk(about, leg, other)
+    return _envelopes(about, event, caller.tenant, caller.call, facts)
+
+
+def _stand_in(leg_id: str, of: Leg) -> Leg:
+    """For a leg whose own events we have not heard (we came later than it): answered, on the other side of `of`."""
+    direction: e.Direction = "outbound" if of.direction == "inbound" else "inbound"
+    return Leg(
+        leg_id, direction, "trunk", direction, of.call, of.tenant, of.payer, "inherited", of.caller, answered=True
+    )
+
+
+def _unbridged(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="no leg")
+    other_id = other_leg(event) or leg.bridged_to
+    leg.bridged_to = ""
+    other = about.beliefs.get(other_id) if other_id else None
+    if other is not None and other.bridged_to == leg.id:
+        other.bridged_to = ""
+    return _envelopes(
+        about, event, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
+    )
+
+
+def _held(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="no leg")
+    kind = e.LegHeld if text(event, "Event-Name") == "CHANNEL_HOLD" else e.LegResumed
+    return _envelopes(about, event, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
+
+
+def _parked(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="no leg")
+    if leg.direction == "outbound":
+        # An operator's phone that we rang, or the short park inside an attended transfer: nobody's arrival.
+        return Facts(skipped="an outbound leg parks for whoever dialled it")
+    if variable(event, "tt_decision") == "fallback":
+        return Facts(skipped="the fallback has this call")
+    if _dialplan_ran(event):
+        return _arrived(about, event, leg)
+    handed = e.CallHandedOver(
+        switch=about.switch,
+        leg=leg.id,
+        park=max(1, count(text(event, "Caller-Profile-Index"))),
+        to=token(variable(event, "tt_next")) or ROUTING,
+        queue=token(variable(event, "tt_queue")),
+        stage=token(variable(event, "tt_stage")),
+        disposition=token(variable(event, "originate_disposition")),
+        decision=token(variable(event, "tt_decision")),
+        caller=leg.caller,
+    )
+    return _envelopes(about, event, leg.tenant, leg.call, [handed])
+
+
+def _dialplan_ran(event: Event) -> bool:
+    """Whether the dialplan parked the leg (a new call, or a blind transfer), not the end of a plan of ours.
+
+    tt_decision, tt_call and tt_next survive a REFER, so they say nothing; the profile's dialplan does (`inline` for
+    a plan). Where that header is missing, no decision yet means a new call.
+    """
+    dialplan = text(event, "Caller-Dialplan")
+    if dialplan:
+        return dialplan.lower() != "inline"
+    return not variable(event, "tt_decision")
+
+
+def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
+    park = max(1, count(text(event, "Caller-Profile-Index")))
+    transferred = park > 1 or is_ours(event)
+    alarm: Literal["", "tenant_mismatch", "unknown_number"] = ""
+    if not transferred:
+        # The number's owner may have become known since the leg was created.
+        leg.tenant = tenant_of_arrival(event, about.directory)
+        leg.payer = leg.tenant
+        named = variable(event, "tt_tenant")
+        if leg.tenant == UNKNOWN_TENANT:
+            alarm = "unknown_number"
+        elif named and named != leg.tenant:
+            alarm = "tenant_mismatch"
+    leg.destination = leg.destination or number(variable(event, "tt_did"))
+    origin: Literal["trunk", "phone"] = "phone" if leg.via == "phone" else "trunk"
+    fact = e.CallArrived(
+        switch=about.switch,
+        leg=leg.id,
+        park=park,
+        origin=origin,
+        dialled=number(variable(event, "tt_did")) or number(text(event, "Caller-Destination-Number")),
+        caller=leg.caller,
+        phone=phone_id(variable(event, "user_name") or variable(event, "sip_from_user")) if origin == "phone" else "",
+        transferred=transferred,
+        diverted_from=diverted_from(event),
+        received_at_us=count(text(event, "Caller-Channel-Created-Time")) or count(text(event, "Event-Date-Timestamp")),
+    )
+    made = _envelopes(about, event, leg.tenant, leg.call, [fact])
+    return Facts(made.envelopes, alarm=alarm)
+
+
+def _played(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    decision = token(variable(event, "tt_decision"))
+    if leg is None or leg.direction == "outbound" or variable(event, "tt_stage") != "queue" or not decision:
+        return Facts(skipped="no queue's music")
+    if leg.waiting_for == decision or leg.bridged_to:
+        return Facts(skipped="this waiting was told already")
+    leg.waiting_for = decision
+    waiting = e.CallWaiting(
+        switch=about.switch,
+        leg=leg.id,
+        queue=token(variable(event, "tt_queue")),
+        decision=decision,
+        caller=leg.caller,
+        dialled=number(leg.destination),
+    )
+    return _envelopes(about, event, leg.tenant, leg.call, [waiting])
+
+
+def _recording(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    file = path(text(event, "Record-File-Path"))
+    if leg is None or not file:
+        return Facts(skipped="a recording without leg or file")
+    asked = token(text(event, "Recording-Variable-tt_rec"))
+    stage = token(variable(event, "tt_stage"))
+    fact: Fact
+    if text(event, "Event-Name") == "RECORD_START":
+        fact = e.RecordingStarted(switch=about.switch, leg=leg.id, path=file, recording=asked, stage=stage)
+    else:
+        fact = e.RecordingStopped(
+            switch=about.switch,
+            leg=leg.id,
+            path=file,
+            recording=asked,
+            stage=stage,
+            length_ms=count(variable(event, "record_ms")),
+            size_bytes=count(variable(event, "record_file_size")),
+            completion=token(text(event, "Record-Completion-Cause")),
+        )
+    return _envelopes(about, event, leg.tenant, leg.call, [fact])
+
+
+def _ended(about: Normaliser, event: Event) -> Facts:
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="no leg")
+    leg.bridged_to = ""
+    stamp = count(text(event, "Event-Date-Timestamp"))
+    by = variable(event, "sip_hangup_disposition")
+    sip = count(variable(event, "sip_term_status"))
+    fact = e.LegEnded(
+        switch=about.switch,
+        leg=leg.id,
+        kind=leg.kind,
+        direction=leg.direction,
+        via=leg.via,
+        payer=leg.payer or leg.tenant,
+        caller=leg.caller,
+        destination=leg.destination,
+        started_at_us=count(text(event, "Caller-Channel-Created-Time")) or stamp,
+        answered_at_us=count(text(event, "Caller-Channel-Answered-Time")) or None,
+        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or stamp,
+        cause=token(text(event, "Hangup-Cause")) or "NORMAL_UNSPECIFIED",
+        sip_status=sip or None,
+        hung_up_by="far" if by.startswith("recv_") else "switch" if by.startswith("send_") else "",
+        decision=token(variable(event, "tt_decision")),
+        joined=leg.joined,
+    )
+    return _envelopes(about, event, leg.tenant, leg.call, [fact])
+
+
+def _registration(about: Normaliser, event: Event) -> Facts:
+    phone = phone_id(text(event, "username") or text(event, "user") or text(event, "from-user"))
+    domain = token(text(event, "realm") or text(event, "host") or text(event, "from-host")).lower()
+    if not phone or not domain:
+        return Facts(skipped="a registration of no phone")
+    tenant = about.directory.owner_of_phone(phone, domain)
+    fact: Fact
+    if _kind(event) == "sofia::register":
+        fact = e.PhoneRegistered(
+            switch=about.switch, phone=phone, domain=domain, expires_s=count(text(event, "expires"))
+        )
+    else:
+        reason: Literal["unregistered", "expired"] = "expired" if _kind(event) == "sofia::expire" else "unregistered"
+        fact = e.PhoneUnregistered(switch=about.switch, phone=phone, domain=domain, reason=reason)
+    return _envelopes(about, event, tenant, "", [fact])
+
+
+RULES: dict[str, Callable[[Normaliser, Event], Facts]] = {
+    "CHANNEL_CREATE": _created,
+    "CHANNEL_PROGRESS": _ringing,
+    "CHANNEL_PROGRESS_MEDIA": _ringing,
+    "CHANNEL_ANSWER": _answered,
+    "CHANNEL_BRIDGE": _bridged,
+    "CHANNEL_UNBRIDGE": _unbridged,
+    "CHANNEL_HOLD": _held,
+    "CHANNEL_UNHOLD": _held,
+    "CHANNEL_PARK": _parked,
+    "PLAYBACK_START": _played,
+    "RECORD_START": _recording,
+    "RECORD_STOP": _recording,
+    "CHANNEL_HANGUP_COMPLETE": _ended,
+    "sofia::register": _registration,
+    "sofia::unregister": _registration,
+    "sofia::expire": _registration,
+}
+
+SUBSCRIPTION = (
+    "event json CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE"
+    " CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_HANGUP_COMPLETE PLAYBACK_START RECORD_START RECORD_STOP"
+    " BACKGROUND_JOB HEARTBEAT SHUTDOWN CUSTOM sofia::register sofia::unregister sofia::expire"
+)
+"""The lean list: what has a rule here, jobs for the commands, and heartbeats as a sign of life."""

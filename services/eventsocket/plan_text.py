@@ -1,0 +1,230 @@
+"""A plan -> one inline dialplan, `m:~:…`. Pure.
+
+Enters: RouteCall with its envelope. Leaves: the quoted argument of one uuid_transfer. First the safety net is cancelled
+and everything about the call is set in one multiset; a step that waits or hands over arms the net again before it
+parks; a plan without an end hangs up. Only words that `render.py` has checked stand in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proto import commands as c
+from proto import plan as p
+from proto.envelope import Envelope
+from services.eventsocket.render import (
+    Refused,
+    RenderSettings,
+    argument,
+    dialled_number,
+    effective_identity,
+    folder,
+    phone_address,
+    plain_identity,
+    sound,
+    tags,
+    token,
+    token_of_tenant,
+)
+
+MAX_APPLICATIONS = 128
+"""switch_core_session / mod_dialplan_inline: more are cut off."""
+REARM_S = 4
+
+GOES_ON = (
+    "USER_BUSY",
+    "NO_ANSWER",
+    "ALLOTTED_TIMEOUT",
+    "NO_USER_RESPONSE",
+    "USER_NOT_REGISTERED",
+    "SUBSCRIBER_ABSENT",
+    "CALL_REJECTED",
+    "UNALLOCATED_NUMBER",
+    "NUMBER_CHANGED",
+    "INVALID_NUMBER_FORMAT",
+    "NO_ROUTE_DESTINATION",
+    "NO_ROUTE_TRANSIT_NET",
+    "DESTINATION_OUT_OF_ORDER",
+    "NETWORK_OUT_OF_ORDER",
+    "NORMAL_TEMPORARY_FAILURE",
+    "NORMAL_CIRCUIT_CONGESTION",
+    "SWITCH_CONGESTION",
+    "REQUESTED_CHAN_UNAVAIL",
+    "CHAN_NOT_IMPLEMENTED",
+    "GATEWAY_DOWN",
+    "INVALID_GATEWAY",
+    "INVALID_PROFILE",
+    "INCOMPATIBLE_DESTINATION",
+    "BEARERCAPABILITY_NOTAVAIL",
+    "BEARERCAPABILITY_NOTAUTH",
+    "OUTGOING_CALL_BARRED",
+    "FACILITY_REJECTED",
+    "SERVICE_UNAVAILABLE",
+    "NORMAL_UNSPECIFIED",
+    "RECOVERY_ON_TIMER_EXPIRE",
+    "PROGRESS_TIMEOUT",
+    "INTERWORKING",
+)
+"""Causes after which the next step is tried. Both names of no answer; not the caller's own hanging up."""
+
+
+def plan_text(envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> str:
+    """`'m:~:sched_cancel~multiset:^^|…~…'`. Raises Refused."""
+    steps = body.plan
+    if not steps:
+        raise Refused("a plan without steps")
+    if any(isinstance(step, p.ENDS) for step in steps[:-1]):
+        raise Refused("a step after the end of the plan")
+    applications = ["sched_cancel", multiset(_first_variables(envelope, body))]
+    for position, step in enumerate(steps):
+        applications += _step(step, envelope, body, settings)
+        if isinstance(step, p.Forward) and step.confirm and position + 1 < len(steps):
+            applications.append(multiset({"group_confirm_file": "", "group_confirm_key": ""}))
+    if not isinstance(steps[-1], p.ENDS):
+        applications.append(f"hangup:{_cause_after(steps[-1])}")
+    if len(applications) > MAX_APPLICATIONS:
+        raise Refused(f"more than {MAX_APPLICATIONS} applications")
+    return f"'m:~:{'~'.join(applications)}'"
+
+
+def multiset(variables: Mapping[str, str]) -> str:
+    """Several variables in one application; an empty value clears."""
+    listed = [f"{name}={value}" for name, value in variables.items()]
+    if any(mark in item for item in listed for mark in "|~'\"\\${}[]<>\n\r\0;"):
+        raise Refused("a value that could end an argument")
+    return "multiset:^^|" + "|".join(listed)
+
+
+def _first_variables(envelope: Envelope, body: c.RouteCall) -> dict[str, str]:
+    return {
+        "tt_decision": token(envelope.id),
+        **tags(envelope, body.payer),
+        "tt_stage": "routed",
+        "tt_next": "",
+        "tt_queue": "",
+        "playback_timeout_sec": "",  # an earlier wait's limit would cut this plan's announcements
+        "continue_on_fail": ",".join(GOES_ON),
+        "hangup_after_bridge": "true",
+        "call_timeout": str(_longest_dialling_s(body.plan) + 5),
+        "sip_copy_custom_headers": "false",
+        **effective_identity(body.caller),
+    }
+
+
+def _longest_dialling_s(steps: p.Plan) -> int:
+    """Above this the switch's own limit (60 s where none is set) would end a dialling early."""
+    spans = [55]
+    for step in steps:
+        if isinstance(step, p.Ring):
+            spans.append(step.for_s * (len(step.phones) if step.order == "in_turn" else 1))
+        elif isinstance(step, p.Forward):
+            spans.append(step.for_s)
+    return max(spans)
+
+
+def _step(step: p.AnyStep, envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> list[str]:
+    match step:
+        case p.Ring():
+            return [_ring(step, envelope, body, settings)]
+        case p.Forward():
+            return _forward(step, envelope, body, settings)
+        case p.Play():
+            return ["pre_answer" if step.early else "answer", f"playback:{sound(step.prompt, settings)}"]
+        case p.TakeMessage():
+            return _take_message(step, envelope, settings)
+        case p.Wait():
+            return _wait(step, settings)
+        case p.HandOver():
+            return _hand_over({"tt_stage": "handed_over", "tt_queue": step.queue}, step.to, settings)
+        case p.Reject():
+            return [f"hangup:{token(step.cause)}"]
+    raise Refused(f"a step {type(step).__name__} that no switch knows")
+
+
+def _ring(step: p.Ring, envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> str:
+    """`for_s` bounds the whole step, or each phone where they ring in turn."""
+    if not step.phones:
+        raise Refused("a ring of no phones")
+    together = step.order == "together"
+    legs = []
+    for phone in step.phones:
+        variables = {"tt_leg": "ring", **tags(envelope, body.payer)}
+        if together and phone.after_s:
+            # The switch adds the delay to leg_timeout (switch_ivr_originate.c), so it is taken off before.
+            variables["leg_delay_start"] = str(phone.after_s)
+            variables["leg_timeout"] = str(max(1, step.for_s - phone.after_s))
+        else:
+            variables["leg_timeout"] = str(step.for_s)
+        legs.append(f"{_brackets(variables)}{phone_address(phone, settings)}")
+    return "bridge:" + ("," if together else "|").join(legs)
+
+
+def _forward(step: p.Forward, envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> list[str]:
+    variables = {"tt_leg": "forward", **tags(envelope, body.payer), "leg_timeout": str(step.for_s)}
+    if step.present:
+        shown = dialled_number(step.present)
+        variables |= {"origination_caller_id_number": shown, "origination_caller_id_name": shown}
+    elif plain_identity(body.caller)[0] == "anonymous":
+        variables |= {"sip_cid_type": "none", "sip_h_Privacy": "id"}
+    carrier, called = step.carrier, dialled_number(step.number)
+    if carrier.gateway:
+        address = f"sofia/gateway/{token(carrier.gateway)}/{called}"
+    elif carrier.host:
+        address = f"sofia/{token(carrier.profile)}/{called}@{token(carrier.host)}"
+    else:
+        raise Refused("a carrier with neither gateway nor host")
+    bridge = f"bridge:{_brackets(variables)}{argument(address)}"
+    if not step.confirm:
+        return [bridge]
+    asks = {
+        "group_confirm_file": sound(settings.confirm_prompt, settings),
+        "group_confirm_key": "1",
+        "group_confirm_read_timeout": "5000",
+    }
+    return [_multiset_of_sounds(asks), bridge]
+
+
+def _multiset_of_sounds(variables: Mapping[str, str]) -> str:
+    """Like `multiset`, for values that `sound` has checked: a tone_stream may hold `;`."""
+    listed = [f"{name}={value}" for name, value in variables.items()]
+    if any(mark in item for item in listed for mark in "|~'\"\\${}[]<>\n\r\0"):
+        raise Refused("a value that could end an argument")
+    return "multiset:^^|" + "|".join(listed)
+
+
+def _take_message(step: p.TakeMessage, envelope: Envelope, settings: RenderSettings) -> list[str]:
+    name = f"{token(envelope.call)}-message.wav"
+    file = f"{folder(settings.recordings_dir)}/{token_of_tenant(envelope.tenant)}/{name}"
+    return [
+        multiset({"tt_stage": "voicemail"}),
+        "answer",
+        f"playback:{sound(step.greeting, settings)}",
+        f"playback:{settings.message_tone}",
+        # silence below 200 for 5 s ends the message early (mod_dptools: record <path> <limit> <threshold> <hits>)
+        f"record:{file} {step.max_s} 200 5",
+        multiset({"tt_stage": "voicemail_done"}),
+    ]
+
+
+def _wait(step: p.Wait, settings: RenderSettings) -> list[str]:
+    music = settings.prompts.get(step.music, f"local_stream://{token(step.music)}")
+    waiting = {
+        "tt_stage": "queue",
+        "tt_queue": token(step.queue),
+        "tt_next": "answering",
+        "playback_timeout_sec": str(max(2, step.for_s)),
+    }
+    return [multiset(waiting), "answer", f"playback:{music}", f"sched_transfer:+{REARM_S} {settings.fallback}", "park"]
+
+
+def _hand_over(variables: Mapping[str, str], to: str, settings: RenderSettings) -> list[str]:
+    named = {**variables, "tt_next": token(to)}
+    return [f"sched_transfer:+{REARM_S} {settings.fallback}", multiset(named), "park"]
+
+
+def _cause_after(step: p.AnyStep) -> str:
+    return "NO_ANSWER" if isinstance(step, p.Ring | p.Forward) else "NORMAL_CLEARING"
+
+
+def _brackets(variables: Mapping[str, str]) -> str:
+    return "[" + ",".join(f"{name}={argument(value)}" for name, value in variables.items()) + "]"
