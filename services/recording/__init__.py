@@ -1,0 +1,1 @@
+"""Recording: alone decides which conversations are recorded, and catalogues every file a switch writes."""

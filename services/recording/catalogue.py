@@ -1,0 +1,88 @@
+"""The catalogue: one row per file that a switch writes or should have written.
+
+Enters: `Recording` values. Leaves: the same, found by id, by path or by the command that asked. What a row becomes is
+decided in `decide.py`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, select, update
+
+from services.recording.model import Recording, RecordingState
+from services.runtime.store import Conflict, Tx
+
+
+def add_catalogue_table(metadata: MetaData) -> None:
+    """`recordings`: unique by id and by path."""
+    Table(
+        "recordings",
+        metadata,
+        Column("recording", String(128), primary_key=True),
+        Column("tenant", String(64), nullable=False, index=True),
+        Column("call", String(200), nullable=False, index=True),
+        Column("leg", String(128), nullable=False),
+        Column("switch", String(64), nullable=False),
+        Column("state", String(16), nullable=False, index=True),
+        Column("path", String(500), unique=True),
+        Column("asked", Boolean, nullable=False),
+        Column("kind", String(16), nullable=False),
+        Column("command", String(64), nullable=False, index=True),
+        Column("asked_at_us", BigInteger),
+        Column("started_at_us", BigInteger),
+        Column("stopped_at_us", BigInteger),
+        Column("length_ms", BigInteger, nullable=False),
+        Column("size_bytes", BigInteger, nullable=False),
+        Column("completion", String(100), nullable=False),
+        Column("reason", String(300), nullable=False),
+    )
+
+
+def by_id(tx: Tx, tenant: str, recording: str) -> Recording | None:
+    """The row with this id, if it is this client's."""
+    row = _first(tx, "recording", recording)
+    return row if row is not None and row.tenant == tenant else None
+
+
+def by_path(tx: Tx, path: str) -> Recording | None:
+    """The row of this file."""
+    return _first(tx, "path", path)
+
+
+def by_command(tx: Tx, command: str) -> Recording | None:
+    """The row whose StartRecording this was."""
+    return _first(tx, "command", command) if command else None
+
+
+def of_call(tx: Tx, tenant: str, call: str) -> list[Recording]:
+    """All recordings of a call, in the order of their files."""
+    table = tx.tables["recordings"]
+    rows = tx.sql.execute(
+        select(table).where(table.c.tenant == tenant, table.c.call == call).order_by(table.c.path, table.c.recording)
+    )
+    return [msgspec.convert(dict(row._mapping), Recording) for row in rows]
+
+
+def keep(tx: Tx, before: Recording | None, after: Recording) -> None:
+    """Insert, or update if nobody changed the state meanwhile. Raises Conflict."""
+    table, values = tx.tables["recordings"], _values(after)
+    if before is None:
+        changed = tx.insert_once(table, values)
+    else:
+        here = (table.c.recording == before.recording) & (table.c.state == before.state.value)
+        changed = tx.sql.execute(update(table).where(here).values(**values)).rowcount == 1
+    if not changed:
+        raise Conflict(f"recording {after.recording}")
+
+
+def _first(tx: Tx, column: str, value: str) -> Recording | None:
+    table = tx.tables["recordings"]
+    row = tx.sql.execute(select(table).where(table.c[column] == value)).first()
+    return None if row is None else msgspec.convert(dict(row._mapping), Recording)
+
+
+def _values(row: Recording) -> dict[str, object]:
+    values = msgspec.structs.asdict(row)
+    state: RecordingState = values["state"]
+    # what the switch says may be longer than a column; the ids and paths of our own making never are
+    return {**values, "state": state.value, "reason": row.reason[:300], "completion": row.completion[:100]}

@@ -1,0 +1,129 @@
+"""PURE. One event about one recording -> its row as it becomes, and what is said.
+
+Enters: the catalogue's row (or none), the fact, the client. Leaves: a `Decision`. Whether everything is recorded is the
+client's `recording.calls`; plans never record conversations. Quotas, masks and storage come into this module later.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from proto.commands import StartRecording
+from proto.envelope import Envelope
+from proto.events import (
+    CallAnswered,
+    CommandRefused,
+    RecordingStarted,
+    RecordingStopped,
+    RecordingStored,
+    TimerFired,
+)
+from proto.message import Message
+from proto.tenant import Tenant
+from proto.values import command_id
+from services.recording.model import TABLE, Move, Recording, RecordingState
+
+NAME = "recording"
+START_WITHIN_US = 30_000_000
+"""A conversation recorded from its middle is better than one not recorded; after that the command is worthless."""
+PROVE_WITHIN_US = 10_000_000
+"""So long after asking, a recording that has not begun is marked as failed."""
+START_OVERDUE = "start_overdue"
+
+Fact = CallAnswered | RecordingStarted | RecordingStopped | CommandRefused | TimerFired
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The row to keep (None: nothing changes), what to send and until when, and when to look again."""
+
+    row: Recording | None = None
+    say: Message | None = None
+    not_after_us: int | None = None
+    look_again_us: int | None = None
+
+
+NOTHING = Decision()
+
+
+def id_for_leg(tenant: str, leg: str) -> str:
+    """The recording of a caller's leg: one per leg, the same on every redelivery and after a transfer."""
+    return command_id(f"recording/{tenant}/{leg}", 0)
+
+
+def id_for_path(path: str) -> str:
+    """A recording that nobody asked for is known by its file."""
+    return command_id(f"recording-file/{path}", 0)
+
+
+def decide(row: Recording | None, event: Envelope, tenant: Tenant | None, command: str) -> Decision:
+    """The decision for `event`; `command` is the id that a command sent now would have."""
+    fact = event.body
+    assert isinstance(fact, Fact)
+    move = TABLE[row.state if row else RecordingState.NEW, type(fact)]
+    if move is Move.ASK and isinstance(fact, CallAnswered):
+        return _ask(event, fact, tenant, command)
+    if move is Move.RUN and isinstance(fact, RecordingStarted):
+        return Decision(_run(row or _unasked(event, fact), event, fact))
+    if move is Move.STORE and isinstance(fact, RecordingStopped):
+        return _store(row or _unasked(event, fact), event, fact)
+    if move is Move.FAIL and row is not None:
+        reason = fact.reason if isinstance(fact, CommandRefused) else "the switch never began to write"
+        return Decision(msgspec.structs.replace(row, state=RecordingState.FAILED, reason=reason))
+    return NOTHING
+
+
+def _ask(event: Envelope, fact: CallAnswered, tenant: Tenant | None, command: str) -> Decision:
+    if tenant is None or tenant.recording.calls != "all":
+        return NOTHING
+    row = Recording(
+        recording=id_for_leg(event.tenant, fact.leg),
+        tenant=event.tenant,
+        call=event.call,
+        leg=fact.leg,
+        switch=fact.switch,
+        state=RecordingState.ASKED,
+        asked=True,
+        command=command,
+        asked_at_us=event.occurred_at_us,
+    )
+    return Decision(
+        row,
+        StartRecording(switch=fact.switch, leg=fact.leg, recording=row.recording),
+        not_after_us=event.occurred_at_us + START_WITHIN_US,
+        look_again_us=event.occurred_at_us + PROVE_WITHIN_US,
+    )
+
+
+def _unasked(event: Envelope, fact: RecordingStarted | RecordingStopped) -> Recording:
+    return Recording(
+        recording=id_for_path(fact.path), tenant=event.tenant, call=event.call, leg=fact.leg, switch=fact.switch
+    )
+
+
+def _run(row: Recording, event: Envelope, fact: RecordingStarted | RecordingStopped) -> Recording:
+    started = event.occurred_at_us if isinstance(fact, RecordingStarted) else row.started_at_us
+    kind = "message" if fact.stage == "voicemail" else row.kind
+    return msgspec.structs.replace(
+        row, state=RecordingState.RUNNING, path=fact.path, kind=kind, started_at_us=started, reason=""
+    )
+
+
+def _store(row: Recording, event: Envelope, fact: RecordingStopped) -> Decision:
+    stored = msgspec.structs.replace(
+        _run(row, event, fact),
+        state=RecordingState.STORED,
+        stopped_at_us=event.occurred_at_us,
+        length_ms=fact.length_ms,
+        size_bytes=fact.size_bytes,
+        completion=fact.completion,
+    )
+    fact_out = RecordingStored(
+        recording=stored.recording,
+        leg=stored.leg,
+        path=fact.path,
+        length_ms=stored.length_ms,
+        size_bytes=stored.size_bytes,
+        asked=stored.asked,
+        kind=stored.kind,
+    )
+    return Decision(stored, fact_out)
