@@ -138,3 +138,48 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     values: dict[str, str] = {}
     why: tuple[str, ...] = ()
     estimated: bool = False
+
+
+# -- what pages are made of --------------------------------------------------------------------------------------------
+
+
+class Client(msgspec.Struct, frozen=True):
+    """What a page says of a tenant."""
+
+    name: str
+    timezone: str = "Asia/Tokyo"
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A call with where it stands."""
+
+    tenant: str
+    call: str
+    row: Row
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """Whether a switch is heard."""
+
+    switch: str
+    connected: bool
+    since_us: int
+    reason: str
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """Everything that the first page shows."""
+
+    live: tuple[Known, ...]
+    last: tuple[Known, ...]
+    switches: tuple[Switch, ...]
+    clients: dict[str, Client]
+
+
+class Story(msgspec.Struct, frozen=True):
+    """Everything that the page of one call shows."""
+
+    known: Known
+    legs: tuple[tuple[str, Leg], ...]
+    steps: tuple[Step, ...]
+    client: Client

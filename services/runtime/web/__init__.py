@@ -15,6 +15,7 @@ from flask import Blueprint, Flask
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
 
+from services.runtime import clock
 from services.runtime.web import access, errors, headers, language
 from services.runtime.web.access import (
     People,
@@ -58,6 +59,7 @@ def create_app(blueprints: Iterable[Blueprint], *, key_file: Path, people: Peopl
     errors.set_up(app)
     for room in rooms:
         app.register_blueprint(room)
+    app.context_processor(lambda: {"now_ms": clock.now_us() // 1000})
     access.check_declared(app)
     return app
 

@@ -1,0 +1,234 @@
+"""PURE. Rows -> what a page says. The same value is the page and its JSON twin; templates print its fields.
+
+Enters: what `reads.py` found, the language, the time of looking. Leaves: frozen structs of finished text, each with the
+raw times and amounts beside it for programs.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from proto.values import UNKNOWN_TENANT
+from services.history.model import Client, Known, Leg, Overview, Story, Switch
+from services.history.sentences import leg_name, sentence
+from services.history.words import (
+    CAUSES,
+    DIRECTIONS,
+    RECORDINGS,
+    RESULTS,
+    STATES,
+    Lang,
+    clock_time,
+    date_time,
+    money,
+    number,
+    party,
+    running,
+    shown,
+    span,
+    word,
+)
+
+_TONES = {
+    "answered": "good",
+    "message": "good",
+    "missed": "bad",
+    "busy": "warn",
+    "failed": "bad",
+    "not_in_use": "calm",
+    "fallback": "warn",
+    "talking": "good",
+    "held": "warn",
+    "waiting": "warn",
+    "ringing": "calm",
+    "arrived": "calm",
+}
+
+
+class CallLine(msgspec.Struct, frozen=True):
+    """A call in one line of a list."""
+
+    tenant: str
+    call: str
+    path: str
+    client: str
+    started: str
+    caller: str
+    caller_name: str
+    dialled: str
+    direction: str
+    state: str
+    result: str
+    tone: str
+    """good, warn, bad, calm: the colour beside the word, never instead of it."""
+    answered_by: str
+    talk: str
+    running: str
+    charge: str
+    recording: str
+    started_at_us: int
+    answered_at_us: int | None
+    ended_at_us: int | None
+    talk_ms: int
+    charge_incl: Decimal
+    charge_excl: Decimal
+
+
+class SwitchLine(msgspec.Struct, frozen=True):
+    """A switch that is not heard."""
+
+    switch: str
+    since: str
+    reason: str
+
+
+class OverviewPage(msgspec.Struct, frozen=True):
+    """The first page."""
+
+    live_count: int
+    waiting_count: int
+    live: tuple[CallLine, ...]
+    last: tuple[CallLine, ...]
+    switches_lost: tuple[SwitchLine, ...]
+
+
+class StepLine(msgspec.Struct, frozen=True):
+    """One line of the story."""
+
+    at: str
+    since_start: str
+    text: str
+    why: tuple[str, ...]
+    estimated: bool
+    at_us: int
+    what: str
+
+
+class LegBar(msgspec.Struct, frozen=True):
+    """A leg in the picture. Lengths are in thousandths of the picture's width."""
+
+    name: str
+    outcome: str
+    y: int
+    ring_x: int
+    ring_width: int
+    talk_x: int
+    talk_width: int
+
+
+class CallPage(msgspec.Struct, frozen=True):
+    """The page of one call."""
+
+    line: CallLine
+    bars: tuple[LegBar, ...]
+    height: int
+    steps: tuple[StepLine, ...]
+    estimated: bool
+
+
+def overview_page(rows: Overview, lang: Lang, now_us: int) -> OverviewPage:
+    """Calls in progress and the last calls."""
+
+    def lines(known: tuple[Known, ...]) -> tuple[CallLine, ...]:
+        return tuple(call_line(one, rows.clients[one.tenant], lang, now_us) for one in known)
+
+    return OverviewPage(
+        live_count=len(rows.live),
+        waiting_count=sum(1 for known in rows.live if known.row.state == "waiting"),
+        live=lines(rows.live),
+        last=lines(rows.last),
+        switches_lost=tuple(_switch_line(switch, lang) for switch in rows.switches if not switch.connected),
+    )
+
+
+def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine:
+    """One call."""
+    row = known.row
+    over = row.ended_at_us is not None
+    word_shown = row.result if over else row.state
+    return CallLine(
+        tenant=known.tenant,
+        call=known.call,
+        path=f"/calls/{known.tenant}/{known.call}",
+        client=_client_name(known.tenant, client, lang),
+        started=date_time(row.started_at_us, client.timezone, lang),
+        caller=party(row.caller_number, row.caller_presentation, lang),
+        caller_name=shown(row.caller_name, 40) if row.caller_presentation == "shown" else "",
+        dialled=number(row.dialled),
+        direction=word(DIRECTIONS, row.direction, lang),
+        state=word(STATES, row.state, lang),
+        result=word(RESULTS, row.result, lang) if over else "",
+        tone=_TONES.get(word_shown, "calm"),
+        answered_by=number(row.answered_by),
+        talk=span(row.talk_ms * 1000, lang) if over and row.answered_at_us is not None else "",
+        running="" if over else running(now_us - row.started_at_us),
+        charge=money(row.charge_incl, row.charge_excl, row.charges, lang),
+        recording=word(RECORDINGS, row.recording, lang),
+        started_at_us=row.started_at_us,
+        answered_at_us=row.answered_at_us,
+        ended_at_us=row.ended_at_us,
+        talk_ms=row.talk_ms,
+        charge_incl=row.charge_incl,
+        charge_excl=row.charge_excl,
+    )
+
+
+def call_page(story: Story, lang: Lang, now_us: int) -> CallPage:
+    """The story of one call: its line, a picture of its legs, and each step with its reasons."""
+    names = {leg: leg_name(heard.kind, heard.direction, heard.destination, lang) for leg, heard in story.legs}
+    row, zone = story.known.row, story.client.timezone
+    begin = row.started_at_us
+    end = max(begin + 1, row.ended_at_us or now_us)
+    bars = tuple(_bar(n, names[leg], heard, begin, end, lang) for n, (leg, heard) in enumerate(story.legs))
+    return CallPage(
+        line=call_line(story.known, story.client, lang, now_us),
+        bars=bars,
+        height=len(bars) * BAR_PITCH + 4,
+        steps=tuple(
+            StepLine(
+                at=clock_time(step.at_us, zone),
+                since_start=f"+{max(0, step.at_us - begin) / 1_000_000:.3f}",
+                text=sentence(step, names, lang),
+                why=tuple(shown(reason, 200) for reason in step.why),
+                estimated=step.estimated,
+                at_us=step.at_us,
+                what=step.what,
+            )
+            for step in story.steps
+        ),
+        estimated=row.estimated,
+    )
+
+
+BAR_PITCH = 34
+
+
+def _bar(position: int, name: str, leg: Leg, begin: int, end: int, lang: Lang) -> LegBar:
+    def place(at_us: int | None) -> int:
+        return min(1000, max(0, (end if at_us is None else at_us) - begin) * 1000 // (end - begin))
+
+    started = place(leg.started_at_us if leg.started_at_us is not None else begin)
+    over = place(leg.ended_at_us)
+    answered = place(leg.answered_at_us) if leg.answered_at_us is not None else over
+    return LegBar(
+        name=name,
+        outcome=word(CAUSES, leg.cause, lang) if leg.ended_at_us is not None else "",
+        y=position * BAR_PITCH + 4,
+        ring_x=started,
+        ring_width=max(2, answered - started),
+        talk_x=answered,
+        talk_width=max(0, over - answered),
+    )
+
+
+def _client_name(tenant: str, client: Client, lang: Lang) -> str:
+    if tenant == UNKNOWN_TENANT:
+        return "該当なし" if lang == "ja" else "nobody"
+    return shown(client.name)
+
+
+def _switch_line(switch: Switch, lang: Lang) -> SwitchLine:
+    since = date_time(switch.since_us, "Asia/Tokyo", lang)
+    return SwitchLine(shown(switch.switch), since, shown(switch.reason, 120))
