@@ -134,6 +134,14 @@ class Broker:
             self._server.wait(STOP_S)
         self._server = None
 
+    def control(self, *arguments: str) -> str:
+        """`rabbitmqctl`: its output. Takes a second or two."""
+        command = [str(SERVER.with_name("rabbitmqctl")), *arguments]
+        answer = subprocess.run(
+            command, env=self._environment(), capture_output=True, text=True, timeout=60, check=True
+        )
+        return answer.stdout
+
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing answers."""
         assert self._server is not None

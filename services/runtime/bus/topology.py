@@ -19,14 +19,18 @@ _QUORUM: dict[str, Any] = {
     "x-queue-type": "quorum",
     "x-single-active-consumer": True,
     "x-delivery-limit": DELIVERY_LIMIT,
-    "x-dead-letter-exchange": DEAD_EXCHANGE,
 }
-_FACTS: dict[str, Any] = {**_QUORUM, "x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"}
+_FACTS: dict[str, Any] = {
+    **_QUORUM,
+    "x-dead-letter-exchange": DEAD_EXCHANGE,
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One method of AMQP 0-9-1 with what it needs. `name` is the exchange, the queue, or the destination of a binding."""
+    """One method of AMQP 0-9-1. `name` is the exchange, the queue, or the destination of a binding."""
 
     method: Literal["exchange", "queue", "bind_exchange", "bind_queue"]
     name: str
@@ -64,6 +68,7 @@ def _facts(queue: Queue) -> Iterator[Declaration]:
 
 
 def _commands(queue: Queue) -> Iterator[Declaration]:
+    # No dead-letter exchange: a command past its time is worth nothing to anybody.
     for part in queue.parts():
         yield Declaration("queue", part, arguments=_QUORUM)
         for switch in queue.bindings:

@@ -1,0 +1,445 @@
+"""The bus over RabbitMQ (AMQP 0-9-1); pika is imported here and nowhere else.
+
+Enters: messages of one process. Leaves: deliveries of many. Two connections, one that publishes and one that consumes,
+each with a greenlet of its own that runs pika's loop; everything else asks that greenlet and waits. Both come back by
+themselves. What RabbitMQ must hold stands in `topology.py`, the reader of a queue in `subscription.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar, cast
+
+import gevent
+import gevent.event
+import msgspec
+from pika import BasicProperties, SelectConnection, URLParameters
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+from pika.spec import Basic
+
+from proto.envelope import CONTENT_TYPE
+from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Outgoing, Queue, matches
+from services.runtime import clock
+from services.runtime.bus import DeadLetter, Unavailable
+from services.runtime.bus.subscription import NOT_AFTER, RabbitConsumer
+from services.runtime.bus.topology import Declaration, declarations
+from services.runtime.log import get_logger
+from services.runtime.metrics import UNHEARD
+
+HEARTBEAT_S = 15
+CONNECT_S = 15.0
+PUBLISH_S = 5.0
+CONFIRM_WINDOW = 256
+"""Publishes on their way at once. One by one the broker's sync bounds everything (LIBRARIES: AMQP)."""
+TTL_SLACK_MS = 5_000
+"""The broker drops a command this long after its time; precise is the consumer, whose clock the time was made for."""
+
+T = TypeVar("T")
+log = get_logger("bus")
+
+
+class _Line:
+    """One connection that comes back by itself. `up` and `down` are called on its greenlet and must not block."""
+
+    def __init__(self, url: str, up: Callable[[SelectConnection], None], down: Callable[[], None]) -> None:
+        self._url, self._up, self._down = url, up, down
+        self._connection: SelectConnection | None = None
+        self._greenlet: gevent.Greenlet | None = None
+        self._stopping = gevent.event.Event()
+        self._delays = _backoff()
+        self.problem = "not connected yet"
+
+    def start(self) -> None:
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._live)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.hang_up()
+        if self._greenlet is not None:
+            self._greenlet.join(5)
+            self._greenlet.kill()
+
+    def run(self, work: Callable[[SelectConnection], None]) -> bool:
+        """Have `work` done on the line's greenlet. False: there is no connection."""
+        if self._connection is None or not self._connection.is_open:
+            return False
+        connection: SelectConnection = self._connection
+
+        def guarded() -> None:
+            if connection is not self._connection or not connection.is_open:
+                return
+            try:
+                work(connection)
+            except AMQPError as error:  # a channel that closed meanwhile: its own callback tells who waits
+                log.info("bus line", reason=_said(error))
+
+        connection.ioloop.add_callback_threadsafe(guarded)
+        return True
+
+    def hang_up(self) -> None:
+        """Close the connection; unless stopping, a new one follows."""
+        self.run(lambda connection: connection.close())
+
+    def settled(self) -> None:
+        """The connection is of use: the next loss is met with a short delay again."""
+        self._delays = _backoff()
+        self.problem = ""
+
+    def _live(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._connect()
+            except Exception as error:  # pika's own trouble must not end the line
+                self.problem = _said(error)
+                log.error("bus line broke", exc_info=error)
+            self._connection = None
+            self._down()
+            if not self._stopping.is_set():
+                log.warning("bus lost, connecting again", reason=self.problem)
+            self._stopping.wait(next(self._delays))
+
+    def _connect(self) -> None:
+        def lost(connection: SelectConnection, error: Any) -> None:
+            self.problem = _said(error)
+            connection.ioloop.stop()
+
+        connection = SelectConnection(
+            _parameters(self._url), on_open_callback=self._up, on_open_error_callback=lost, on_close_callback=lost
+        )
+        self._connection = connection
+        try:
+            connection.ioloop.start()
+        finally:
+            connection.ioloop.close()
+
+
+def _parameters(url: str) -> URLParameters:
+    parameters = URLParameters(url)
+    if "heartbeat" not in url:
+        parameters.heartbeat = HEARTBEAT_S
+    parameters.blocked_connection_timeout = 60
+    parameters.socket_timeout = 5
+    parameters.stack_timeout = 10
+    parameters.client_properties = {"product": "Toritsugi"}
+    return parameters
+
+
+def _backoff() -> Iterator[float]:
+    delay = 0.1
+    while True:
+        yield delay * random.uniform(0.5, 1.5)
+        delay = min(delay * 2, 5.0)
+
+
+def _said(error: object) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+@dataclass(eq=False)
+class _Write:
+    """What one caller publishes; `done` when all of it is confirmed, or `error`."""
+
+    left: int
+    error: str = ""
+    done: gevent.event.Event = field(default_factory=gevent.event.Event)
+
+    def settle(self, error: str = "") -> None:
+        """One parcel is confirmed, or lost."""
+        self.left -= 1
+        self.error = self.error or error
+        if self.left <= 0 or error:
+            self.done.set()
+
+
+class _Parcel(NamedTuple):
+    write: _Write
+    exchange: str
+    routing_key: str
+    properties: BasicProperties
+    body: bytes
+
+
+class _Publisher:
+    """Publishes in order with a window of unconfirmed messages; declares everything on every new connection."""
+
+    def __init__(self, url: str) -> None:
+        self.line = _Line(url, self._connected, self._lost)
+        self.ready = gevent.event.Event()
+        self._declarations: tuple[Declaration, ...] = ()
+        self._queues: Sequence[Queue] = ()
+        self._channel: Channel | None = None
+        self._todo: deque[_Parcel] = deque()
+        self._unconfirmed: dict[int, _Parcel] = {}
+        self._last_tag = 0
+        self._blocked = False
+
+    def start(self, queues: Sequence[Queue]) -> None:
+        self._queues = tuple(queues)
+        self._declarations = tuple(declarations(queues))
+        self.line.start()
+
+    def submit(self, parcels: Sequence[_Parcel]) -> None:
+        """Take parcels of one write. Raises Unavailable if they cannot leave now."""
+        if not self.ready.is_set() or self._blocked:
+            raise Unavailable(f"bus: {'blocked by the broker' if self._blocked else self.line.problem}")
+        self._todo.extend(parcels)
+        self.line.run(lambda _connection: self._pump())
+
+    # From here on everything runs on the line's greenlet.
+
+    def _connected(self, connection: SelectConnection) -> None:
+        connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
+        connection.channel(on_open_callback=self._declare)
+
+    def _block(self, blocked: bool) -> None:
+        log.warning("broker blocks publishing" if blocked else "broker takes messages again")
+        self._blocked = blocked
+
+    def _declare(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._returned)
+        steps = iter(self._declarations)
+
+        def proceed(_answer: object = None) -> None:
+            step = next(steps, None)
+            if step is None:
+                channel.confirm_delivery(self._confirmed, callback=lambda _: self._open(channel))
+            else:
+                _send(channel, step, proceed)
+
+        proceed()
+
+    def _open(self, channel: Channel) -> None:
+        self._channel, self._last_tag = channel, 0
+        self.line.settled()
+        self.ready.set()
+
+    def _channel_closed(self, channel: Channel, reason: Exception) -> None:
+        self.line.problem = _said(reason)
+        if channel.connection.is_open:
+            log.error("bus channel closed", reason=_said(reason))
+            channel.connection.close(320, _said(reason)[:120])
+
+    def _lost(self) -> None:
+        self.ready.clear()
+        self._channel, self._blocked = None, False
+        parcels = [*self._unconfirmed.values(), *self._todo]
+        self._unconfirmed.clear()
+        self._todo.clear()
+        for parcel in parcels:
+            parcel.write.settle(f"connection lost: {self.line.problem}")
+
+    def _pump(self) -> None:
+        channel = self._channel
+        while channel is not None and channel.is_open and self._todo and len(self._unconfirmed) < CONFIRM_WINDOW:
+            parcel = self._todo.popleft()
+            if parcel.write.error:  # its caller has given up
+                continue
+            self._last_tag += 1
+            self._unconfirmed[self._last_tag] = parcel
+            channel.basic_publish(
+                parcel.exchange, parcel.routing_key, parcel.body, parcel.properties, mandatory=bool(parcel.routing_key)
+            )
+
+    def _confirmed(self, frame: Any) -> None:
+        method = frame.method
+        refused = "refused by the broker" if isinstance(method, Basic.Nack) else ""
+        tag = method.delivery_tag
+        tags = [t for t in self._unconfirmed if t <= tag] if method.multiple else [tag]
+        for one in tags:
+            parcel = self._unconfirmed.pop(one, None)
+            if parcel is not None:
+                parcel.write.settle(refused)
+        self._pump()
+
+    def _returned(self, _channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
+        """Nobody listens. By design for some facts; a queue that should listen and is gone is declared again."""
+        key = method.routing_key
+        if method.exchange == COMMANDS_EXCHANGE:
+            UNHEARD.labels("command").inc()
+            letter = _letter(_Write(1), key, "no queue for this switch", body)
+            self._todo.appendleft(letter)
+        elif any(q.delivery == "fact" and matches(b, key) for q in self._queues for b in q.bindings):
+            for parcel in self._unconfirmed.values():
+                if parcel.properties.message_id == properties.message_id:
+                    parcel.write.settle("a queue is gone")
+            self.line.hang_up()
+        else:
+            UNHEARD.labels("fact").inc()
+
+
+def _send(channel: Channel, step: Declaration, proceed: Callable[..., None]) -> None:
+    if step.method == "exchange":
+        channel.exchange_declare(step.name, step.kind, durable=True, arguments=step.arguments, callback=proceed)
+    elif step.method == "queue":
+        channel.queue_declare(step.name, durable=True, arguments=step.arguments, callback=proceed)
+    elif step.method == "bind_queue":
+        channel.queue_bind(step.name, step.source, step.key, callback=proceed)
+    else:
+        channel.exchange_bind(step.name, step.source, step.key, callback=proceed)
+
+
+class _TypeOf(msgspec.Struct):
+    type: str = ""
+
+
+_type_of = msgspec.json.Decoder(_TypeOf)
+
+
+def _parcel(write: _Write, message: Outgoing) -> _Parcel:
+    headers: dict[str, Any] = {"tenant": message.tenant, "id": message.id}
+    with suppress(
+        msgspec.MsgspecError, UnicodeDecodeError
+    ):  # only a label: bytes that are no message travel as they are
+        headers["type"] = _type_of.decode(message.body).type
+    expiration = None
+    if message.delivery == "command" and message.not_after_us is not None:
+        headers[NOT_AFTER] = message.not_after_us
+        expiration = str(max(0, (message.not_after_us - clock.now_us()) // 1000) + TTL_SLACK_MS)
+    properties = BasicProperties(
+        content_type=CONTENT_TYPE, headers=headers, delivery_mode=2, message_id=message.id, expiration=expiration
+    )
+    exchange = EVENTS_EXCHANGE if message.delivery == "fact" else COMMANDS_EXCHANGE
+    return _Parcel(write, exchange, message.routing_key, properties, message.body)
+
+
+def _letter(write: _Write, queue: str, reason: str, body: bytes) -> _Parcel:
+    headers = {"queue": queue, "reason": reason[:1000].encode("utf-8", "replace").decode()}
+    return _Parcel(write, DEAD_EXCHANGE, "", BasicProperties(CONTENT_TYPE, headers=headers, delivery_mode=2), body)
+
+
+class RabbitBus:
+    """The connection of one process to RabbitMQ."""
+
+    def __init__(self, url: str, connect_s: float = CONNECT_S, publish_s: float = PUBLISH_S) -> None:
+        """`url` is `amqp://user:password@host:port/vhost`, with pika's query parameters if need be.
+
+        `connect_s`: how long `start` tries. `publish_s`: how long a publish may stay unconfirmed.
+        """
+        self._connect_s, self._publish_s = connect_s, publish_s
+        self._publisher = _Publisher(url)
+        self._consumers: list[RabbitConsumer] = []
+        self._consuming = _Line(url, self._consume_all, self._lose_all)
+
+    def start(self, queues: Sequence[Queue]) -> None:
+        """See `services.runtime.bus.Bus.start`."""
+        self._publisher.start(queues)
+        if not self._publisher.ready.wait(self._connect_s):
+            problem = self._publisher.line.problem
+            self.stop()
+            raise Unavailable(f"bus: {problem}")
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """See `services.runtime.bus.Bus.publish`."""
+        write = _Write(len(messages))
+        self._submit(write, [_parcel(write, message) for message in messages])
+
+    def put_aside(self, letters: Sequence[tuple[str, str, bytes]]) -> None:
+        """Publish dead letters: (queue, reason, body). Raises Unavailable."""
+        write = _Write(len(letters))
+        self._submit(write, [_letter(write, *letter) for letter in letters])
+
+    def _submit(self, write: _Write, parcels: Sequence[_Parcel]) -> None:
+        if not parcels:
+            return
+        self._publisher.submit(parcels)
+        if not write.done.wait(self._publish_s):
+            write.error = f"not confirmed within {self._publish_s:g} s"
+        if write.error:
+            raise Unavailable(f"bus: {write.error}")
+
+    def consume(self, queue: str, prefetch: int = 64) -> RabbitConsumer:
+        """See `services.runtime.bus.Bus.consume`."""
+        consumer = RabbitConsumer(self, queue, prefetch)
+        self._consumers.append(consumer)
+        self._consuming.start()
+        self._consuming.run(consumer.open_on)
+        return consumer
+
+    def ask_consuming(self, work: Callable[[SelectConnection], None]) -> bool:
+        """Have `work` done on the greenlet of the consuming connection. False: there is none."""
+        return self._consuming.run(work)
+
+    def leave(self, consumer: RabbitConsumer) -> None:
+        """The consumer is closed and must not be subscribed again."""
+        if consumer in self._consumers:
+            self._consumers.remove(consumer)
+
+    def _consume_all(self, connection: SelectConnection) -> None:
+        self._consuming.settled()
+        for consumer in self._consumers:
+            consumer.open_on(connection)
+
+    def _lose_all(self) -> None:
+        for consumer in self._consumers:
+            consumer.lost()
+
+    def depth(self, queue: str) -> int:
+        """Messages ready in the partition queue. Raises Unavailable."""
+
+        def count(channel: Channel, answer: Callable[[int], None]) -> None:
+            channel.queue_declare(queue, passive=True, callback=lambda frame: answer(frame.method.message_count))
+
+        return self._ask(count)
+
+    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """See `services.runtime.bus.Bus.dead_letters`."""
+
+        def read(channel: Channel, answer: Callable[[list[DeadLetter]], None]) -> None:
+            found: list[DeadLetter] = []
+
+            def got(_channel: Channel, _method: Any, properties: BasicProperties, body: bytes) -> None:
+                headers = properties.headers or {}
+                queue = headers.get("queue") or headers.get("x-first-death-queue") or ""
+                found.append(
+                    DeadLetter(queue, headers.get("reason") or headers.get("x-first-death-reason") or "", body)
+                )
+                more()
+
+            def more() -> None:
+                if len(found) < limit:
+                    channel.basic_get(DEAD_QUEUE, got)
+                else:
+                    answer(found)
+
+            channel.add_callback(lambda _frame: answer(found), [Basic.GetEmpty])
+            more()
+
+        return self._ask(read)
+
+    def _ask(self, question: Callable[[Channel, Callable[[T], None]], None]) -> T:
+        """A question on a channel of its own: what it took and did not settle goes back when the channel closes."""
+        result = gevent.event.AsyncResult()
+
+        def closed(_channel: Channel, reason: Exception) -> None:
+            if not result.ready():
+                result.set_exception(Unavailable(f"bus: {_said(reason)}"))
+
+        def opened(channel: Channel) -> None:
+            def answer(value: T) -> None:
+                result.set(value)
+                channel.close()
+
+            channel.add_on_close_callback(closed)
+            question(channel, answer)
+
+        if not self._publisher.line.run(lambda connection: connection.channel(on_open_callback=opened)):
+            raise Unavailable(f"bus: {self._publisher.line.problem}")
+        try:
+            return cast(T, result.get(timeout=self._publish_s))
+        except gevent.Timeout:
+            raise Unavailable("bus: no answer") from None
+
+    def stop(self) -> None:
+        """See `services.runtime.bus.Bus.stop`."""
+        for consumer in list(self._consumers):
+            consumer.close()
+        self._consuming.stop()
+        self._publisher.line.stop()

@@ -1,0 +1,166 @@
+"""A reader of one RabbitMQ queue, which outlives connections.
+
+Enters: what a channel delivers (pika's objects, duck-typed: pika itself is imported in `rabbitmq.py` alone). Leaves:
+deliveries, and acknowledgements for the channel they came on; those of an earlier channel are ignored, since RabbitMQ
+gives their messages again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import gevent
+import gevent.event
+
+from services.runtime import clock
+from services.runtime.bus import Delivery
+from services.runtime.log import get_logger
+from services.runtime.metrics import EXPIRED
+
+NOT_AFTER = "not-after-us"
+"""Header of a command: microseconds since 1970 after which it must not be carried out."""
+CLOSE_S = 5.0
+AGAIN_S = 0.5
+
+log = get_logger("bus")
+
+
+class Lines(Protocol):
+    """What a reader needs of its bus."""
+
+    def ask_consuming(self, work: Callable[[Any], None]) -> bool:
+        """Have `work` done on the greenlet of the consuming connection. False: there is none."""
+
+    def put_aside(self, letters: Sequence[tuple[str, str, bytes]]) -> None:
+        """Publish dead letters: (queue, reason, body). Raises Unavailable."""
+
+    def leave(self, consumer: RabbitConsumer) -> None:
+        """The reader is closed and must not be subscribed again."""
+
+
+class _Tag(NamedTuple):
+    channel: Any
+    number: int
+    not_after_us: int | None
+
+
+class RabbitConsumer:
+    """A reader of one partition queue; RabbitMQ gives the messages to one of them at a time."""
+
+    def __init__(self, bus: Lines, queue: str, prefetch: int) -> None:
+        self._bus, self.queue, self._prefetch = bus, queue, prefetch
+        self._channel: Any = None
+        self._arrived: deque[Delivery] = deque()
+        self._unsettled: dict[int, None] = {}
+        self._closed = False
+        self._wake = gevent.event.Event()
+        self._gone = gevent.event.Event()
+
+    def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
+        """See `services.runtime.bus.Consumer.get`."""
+        with gevent.Timeout(timeout_s, False):
+            while not self._closed:
+                self._wake.clear()
+                taken = self._take(limit)
+                if taken:
+                    return taken
+                self._wake.wait()
+        return []
+
+    def _take(self, limit: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        late: list[Delivery] = []
+        now_us = clock.now_us()
+        while self._arrived and len(taken) < limit:
+            delivery = self._arrived.popleft()
+            not_after_us = delivery.tag.not_after_us
+            (taken if not_after_us is None or not_after_us >= now_us else late).append(delivery)
+        if late:
+            EXPIRED.labels(self.queue).inc(len(late))
+            log.warning("commands past their time dropped", queue=self.queue, count=len(late))
+            self.ack(late)
+        return taken
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """See `services.runtime.bus.Consumer.ack`."""
+        channel = self._channel
+        tags = sorted(d.tag.number for d in deliveries if d.tag.channel is channel and d.tag.number in self._unsettled)
+        if channel is None or not tags:
+            return
+        all_before = list(islice(self._unsettled, len(tags))) == tags
+        for tag in tags:
+            del self._unsettled[tag]
+
+        def settle(_connection: Any) -> None:
+            if not channel.is_open:
+                return
+            if all_before:
+                channel.basic_ack(tags[-1], multiple=True)
+            else:
+                for tag in tags:
+                    channel.basic_ack(tag)
+
+        self._bus.ask_consuming(settle)
+
+    def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        """See `services.runtime.bus.Consumer.dead_letter`."""
+        self._bus.put_aside([(self.queue, reason, d.body) for d in deliveries])
+        self.ack(deliveries)
+
+    def close(self) -> None:
+        """See `services.runtime.bus.Consumer.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wake.set()
+        self._bus.leave(self)
+        channel = self._channel
+        if channel is not None and self._bus.ask_consuming(lambda _: channel.close() if channel.is_open else None):
+            self._gone.wait(CLOSE_S)
+
+    # From here on everything runs on the line's greenlet.
+
+    def open_on(self, connection: Any) -> None:
+        """Subscribe on this connection."""
+        if not self._closed and connection.is_open:
+            connection.channel(on_open_callback=self._opened)
+
+    def _opened(self, channel: Any) -> None:
+        if self._closed:
+            channel.close()
+            return
+        self.lost()
+        self._gone.clear()
+        self._channel = channel
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_cancel_callback(lambda _frame: channel.close() if channel.is_open else None)
+        channel.basic_qos(
+            prefetch_count=self._prefetch, callback=lambda _: channel.basic_consume(self.queue, self._deliver)
+        )
+
+    def _deliver(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        if channel is not self._channel:
+            return
+        not_after = (properties.headers or {}).get(NOT_AFTER)
+        self._unsettled[method.delivery_tag] = None
+        tag = _Tag(channel, method.delivery_tag, not_after if isinstance(not_after, int) else None)
+        self._arrived.append(Delivery(body, bool(method.redelivered), tag))
+        self._wake.set()
+
+    def _channel_closed(self, channel: Any, reason: Exception) -> None:
+        if channel is not self._channel:
+            return
+        self.lost()
+        if not self._closed and channel.connection.is_open:
+            log.warning("subscribing again", queue=self.queue, reason=str(reason)[:300])
+            channel.connection.ioloop.call_later(AGAIN_S, lambda: self.open_on(channel.connection))
+
+    def lost(self) -> None:
+        """What was delivered and not settled comes again on the next channel."""
+        self._channel = None
+        self._arrived.clear()
+        self._unsettled.clear()
+        self._gone.set()
