@@ -39,7 +39,7 @@ class Decision(msgspec.Struct, frozen=True):
     row: Recording | None = None
     say: Message | None = None
     not_after_us: int | None = None
-    look_again_us: int | None = None
+    look_again_in_us: int | None = None
 
 
 NOTHING = Decision()
@@ -90,7 +90,7 @@ def _ask(event: Envelope, fact: CallAnswered, tenant: Tenant | None, command: st
         row,
         StartRecording(switch=fact.switch, leg=fact.leg, recording=row.recording),
         not_after_us=event.occurred_at_us + START_WITHIN_US,
-        look_again_us=event.occurred_at_us + PROVE_WITHIN_US,
+        look_again_in_us=PROVE_WITHIN_US,
     )
 
 

@@ -23,7 +23,7 @@ from proto.message import Event
 from services.recording import catalogue
 from services.recording.decide import NAME, START_OVERDUE, Decision, decide, id_for_leg
 from services.recording.model import Recording
-from services.runtime import projections
+from services.runtime import clock, projections
 from services.runtime.store import Tx
 from services.runtime.worker import Cause, Emit, Handler, Service
 
@@ -71,7 +71,9 @@ def _find(tx: Tx, event: Envelope) -> Recording | None:
 
 
 def _set_timer(tx: Tx, before: Recording | None, decision: Decision, row: Recording) -> None:
-    if decision.look_again_us is not None:
-        tx.set_timer(START_OVERDUE, row.recording, decision.look_again_us, row.tenant, row.call)
+    if decision.look_again_in_us is not None:
+        # counted on our own clock: the switch's may be another
+        due_at_us = clock.now_us() + decision.look_again_in_us
+        tx.set_timer(START_OVERDUE, row.recording, due_at_us, row.tenant, row.call)
     elif before is not None:
         tx.cancel_timer(START_OVERDUE, row.recording)
