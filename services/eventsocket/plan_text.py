@@ -2,7 +2,7 @@
 
 Enters: RouteCall with its envelope. Leaves: the quoted argument of one uuid_transfer. First the safety net is cancelled
 and everything about the call is set in one multiset; a step that waits or hands over arms the net again before it
-parks; a plan without an end hangs up. Only words that `render.py` has checked stand in it.
+parks; a plan without an end hangs up. Only words that `words.py` has checked stand in it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from proto import commands as c
 from proto import plan as p
 from proto.envelope import Envelope
-from services.eventsocket.render import (
+from services.eventsocket.words import (
     Refused,
     RenderSettings,
     argument,
     dialled_number,
     effective_identity,
+    extension,
     folder,
     phone_address,
     plain_identity,
     sound,
+    stream,
     tags,
     token,
     token_of_tenant,
@@ -103,23 +105,23 @@ def _first_variables(envelope: Envelope, body: c.RouteCall) -> dict[str, str]:
         "tt_next": "",
         "tt_queue": "",
         "playback_timeout_sec": "",  # an earlier wait's limit would cut this plan's announcements
-        "continue_on_fail": ",".join(GOES_ON),
         "hangup_after_bridge": "true",
-        "call_timeout": str(_longest_dialling_s(body.plan) + 5),
+        **_dialling_variables(body.plan),
         "sip_copy_custom_headers": "false",
         **effective_identity(body.caller),
     }
 
 
-def _longest_dialling_s(steps: p.Plan) -> int:
-    """Above this the switch's own limit (60 s where none is set) would end a dialling early."""
-    spans = [55]
-    for step in steps:
-        if isinstance(step, p.Ring):
-            spans.append(step.for_s * (len(step.phones) if step.order == "in_turn" else 1))
-        elif isinstance(step, p.Forward):
-            spans.append(step.for_s)
-    return max(spans)
+def _dialling_variables(steps: p.Plan) -> dict[str, str]:
+    spans = [
+        step.for_s * (len(step.phones) if isinstance(step, p.Ring) and step.order == "in_turn" else 1)
+        for step in steps
+        if isinstance(step, p.Ring | p.Forward)
+    ]
+    if not spans:
+        return {}
+    # call_timeout: the switch's own limit (60 s where none is set) would end a long dialling early.
+    return {"continue_on_fail": ",".join(GOES_ON), "call_timeout": str(max(55, *spans) + 5)}
 
 
 def _step(step: p.AnyStep, envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> list[str]:
@@ -199,7 +201,7 @@ def _take_message(step: p.TakeMessage, envelope: Envelope, settings: RenderSetti
         multiset({"tt_stage": "voicemail"}),
         "answer",
         f"playback:{sound(step.greeting, settings)}",
-        f"playback:{settings.message_tone}",
+        f"playback:{stream(settings.message_tone)}",
         # silence below 200 for 5 s ends the message early (mod_dptools: record <path> <limit> <threshold> <hits>)
         f"record:{file} {step.max_s} 200 5",
         multiset({"tt_stage": "voicemail_done"}),
@@ -207,19 +209,25 @@ def _take_message(step: p.TakeMessage, envelope: Envelope, settings: RenderSetti
 
 
 def _wait(step: p.Wait, settings: RenderSettings) -> list[str]:
-    music = settings.prompts.get(step.music, f"local_stream://{token(step.music)}")
+    music = stream(settings.prompts.get(step.music, f"local_stream://{token(step.music)}"))
     waiting = {
         "tt_stage": "queue",
         "tt_queue": token(step.queue),
         "tt_next": "answering",
         "playback_timeout_sec": str(max(2, step.for_s)),
     }
-    return [multiset(waiting), "answer", f"playback:{music}", f"sched_transfer:+{REARM_S} {settings.fallback}", "park"]
+    return [
+        multiset(waiting),
+        "answer",
+        f"playback:{music}",
+        f"sched_transfer:+{REARM_S} {extension(settings.fallback)}",
+        "park",
+    ]
 
 
 def _hand_over(variables: Mapping[str, str], to: str, settings: RenderSettings) -> list[str]:
     named = {**variables, "tt_next": token(to)}
-    return [f"sched_transfer:+{REARM_S} {settings.fallback}", multiset(named), "park"]
+    return [f"sched_transfer:+{REARM_S} {extension(settings.fallback)}", multiset(named), "park"]
 
 
 def _cause_after(step: p.AnyStep) -> str:

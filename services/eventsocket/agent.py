@@ -1,0 +1,285 @@
+"""The agent of one switch: hears it, tells the bus in our own language, and carries out commands.
+
+Enters: event frames, tenants, commands. Leaves: facts in the order of the wire, and answers to commands. The reader
+only fills the spool; a second greenlet turns records into facts and publishes them; nothing on the way blocks.
+Rules stand in `normalise.py`, commands in `commander.py`, connections in `supervisor.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gevent
+import gevent.event
+
+from proto.envelope import Envelope
+from proto.events import CallArrived, PlatformRevised, SwitchConnected, SwitchLost, TenantRevised
+from proto.message import Event as Fact
+from proto.tenant import Tenant
+from proto.tenant.platform import Platform
+from proto.topics import agent_queue, outgoing
+from proto.values import PLATFORM_TENANT, command_id
+from services.eventsocket.commander import Arrivals, Commander
+from services.eventsocket.frames import Frame, decode_json, event_of
+from services.eventsocket.normalise import Facts, Normaliser
+from services.eventsocket.ownership import directory_of, switch_named
+from services.eventsocket.spool import Item, Spool
+from services.eventsocket.supervisor import Found, Supervisor, Watchdog
+from services.eventsocket.words import RenderSettings
+from services.runtime import clock, projections
+from services.runtime.bus import Bus, Unavailable
+from services.runtime.log import get_logger
+from services.runtime.metrics import ESL_EVENTS, SPOOLED, TENANT_MISMATCH
+from services.runtime.store import Store
+from services.runtime.worker import Service, Worker
+
+BATCH = 64
+QUIET_US = 200_000
+"""Tenants count as known when none has come for this long."""
+log = get_logger("agent")
+
+
+@dataclass(frozen=True)
+class SwitchSettings:
+    """One FreeSWITCH as its agent reaches it."""
+
+    name: str
+    spool_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8021
+    password: str = field(default="ClueCon", repr=False)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    timeout_s: float = 5.0
+    check_every_s: float = 30.0
+    know_tenants_within_s: float = 10.0
+    """At a first start arrivals wait so long for the tenants; after that they are published as unknown."""
+    allow_api_expansion: bool = False
+
+
+class Agent:
+    """One per switch; `start` returns at once, whether the switch is there or not."""
+
+    def __init__(self, switch: SwitchSettings, bus: Bus, store: Store, service: Service) -> None:
+        """`store` was made with `service.metadata`."""
+        self.switch = switch
+        self._bus, self._store = bus, store
+        self._tenants: dict[str, Tenant] = {}
+        self._platform: Platform | None = None
+        self._learned_us = 0
+        self._normaliser = Normaliser(switch.name)
+        self._arrivals = Arrivals()
+        self._spool = Spool(
+            switch.spool_dir / f"{switch.name}.spool",
+            on_spill=lambda number: SPOOLED.labels(switch.name).inc(number),
+        )
+        self.supervisor = Supervisor(
+            switch.host,
+            switch.port,
+            switch.password,
+            self._heard,
+            self._found,
+            self._lost,
+            timeout_s=switch.timeout_s,
+            check_every_s=switch.check_every_s,
+            allow_api_expansion=switch.allow_api_expansion,
+        )
+        self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
+        worker = Service(service.name, service.handlers, service.metadata, self._learned)
+        self._worker = Worker(worker, store, bus, agent_queue(switch.name).parts()[0])
+        self._watchdog = Watchdog(self.supervisor.drop_events_link)
+        self._to_tell: deque[tuple[Envelope, str]] = deque()
+        self._told = gevent.event.Event()
+        self._stopping = gevent.event.Event()
+        self._greenlets: list[gevent.Greenlet] = []
+
+    # -- life --
+
+    def start(self) -> None:
+        """What is known and unsent is taken up first; then the switch is listened to."""
+        for tenant in self._store.run(projections.tenants):
+            self._tenants[tenant.tenant] = tenant
+        self._platform = self._store.run(projections.platform)
+        self._use_directory()
+        self._spool.start()
+        self._worker.start()
+        self._commander.start()
+        self._greenlets = [gevent.spawn(self._publish_on), gevent.spawn(self._tell_on)]
+        self._watchdog.start()
+        self.supervisor.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand; what the bus has not taken stays on disk."""
+        self._commander.stop()
+        self._watchdog.stop()
+        self.supervisor.stop()
+        self._stopping.set()
+        self._told.set()
+        gevent.joinall(self._greenlets, timeout=10)
+        self._worker.stop()
+        self._spool.stop()
+
+    @property
+    def waiting(self) -> int:
+        """Records and answers that the bus does not have yet."""
+        return len(self._spool) + len(self._to_tell)
+
+    # -- heard from the switch (on the reader's greenlet: must not block) --
+
+    def _heard(self, frame: Frame) -> None:
+        ESL_EVENTS.labels(self.switch.name).inc()
+        start = frame.body[:120]
+        if b"BACKGROUND_JOB" in start:
+            self._commander.job_ended(event_of(frame))
+        elif b"HEARTBEAT" not in start:
+            self._spool.put(frame.body, clock.monotonic_us())
+
+    def _found(self, found: Found) -> None:
+        log.info("switch found", switch=self.switch.name, core=found.core, version=found.version)
+        self._tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
+        self._commander.switch_found()
+
+    def _lost(self, reason: str) -> None:
+        log.warning("switch lost", switch=self.switch.name, reason=reason)
+        self._tell(SwitchLost(switch=self.switch.name, reason=reason))
+        self._commander.switch_lost()
+
+    # -- tenants --
+
+    def _learned(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            fact = envelope.body
+            if isinstance(fact, TenantRevised):
+                if fact.gone:
+                    self._tenants.pop(fact.body.tenant, None)
+                else:
+                    self._tenants[fact.body.tenant] = fact.body
+            elif isinstance(fact, PlatformRevised):
+                self._platform = fact.body
+        self._learned_us = clock.monotonic_us()
+        self._use_directory()
+
+    def _use_directory(self) -> None:
+        tenants = [self._tenants[name] for name in sorted(self._tenants)]
+        self._normaliser.directory = directory_of(tenants, self._platform, self.switch.name)
+        here = switch_named(self._platform, self.switch.name)
+        from_settings = self.switch.render
+        self._commander.settings = RenderSettings(
+            phone_profile=here.phone_profile,
+            recordings_dir=from_settings.recordings_dir,
+            sounds_dir=from_settings.sounds_dir,
+            prompts=from_settings.prompts,
+            message_tone=from_settings.message_tone,
+            confirm_prompt=from_settings.confirm_prompt,
+            fallback=from_settings.fallback,
+        )
+
+    def _know_tenants(self) -> None:
+        """An arrival published before its tenant is known would be nobody's: wait, but not for ever."""
+        until_us = clock.monotonic_us() + int(self.switch.know_tenants_within_s * 1e6)
+        while not self._stopping.is_set():
+            now_us = clock.monotonic_us()
+            if self._platform is not None and self._tenants and now_us - self._learned_us > QUIET_US:
+                return
+            if now_us > until_us:
+                log.error("no tenants are known: arrivals go out as unknown", switch=self.switch.name)
+                return
+            self._stopping.wait(0.02)
+
+    # -- telling --
+
+    def _publish_on(self) -> None:
+        self._know_tenants()
+        while not self._stopping.is_set() or len(self._spool):
+            items = self._spool.peek(BATCH, timeout_s=0.2)
+            if items and not self._publish([e for item in items for e in self._facts_of(item)]):
+                return
+            self._spool.done(len(items))
+
+    def _facts_of(self, item: Item) -> Sequence[Envelope]:
+        """A record that trips us is logged and left behind: the next ones are other people's calls."""
+        try:
+            facts = self._normaliser.facts_of(decode_json(item.raw))
+        except Exception as error:
+            log.error("an event could not be read", exc_info=error)
+            return ()
+        self._raise_alarm(facts)
+        if item.received_us:
+            for envelope in facts.envelopes:
+                if isinstance(envelope.body, CallArrived):
+                    self._arrivals.note(envelope.body.leg, item.received_us)
+        return facts.envelopes
+
+    def _raise_alarm(self, facts: Facts) -> None:
+        if facts.alarm == "tenant_mismatch":
+            TENANT_MISMATCH.labels(self.switch.name).inc()
+        if facts.alarm:
+            log.error("an arrival to look at", alarm=facts.alarm, call=facts.envelopes[0].call)
+
+    def _publish(self, envelopes: Sequence[Envelope]) -> bool:
+        """Until the bus has them, in place and in order. False: we stop first, and the spool keeps them."""
+        messages, pause_s = [outgoing(envelope) for envelope in envelopes], 0.05
+        while messages:
+            try:
+                self._bus.publish(messages)
+                return True
+            except Unavailable as error:
+                log.warning("bus away, events wait", reason=str(error), waiting=len(self._spool))
+                self._spool.keep()
+            if self._stopping.wait(pause_s):
+                return False
+            pause_s = min(pause_s * 2, 2.0)
+        return True
+
+    def _answer(self, fact: Fact, about: Envelope) -> None:
+        envelope = Envelope(
+            body=fact,
+            id=f"{about.id}.result",
+            source=f"switch/{self.switch.name}",
+            tenant=about.tenant,
+            call=about.call,
+            cause=about.id,
+            occurred_at_us=clock.now_us() + self.supervisor.clock_offset_us,
+        )
+        self._to_tell.append((envelope, about.id))
+        self._told.set()
+
+    def _tell(self, fact: Fact) -> None:
+        now_us = clock.now_us()
+        envelope = Envelope(
+            body=fact,
+            id=command_id(f"switch/{self.switch.name}/{fact.NAME}", now_us),
+            source=f"switch/{self.switch.name}",
+            tenant=PLATFORM_TENANT,
+            occurred_at_us=now_us + self.supervisor.clock_offset_us,
+        )
+        self._to_tell.append((envelope, ""))
+        self._told.set()
+
+    def _tell_on(self) -> None:
+        """Answers and news of the switch; an answer is marked as given once the bus has it."""
+        while not self._stopping.is_set() or self._to_tell:
+            if not self._to_tell:
+                self._told.clear()
+                self._told.wait(0.5)
+                continue
+            batch = [self._to_tell[n] for n in range(min(BATCH, len(self._to_tell)))]
+            if not self._publish([envelope for envelope, _ in batch]):
+                return
+            answered = [command for _, command in batch if command]
+            for _ in batch:
+                self._to_tell.popleft()
+            if answered:
+                self._mark(answered)
+
+    def _mark(self, answered: Sequence[str]) -> None:
+        while True:
+            try:
+                self._commander.answered(answered)
+                return
+            except Unavailable as error:
+                log.warning("database away", reason=str(error))
+            if self._stopping.wait(0.2):
+                return

@@ -1,0 +1,364 @@
+"""Carries out commands on one switch, each at most once, and says what came of it.
+
+Enters: the queue `commands.<switch>`. Leaves: Event Socket text on the command link, and CommandFinished,
+CommandRefused or CommandUnknown for every command taken. The id is stored, the message acknowledged, then the text is
+written; after a crash or a lost connection the switch is asked, and nothing is ever sent again. Text: `render.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import gevent
+import gevent.event
+import gevent.pool
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, select, update
+
+from proto import commands as c
+from proto.envelope import BadMessage, Envelope, decode
+from proto.events import CommandFinished, CommandRefused, CommandUnknown
+from proto.message import Command
+from proto.message import Event as Fact
+from proto.topics import command_queue
+from services.eventsocket.frames import Event
+from services.eventsocket.link import LinkLost
+from services.eventsocket.parties import text
+from services.eventsocket.render import Refused, RenderSettings, Written, render, verdict
+from services.eventsocket.supervisor import Supervisor
+from services.runtime import clock
+from services.runtime.bus import Bus, Consumer, Delivery, Unavailable
+from services.runtime.log import get_logger
+from services.runtime.metrics import DEAD_LETTERED, DECISION_SECONDS
+from services.runtime.store import Store, Tx
+
+BATCH = 32
+KEPT_FOR_US = 14 * 24 * 3600 * 1_000_000
+WAIT_FOR_SWITCH_S = 5.0
+JOB_SLACK_S = 20.0
+log = get_logger("commander")
+
+Tell = Callable[[Fact, Envelope], None]
+"""Publishes a fact that answers a command, again until the bus has it."""
+
+
+def add_commands_table(metadata: MetaData) -> None:
+    """Commands taken: `done` once their answer is with the bus."""
+    Table(
+        "commands",
+        metadata,
+        Column("id", String(200), primary_key=True),
+        Column("at_us", BigInteger, nullable=False, index=True),
+        Column("done", Boolean, nullable=False, index=True),
+        Column("body", LargeBinary, nullable=False),
+    )
+
+
+@dataclass
+class Arrivals:
+    """When the agent read each arrival (monotonic µs), to tell how long its answer took. Bounded."""
+
+    limit: int = 10_000
+    _read_us: dict[str, int] = field(default_factory=dict)
+
+    def note(self, leg: str, read_us: int) -> None:
+        """An arrival was read."""
+        self._read_us.pop(leg, None)
+        self._read_us[leg] = read_us
+        while len(self._read_us) > self.limit:
+            del self._read_us[next(iter(self._read_us))]
+
+    def taken(self, leg: str) -> int | None:
+        """Microseconds since the arrival of this leg, once."""
+        read_us = self._read_us.pop(leg, None)
+        return None if read_us is None else clock.monotonic_us() - read_us
+
+
+class Commander:
+    """One per switch."""
+
+    def __init__(
+        self, switch: str, bus: Bus, store: Store, supervisor: Supervisor, arrivals: Arrivals, tell: Tell
+    ) -> None:
+        self.settings = RenderSettings()
+        self._switch, self._bus, self._store, self._supervisor = switch, bus, store, supervisor
+        self._arrivals, self._tell = arrivals, tell
+        self._consumer: Consumer | None = None
+        self._stopping = gevent.event.Event()
+        self._greenlet: gevent.Greenlet | None = None
+        self._under_way = gevent.pool.Group()
+        self._jobs: dict[str, gevent.event.AsyncResult] = {}
+        self._unsure: dict[str, Envelope] = {}
+
+    def start(self) -> None:
+        """Take up what an earlier life left without an answer, then begin to read."""
+        self._store.run(lambda tx: _prune(tx, clock.now_us() - KEPT_FOR_US))
+        for raw in self._store.run(_unanswered):
+            envelope = decode(raw)
+            self._unsure[envelope.id] = envelope
+        self._consumer = self._bus.consume(command_queue(self._switch).parts()[0], prefetch=BATCH * 2)
+        self._greenlet = gevent.spawn(self._loop)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Take no more; wait for the answers that are under way."""
+        self._stopping.set()
+        if self._consumer is not None:
+            self._consumer.close()
+        if self._greenlet is not None:
+            self._greenlet.join()
+        self._under_way.join(timeout=timeout_s)
+        self._under_way.kill()
+
+    # -- told by the agent --
+
+    def switch_found(self) -> None:
+        """Ask what became of every command whose answer was lost."""
+        for envelope in list(self._unsure.values()):
+            self._under_way.spawn(self._ask, envelope)
+
+    def switch_lost(self) -> None:
+        """Jobs that were running may have ended unheard."""
+        for job in list(self._jobs.values()):
+            if not job.ready():
+                job.set_exception(LinkLost("lost while the job ran"))
+
+    def job_ended(self, event: Event) -> None:
+        """A BACKGROUND_JOB: if it is ours, its body is the result."""
+        job = self._jobs.get(text(event, "Job-UUID"))
+        if job is not None and not job.ready():
+            job.set(text(event, "_body"))
+
+    def answered(self, ids: Sequence[str]) -> None:
+        """The answers to these commands are with the bus."""
+
+        def mark(tx: Tx) -> None:
+            table = tx.tables["commands"]
+            tx.sql.execute(update(table).where(table.c.id.in_(list(ids))).values(done=True))
+
+        self._store.run(mark)
+
+    # -- taking --
+
+    def _loop(self) -> None:
+        assert self._consumer is not None
+        while not self._stopping.is_set():
+            deliveries = self._consumer.get(BATCH, timeout_s=0.5)
+            if not deliveries:
+                continue
+            fresh = self._take(deliveries)
+            for envelope in fresh:
+                self._carry_out(envelope)
+
+    def _take(self, deliveries: Sequence[Delivery]) -> list[Envelope]:
+        """Store the ids, then acknowledge: from here on each is ours, and comes no second time."""
+        assert self._consumer is not None
+        readable: list[Envelope] = []
+        good: list[Delivery] = []
+        for delivery in deliveries:
+            try:
+                envelope = decode(delivery.body)
+                if not isinstance(envelope.body, Command):
+                    raise BadMessage(f"{envelope.body.NAME} is no command")
+                readable.append(envelope)
+                good.append(delivery)
+            except BadMessage as error:
+                DEAD_LETTERED.labels("eventsocket").inc()
+                log.error("command put aside", reason=str(error))
+                self._consumer.dead_letter([delivery], str(error))
+        bodies = {envelope.id: delivery.body for envelope, delivery in zip(readable, good, strict=True)}
+        while True:
+            try:
+                fresh = self._store.run(lambda tx: _keep_new(tx, bodies))
+                break
+            except Unavailable as error:
+                log.warning("commands wait for the database", reason=str(error))
+                if self._stopping.wait(0.1):
+                    return []
+        self._consumer.ack(good)
+        first = {envelope.id: envelope for envelope in reversed(readable)}
+        return [first[command] for command in fresh]
+
+    # -- doing --
+
+    def _carry_out(self, envelope: Envelope) -> None:
+        """Write in the order of the queue; replies are awaited aside."""
+        try:
+            written = render(envelope, self.settings)
+        except Refused as error:
+            self._refuse(envelope, f"refused: {error}", "agent")
+            return
+        if not self._supervisor.connected.wait(self._patience_s(envelope)):
+            self._refuse(envelope, "expired" if self._expired(envelope) else "switch not connected", "agent")
+            return
+        if self._expired(envelope):
+            self._refuse(envelope, "expired", "agent")
+            return
+        job = next((one.job for one in written if one.job), "")
+        if job:
+            self._jobs[job] = gevent.event.AsyncResult()
+        posted = self._write(envelope, written)
+        if posted is None:
+            self._jobs.pop(job, None)
+            return
+        leg = envelope.body.leg if isinstance(envelope.body, c.RouteCall) else ""
+        decision_us = self._arrivals.taken(leg) if leg else None
+        if decision_us is not None:
+            DECISION_SECONDS.labels(self._switch).observe(decision_us / 1e6)
+        self._under_way.spawn(self._await, envelope, posted, job, decision_us)
+
+    def _write(self, envelope: Envelope, written: Sequence[Written]) -> list[gevent.event.AsyncResult] | None:
+        link = self._supervisor.commands
+        posted: list[gevent.event.AsyncResult] = []
+        try:
+            if link is None:
+                raise LinkLost("no link")
+            for one in written:
+                posted.append(link.post(one.text))
+        except (LinkLost, ValueError) as error:
+            if posted:
+                self._lost_sight(envelope)
+            else:
+                self._refuse(envelope, f"switch not connected: {error}", "agent")
+            return None
+        return posted
+
+    def _await(
+        self, envelope: Envelope, posted: Sequence[gevent.event.AsyncResult], job: str, decision_us: int | None
+    ) -> None:
+        link = self._supervisor.commands
+        try:
+            # A reply that never comes ends the link, which fails every waiter: no reply is waited for without end.
+            replies = [one.get(timeout=link.timeout if link else WAIT_FOR_SWITCH_S).text for one in posted]
+            good, word = verdict(replies[-1])
+            if good and job:
+                good, word = verdict(self._jobs[job].get(timeout=_job_s(envelope)))
+        except LinkLost:
+            self._lost_sight(envelope)
+        except gevent.Timeout:
+            if link is not None and not posted[-1].ready():
+                link.stop()
+            self._lost_sight(envelope)
+            self._ask(envelope)
+        else:
+            if good:
+                self._finish(envelope, word, decision_us)
+            else:
+                self._refuse(envelope, word, "switch")
+        finally:
+            self._jobs.pop(job, None)
+
+    def _lost_sight(self, envelope: Envelope) -> None:
+        """Asked when the switch is found again: `connected` is still set while a loss is on its way to us."""
+        self._unsure[envelope.id] = envelope
+
+    def _ask(self, envelope: Envelope) -> None:
+        """What became of it: CommandFinished or CommandUnknown, never a second try."""
+        link, question = self._supervisor.commands, question_about(envelope)
+        if envelope.id not in self._unsure:
+            return
+        finished = False
+        if question is not None:
+            asked, wanted = question
+            try:
+                if link is None:
+                    return
+                finished = link.send(asked).text.strip() == wanted
+            except LinkLost:
+                return  # asked again when the switch is back
+        if self._unsure.pop(envelope.id, None) is None:
+            return
+        if finished:
+            self._finish(envelope, "asked", None)
+        else:
+            body = envelope.body
+            self._tell(
+                CommandUnknown(switch=self._switch, command=envelope.id, name=body.NAME, leg=leg_of(envelope)), envelope
+            )
+
+    def _finish(self, envelope: Envelope, word: str, decision_us: int | None) -> None:
+        self._tell(
+            CommandFinished(
+                switch=self._switch,
+                command=envelope.id,
+                name=envelope.body.NAME,
+                leg=leg_of(envelope),
+                reply=word,
+                decision_us=decision_us,
+            ),
+            envelope,
+        )
+
+    def _refuse(self, envelope: Envelope, reason: str, by: str) -> None:
+        log.warning("command refused", command=envelope.id, type=envelope.body.NAME, reason=reason, by=by)
+        self._tell(
+            CommandRefused(
+                switch=self._switch,
+                command=envelope.id,
+                name=envelope.body.NAME,
+                leg=leg_of(envelope),
+                reason=reason,
+                by="agent" if by == "agent" else "switch",
+            ),
+            envelope,
+        )
+
+    def _expired(self, envelope: Envelope) -> bool:
+        return envelope.not_after_us is not None and self._switch_now_us() > envelope.not_after_us
+
+    def _patience_s(self, envelope: Envelope) -> float:
+        """How long a command may wait for the switch: until it expires."""
+        if envelope.not_after_us is None:
+            return WAIT_FOR_SWITCH_S
+        return min(WAIT_FOR_SWITCH_S, max(0.0, (envelope.not_after_us - self._switch_now_us()) / 1e6))
+
+    def _switch_now_us(self) -> int:
+        return clock.now_us() + self._supervisor.clock_offset_us
+
+
+def leg_of(envelope: Envelope) -> str:
+    """The leg a command is about; an originated leg has the command's id."""
+    body = envelope.body
+    if isinstance(body, c.OriginateCall):
+        return envelope.id
+    return str(getattr(body, "leg", ""))
+
+
+def question_about(envelope: Envelope) -> tuple[str, str] | None:
+    """(what to ask, the answer that means done); None where the switch cannot tell."""
+    body = envelope.body
+    try:
+        render(envelope, RenderSettings())
+    except Refused:
+        return None
+    if isinstance(body, c.RouteCall):
+        return f"api uuid_getvar {body.leg} tt_decision", envelope.id
+    if isinstance(body, c.OriginateCall):
+        return f"api uuid_exists {envelope.id}", "true"
+    if isinstance(body, c.HangUp):
+        return f"api uuid_exists {body.leg}", "false"
+    return None
+
+
+def _job_s(envelope: Envelope) -> float:
+    body = envelope.body
+    return (body.for_s if isinstance(body, c.OriginateCall) else 0) + JOB_SLACK_S
+
+
+def _keep_new(tx: Tx, bodies: dict[str, bytes]) -> list[str]:
+    table, now_us = tx.tables["commands"], clock.now_us()
+    return [
+        command
+        for command, body in bodies.items()
+        if tx.insert_once(table, {"id": command, "at_us": now_us, "done": False, "body": body})
+    ]
+
+
+def _unanswered(tx: Tx) -> list[bytes]:
+    table = tx.tables["commands"]
+    rows = tx.sql.execute(select(table.c.body).where(table.c.done.is_(False)).order_by(table.c.at_us))
+    return [bytes(row.body) for row in rows]
+
+
+def _prune(tx: Tx, before_us: int) -> None:
+    table = tx.tables["commands"]
+    tx.sql.execute(table.delete().where(table.c.at_us < before_us, table.c.done.is_(True)))

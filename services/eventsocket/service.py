@@ -1,0 +1,44 @@
+"""The room of the agent as the composition root sees it: settings, store, `Agent`.
+
+Enters: which switch, the bus, a store. Leaves: a part with start and stop. It keeps a projection of tenants and
+platform, and the commands it has taken.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+
+from proto.events import PlatformRevised, TenantRevised
+from services.eventsocket import agent
+from services.eventsocket.agent import SwitchSettings
+from services.eventsocket.commander import add_commands_table
+from services.eventsocket.words import RenderSettings
+from services.runtime.bus import Bus
+from services.runtime.projections import add_projection_table, keep_platform, keep_tenant
+from services.runtime.store import Store
+from services.runtime.worker import Service
+
+NAME = "eventsocket"
+
+
+def metadata() -> MetaData:
+    """The tables of one agent's store."""
+    tables = MetaData()
+    add_projection_table(tables)
+    add_commands_table(tables)
+    return tables
+
+
+def build() -> Service:
+    """What the agent hears of directory."""
+    return Service(NAME, {TenantRevised: keep_tenant, PlatformRevised: keep_platform}, metadata())
+
+
+class Agent(agent.Agent):
+    """The agent of one switch, ready to start; `store` was made with `metadata()`."""
+
+    def __init__(self, switch: SwitchSettings, bus: Bus, store: Store) -> None:
+        super().__init__(switch, bus, store, build())
+
+
+__all__ = ["NAME", "Agent", "RenderSettings", "SwitchSettings", "build", "metadata"]

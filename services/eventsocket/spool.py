@@ -1,0 +1,226 @@
+"""What was heard from the switch and is not yet with the bus: in memory while little, then on disk, in order.
+
+Enters: records from the reader, which is never held up. Leaves: the same records, oldest first, until they are done.
+What is on disk survives a restart; a record may come twice after a crash, and consumers drop it by its id. Disk work
+runs in the hub's threads. What the records say belongs elsewhere.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import gevent
+import gevent.event
+import gevent.lock
+
+from services.runtime.log import get_logger
+
+IN_MEMORY = 2_000
+UNWRITTEN_BYTES = 256 * 1024 * 1024
+"""More than this waiting for a disk that does not take it is thrown away, counted and logged: reading must go on."""
+_LENGTH = struct.Struct(">I")
+
+T = TypeVar("T")
+log = get_logger("spool")
+
+
+@dataclass(slots=True)
+class Item:
+    """One record; `received_us` is the monotonic time of reading it, 0 if it came from an earlier life."""
+
+    raw: bytes
+    received_us: int = 0
+    stored: bool = False
+
+
+class Spool:
+    """A queue of one process: one greenlet puts, one takes."""
+
+    def __init__(self, path: Path, in_memory: int = IN_MEMORY, on_spill: Callable[[int], None] | None = None) -> None:
+        """`path`: the file used when memory is full; `on_spill` is told how many records went there."""
+        self._path = path
+        self._limit = in_memory
+        self._on_spill = on_spill
+        self._memory: deque[Item] = deque()
+        self._tail: list[Item] = []
+        self._tail_bytes = 0
+        self._unread = 0
+        self._read_at = 0
+        self._disk = gevent.lock.BoundedSemaphore(1)
+        self._arrived = gevent.event.Event()
+        self._to_write = gevent.event.Event()
+        self._writer: gevent.Greenlet | None = None
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._memory) + self._unread + len(self._tail)
+
+    @property
+    def in_memory(self) -> int:
+        """Records held in memory, those on their way to the disk included."""
+        return len(self._memory) + len(self._tail)
+
+    def start(self) -> None:
+        """Take over what an earlier life left."""
+        self._unread = _in_thread(self._open)
+        if self._unread:
+            log.info("spool taken over", records=self._unread)
+            self._arrived.set()
+        self._writer = gevent.spawn(self._write_on)
+
+    def stop(self) -> None:
+        """Everything undone goes to the file."""
+        if self._writer is not None:
+            self._writer.kill()
+        with self._disk:
+            _in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
+        self._memory.clear()
+        self._tail.clear()
+
+    def put(self, raw: bytes, received_us: int = 0) -> None:
+        """Never waits, never fails."""
+        item = Item(raw, received_us)
+        if not self._tail and not self._unread and len(self._memory) < self._limit:
+            self._memory.append(item)
+        elif self._tail_bytes > UNWRITTEN_BYTES:
+            self.lost += 1
+            if self.lost % 1000 == 1:
+                log.error("the disk does not take the spool: records are lost", lost=self.lost)
+        else:
+            self._tail.append(item)
+            self._tail_bytes += len(raw)
+            self._to_write.set()
+        self._arrived.set()
+
+    def peek(self, limit: int, timeout_s: float | None = None) -> list[Item]:
+        """The oldest records, up to `limit`; waits for the first. They stay until `done`."""
+        if not len(self):
+            self._arrived.clear()
+            self._arrived.wait(timeout_s)
+        if not self._memory:
+            self._refill()
+        return [self._memory[n] for n in range(min(limit, len(self._memory)))]
+
+    def done(self, number: int) -> None:
+        """The oldest `number` records are with the bus."""
+        for _ in range(number):
+            self._memory.popleft()
+        if not self._memory and not self._unread and self._read_at:
+            with self._disk:
+                if not self._memory and not self._unread:
+                    self._read_at = 0
+                    _in_thread(lambda: self._path.write_bytes(b""))
+
+    def keep(self) -> None:
+        """The bus is away: put what is only in memory on the disk too, so that a crash loses nothing of it."""
+        with self._disk:
+            if self._unread or self._tail or not self._memory or any(item.stored for item in self._memory):
+                return
+            items = [*self._memory]
+            written = _in_thread(lambda: self._append(items))
+            for item in items:
+                item.stored = True
+            self._read_at += written
+
+    def _refill(self) -> None:
+        with self._disk:
+            if self._unread:
+                at, limit = self._read_at, self._limit
+                loaded, self._read_at = _in_thread(lambda: self._load(at, limit))
+                self._unread = self._unread - len(loaded) if loaded else 0
+                self._memory.extend(loaded)
+            elif self._tail:
+                self._memory.extend(self._tail)
+                self._tail.clear()
+                self._tail_bytes = 0
+
+    def _write_on(self) -> None:
+        while True:
+            self._to_write.wait()
+            self._to_write.clear()
+            with self._disk:
+                items, self._tail, self._tail_bytes = self._tail, [], 0
+                if not items:
+                    continue
+                self._unread += len(items)
+                try:
+                    _in_thread(partial(self._append, items))
+                except OSError as error:
+                    log.error("spool cannot be written", reason=error.strerror)
+                    self._unread -= len(items)
+                    self._tail = items + self._tail
+                    self._tail_bytes = sum(len(item.raw) for item in self._tail)
+                    gevent.sleep(1.0)
+                    self._to_write.set()
+                    continue
+            if self._on_spill is not None:
+                self._on_spill(len(items))
+
+    # -- in a native thread --
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+        whole, at = 0, 0
+        with self._path.open("r+b") as file:
+            size = self._path.stat().st_size
+            while head := file.read(_LENGTH.size):
+                if len(head) < _LENGTH.size or at + _LENGTH.size + _LENGTH.unpack(head)[0] > size:
+                    file.truncate(at)  # the process died while writing this one
+                    break
+                at += _LENGTH.size + _LENGTH.unpack(head)[0]
+                file.seek(at)
+                whole += 1
+        return whole
+
+    def _append(self, items: Sequence[Item]) -> int:
+        data = b"".join(_LENGTH.pack(len(item.raw)) + item.raw for item in items)
+        with self._path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(data)
+                file.flush()
+            except OSError:
+                file.truncate(before)
+                raise
+        return len(data)
+
+    def _load(self, at: int, limit: int) -> tuple[list[Item], int]:
+        items: list[Item] = []
+        with self._path.open("rb") as file:
+            file.seek(at)
+            while len(items) < limit and len(head := file.read(_LENGTH.size)) == _LENGTH.size:
+                raw = file.read(_LENGTH.unpack(head)[0])
+                items.append(Item(raw, stored=True))
+                at += _LENGTH.size + len(raw)
+        return items, at
+
+    def _rewrite(self, first: Sequence[Item], last: Sequence[Item]) -> None:
+        fresh = self._path.with_suffix(".new")
+        rest = self._path.read_bytes()[self._read_at :] if self._unread else b""
+        with fresh.open("wb") as file:
+            file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in first)
+            file.write(rest)
+            file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in last)
+        fresh.replace(self._path)
+
+
+def _in_thread(work: Callable[[], T]) -> T:
+    """In the hub's thread pool; errors come back as values, since a raising task would be printed there."""
+
+    def guarded() -> tuple[T | None, Exception | None]:
+        try:
+            return work(), None
+        except Exception as error:
+            return None, error
+
+    result, error = gevent.get_hub().threadpool.apply(guarded)
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]

@@ -1,0 +1,209 @@
+"""Both connections to one switch, kept up: one for events, one for commands.
+
+Enters: where the switch is. Leaves: event frames, replies, a word whenever the switch is found or lost. A lost link is
+replaced by a new instance, first at once, then with growing, jittered pauses. What is sent, and what events mean,
+belongs to `commander.py` and `agent.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gevent
+import gevent.event
+import gevent.monkey
+
+from services.eventsocket.frames import Frame
+from services.eventsocket.link import Link, LinkLost, LoginRefused
+from services.eventsocket.normalise import SUBSCRIPTION
+from services.runtime import clock
+from services.runtime.log import get_logger
+
+LONGEST_PAUSE_S = 5.0
+LOGIN_PAUSE_S = 30.0
+SETTLE_S = 0.5
+log = get_logger("supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the switch says of itself on connecting."""
+
+    core: str
+    version: str
+    clock_offset_us: int
+    """Its clock minus ours."""
+
+
+class Supervisor:
+    """Keeps an event link and a command link up until stopped."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        password: str,
+        on_event: Callable[[Frame], None],
+        on_found: Callable[[Found], None],
+        on_lost: Callable[[str], None],
+        timeout_s: float = 5.0,
+        check_every_s: float = 30.0,
+        allow_api_expansion: bool = False,
+    ) -> None:
+        self._where = (host, port, password, timeout_s)
+        self._on_event, self._on_found, self._on_lost = on_event, on_found, on_lost
+        self._check_every_s = check_every_s
+        self._allow_api_expansion = allow_api_expansion
+        self._greenlet: gevent.Greenlet | None = None
+        self._stopping = gevent.event.Event()
+        self.connected = gevent.event.Event()
+        self.clock_offset_us = 0
+        self.events: Link | None = None
+        self.commands: Link | None = None
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Close both links."""
+        self._stopping.set()
+        if self._greenlet is not None:
+            self._close()
+            self._greenlet.join()
+
+    def drop_events_link(self) -> None:
+        """From any thread: reset the event link, because this process no longer reads it."""
+        link = self.events
+        if link is not None:
+            link.abort()
+
+    def _run(self) -> None:
+        failures, told = 0, False
+        while not self._stopping.is_set():
+            reason = self._one_life()
+            if reason is not None:  # it was up
+                failures, told = 0, True
+                self._on_lost(reason)
+                continue
+            failures += 1
+            if not told and not self._stopping.is_set():
+                told = True
+                self._on_lost(self._why)
+            self._stopping.wait(self._pause_s(failures))
+
+    def _pause_s(self, failures: int) -> float:
+        longest: float = min(LONGEST_PAUSE_S, 0.1 * 2.0 ** min(failures - 1, 10))
+        if self._refused:
+            longest = LOGIN_PAUSE_S
+        return longest * random.uniform(0.5, 1.0)
+
+    def _one_life(self) -> str | None:
+        """Connect, stay, and say why it ended; None if it never came to be."""
+        self._refused, self._why = False, ""
+        try:
+            found = self._connect()
+        except LinkLost as error:
+            self._why = str(error)
+            self._refused = isinstance(error, LoginRefused)
+            log.warning("switch not reached", reason=self._why)
+            self._close()
+            return None
+        self.clock_offset_us = found.clock_offset_us
+        self._on_found(found)
+        self.connected.set()
+        reason = self._stay()
+        self.connected.clear()
+        self._close()
+        return reason
+
+    def _connect(self) -> Found:
+        self._over = gevent.event.AsyncResult()
+        host, port, password, timeout_s = self._where
+        over = self._over
+        # Events first: what happens while the second link connects is heard.
+        self.events = Link(host, port, password, timeout_s, self._on_event, over.set)
+        self.events.connect()
+        self.commands = Link(host, port, password, timeout_s, None, over.set)
+        self.commands.connect()
+        if not self._allow_api_expansion and self._ask("api expand echo ${strepoch()}").strip().isdigit():
+            raise LoginRefused("api-expansion is on in switch.conf: callers' text could run commands")
+        core = self._ask("api global_getvar core_uuid").strip()
+        version = self._ask("api version").strip().splitlines()
+        offset_us = self._measure_clock()
+        reply = self.events.send(SUBSCRIPTION).text
+        if not reply.startswith("+OK"):
+            raise LinkLost(f"the switch takes no subscription: {reply[:80]}")
+        return Found(core, version[0][:80] if version else "", offset_us)
+
+    def _ask(self, text: str) -> str:
+        assert self.commands is not None
+        answer: str = self.commands.send(text).text
+        return answer
+
+    def _measure_clock(self) -> int:
+        before = clock.now_us()
+        said = self._ask("api strmicroepoch").strip()
+        after = clock.now_us()
+        return int(said) - (before + after) // 2 if said.isascii() and said.isdigit() else 0
+
+    def _stay(self) -> str:
+        """Until one of the links is lost: then both are given up."""
+        while True:
+            try:
+                return str(self._over.get(timeout=self._check_every_s))
+            except gevent.Timeout:
+                log.debug("checking the switch")
+            try:
+                self.clock_offset_us = self._measure_clock()
+                assert self.events is not None
+                self.events.send("api strmicroepoch")
+            except LinkLost as error:
+                return str(error)
+
+    def _close(self) -> None:
+        if self.commands is not None:
+            self.commands.settle(SETTLE_S)  # only the event link may be gone: replies on their way are good
+        for link in (self.events, self.commands):
+            if link is not None:
+                link.stop()
+
+
+class Watchdog:
+    """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
+
+    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0) -> None:
+        self._drop = drop
+        self._limit_s = limit_s
+        self._seen = clock.monotonic_us()
+        self._stopped = False
+        self._ticker: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._ticker = gevent.spawn(self._tick)
+        start_thread = gevent.monkey.get_original("_thread", "start_new_thread")
+        start_thread(self._watch, ())
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        if self._ticker is not None:
+            self._ticker.kill()
+
+    def _tick(self) -> None:
+        while True:
+            self._seen = clock.monotonic_us()
+            gevent.sleep(self._limit_s / 10)
+
+    def _watch(self) -> None:
+        sleep = gevent.monkey.get_original("time", "sleep")
+        dropped = False
+        while not self._stopped:
+            sleep(self._limit_s / 10)
+            late = clock.monotonic_us() - self._seen > self._limit_s * 800_000
+            if late and not dropped:
+                self._drop()
+            dropped = late
