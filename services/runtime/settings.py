@@ -40,13 +40,7 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     port: int = ESL_PORT
     password: str = ""
     recordings_dir: Path = Path("/var/lib/freeswitch/recordings")
-    sounds_dir: Path = Path("/usr/share/freeswitch/sounds")
-    cdr_dir: Path | None = None
-    """Folder of mod_json_cdr; None: not read."""
-    conf_dir: Path | None = None
-    """Where this switch's files are rendered; None: they are not."""
-    newline_every_ms: int = 2
-    """A lone newline keeps event delivery quick while a call is up; 0: never. FreeSWITCH does not document it."""
+    sounds_dir: Path = Path("/usr/share/freeswitch/sounds/toritsugi")
 
     def __repr__(self) -> str:
         return f"SwitchLink(name={self.name!r}, host={self.host!r}, port={self.port})"
@@ -88,7 +82,7 @@ class _Key:
     """Raises ValueError."""
     allowed: str
     hides: Literal["", "all", "login"] = ""
-    """all: the value is never shown; login: it may hold a password, which is never shown and not accepted in the YAML."""
+    """all: the value is never shown; login: a password in it is never shown, nor accepted in the YAML."""
 
 
 def _path(text: str) -> Path:
@@ -153,9 +147,6 @@ _SWITCH: dict[str, _Key] = {
     "password_file": _FILE,
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
-    "cdr_dir": _FOLDER,
-    "conf_dir": _FOLDER,
-    "newline_every_ms": _whole(0, 1000),
 }
 _TOP: dict[str, Any] = {
     "data_dir": _FOLDER,
