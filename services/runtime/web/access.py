@@ -81,16 +81,20 @@ def set_up(app: Flask, people: People) -> None:
 
 def check_declared(app: Flask) -> None:
     """Raises UndeclaredScope naming the routes without a scope. Files in `static` folders are public."""
-    static = {"static"} | {f"{name}.static" for name in app.blueprints}
-    for endpoint in static & app.view_functions.keys():
-        _declare(app.view_functions[endpoint], frozenset())
     silent = [
         f"{rule.rule} ({rule.endpoint})"
         for rule in app.url_map.iter_rules()
-        if not hasattr(app.view_functions[rule.endpoint], _SCOPE)
+        if not is_file(app, rule.endpoint) and not hasattr(app.view_functions[rule.endpoint], _SCOPE)
     ]
     if silent:
         raise UndeclaredScope(f"who may see it? {', '.join(sorted(silent))}: add @public, @signed_in or @roles(…)")
+
+
+def is_file(app: Flask, endpoint: str | None) -> bool:
+    """Whether the endpoint is Flask's own, for a `static` folder: a view cannot have that name beside it."""
+    room, _, name = (endpoint or "").rpartition(".")
+    owner = app.blueprints.get(room) if room else app
+    return name == "static" and owner is not None and owner.has_static_folder
 
 
 def start_session(person: PersonChanged) -> None:
@@ -146,9 +150,9 @@ def _check() -> Response | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None:
         return None  # 404 and 405 come later and show nothing
-    allowed: frozenset[str] = getattr(view, _SCOPE)
-    if request.endpoint is not None and request.endpoint.endswith("static"):
+    if is_file(current_app, request.endpoint):
         return None
+    allowed: frozenset[str] = getattr(view, _SCOPE)
     g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
     if not allowed:
         return None

@@ -6,7 +6,9 @@ style or script, no other host), and no copy of a page in any cache.
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
+
+from services.runtime.web.access import is_file
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -33,6 +35,6 @@ def set_up(app: Flask) -> None:
 def _add(response: Response) -> Response:
     for name, value in _ALWAYS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint is None or not request.endpoint.endswith("static"):
+    if not is_file(current_app, request.endpoint):
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,0 +1,334 @@
+"""The pages over HTTP: log-in, role walls, live updates, and callers who try to break them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from flask import Blueprint
+from sqlalchemy import select
+
+from proto.events import PersonChanged
+from proto.values import Party
+from services.directory import people
+from services.directory.web import inside
+from services.history.summary import summary
+from services.runtime.web import create_app
+from services.runtime.web.access import UndeclaredScope
+from tests import stories
+from tests.pages_house import PagesHouse
+from tests.visitor import Visitor
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[PagesHouse]:
+    """Pages with nothing in them yet."""
+    house = PagesHouse(tmp_path, comment_every_s=0.2)
+    house.start()
+    yield house
+    house.stop()
+
+
+@pytest.fixture
+def admin(house: PagesHouse) -> Visitor:
+    """The platform operator, logged in."""
+    visitor = Visitor(house.server.port)
+    assert visitor.log_in("admin", house.password).status == 303
+    return visitor
+
+
+def person(house: PagesHouse, name: str, role: str, *tenants: str) -> Visitor:
+    """Somebody else, logged in."""
+    row = PersonChanged(person=name, name=name, role=role, tenants=tenants, session_version=1)  # type: ignore[arg-type]
+    people.add_person(house.directory, row, "correct horse")
+    house.publish_people()
+    house.until(lambda: house.person(name) is not None)
+    visitor = Visitor(house.server.port)
+    assert visitor.log_in(name, "correct horse").status == 303
+    return visitor
+
+
+def test_calls_are_shown_with_result_and_charge_in_japanese_and_english(house: PagesHouse, admin: Visitor) -> None:
+    house.tell([*stories.forwarded("c1").facts, *stories.queued("c2").facts])
+    house.drained()
+    page = admin.get("/").text
+    assert '<html lang="ja"' in page
+    for text in (
+        "090-1111-2222",
+        "株式会社アクメ",
+        "応答",
+        "2分05秒",
+        "52.8円(税込)",
+        "通話中",
+        "2026年11月21日(土) 14:05",
+    ):
+        assert text in page
+    english = admin.get("/?lang=en").text
+    assert '<html lang="en"' in english
+    for text in ("Answered", "2 min 05 s", "¥52.8 (tax incl.)", "Talking", "Calls in progress", "Log out"):
+        assert text in english
+    assert '<html lang="en"' in admin.get("/").text, "the choice is remembered"
+
+
+def test_the_json_twin_says_what_the_page_says(house: PagesHouse, admin: Visitor) -> None:
+    house.tell(stories.forwarded("c1").facts)
+    house.drained()
+    (line,) = admin.get("/calls.json").json()["last"]
+    page = admin.get("/").text
+    assert all(line[name] in page for name in ("caller", "dialled", "result", "talk", "charge", "answered_by"))
+    story = admin.get("/calls/acme/c1.json").json()
+    assert story["line"]["charge"] == line["charge"]
+    assert [step["text"] for step in story["steps"]][-1] in admin.get("/calls/acme/c1").text
+
+
+def test_every_fact_delivered_twice_and_backwards_changes_nothing(house: PagesHouse, admin: Visitor) -> None:
+    facts = stories.forwarded("c1").facts
+    before = house.bus.depth("connectors.0")
+    house.tell([*reversed(facts), *facts])
+    house.drained()
+    (line,) = admin.get("/calls.json").json()["last"]
+    assert (line["talk_ms"], line["charge_incl"]) == (125_000, "52.8")
+    counted = house.history.run(summary)
+    assert counted.calls == {"c1": 1}
+    assert counted.legs_ended == {"c1-a": 1, "c1-b": 1, "c1-c": 1}
+    assert counted.legs_charged == {"c1-a": 1, "c1-c": 1}
+    assert counted.legs_answered == {"c1-a", "c1-c"}
+    assert (counted.decided, counted.calls_routed) == ({"c1-a:park:1": 1}, 1)
+    assert counted.decision_us == (6200,)
+    assert house.bus.depth("connectors.0") == before + 1, "one CallEnded"
+
+
+def test_the_same_leg_ended_or_charged_under_another_id_is_counted_as_a_surplus(house: PagesHouse) -> None:
+    story = stories.forwarded("c1")
+    story.charge(f"{story.call}-c", 151.0, "52.8")
+    house.tell(story.facts)
+    house.drained()
+    assert house.history.run(summary).legs_charged == {"c1-a": 1, "c1-c": 2}
+    assert house.call("acme", "c1").charges.keys() == {"c1-a", "c1-c"}  # type: ignore[union-attr]
+
+
+def test_whoever_is_not_logged_in_is_asked_to_and_comes_back(house: PagesHouse) -> None:
+    visitor = Visitor(house.server.port)
+    asked = visitor.get("/calls/acme/c1")
+    assert (asked.status, asked.headers["Location"]) == (302, "/login?next=%2Fcalls%2Facme%2Fc1")
+    assert visitor.get("/live", accept="text/event-stream").status == 401
+    assert visitor.get("/calls.json").status == 401
+    back = visitor.log_in("admin", house.password, then="/calls/acme/c1")
+    assert (back.status, back.headers["Location"]) == (303, "/calls/acme/c1")
+
+
+def test_the_session_cookie_is_signed_and_out_of_reach_of_scripts(house: PagesHouse, tmp_path: Path) -> None:
+    visitor = Visitor(house.server.port)
+    cookie = visitor.log_in("admin", house.password).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert visitor.get("/").status == 200
+    body, _, signature = visitor.cookies["toritsugi"].partition(".")
+    visitor.cookies["toritsugi"] = f"{body[:-2]}xx.{signature}"
+    assert visitor.get("/").status == 302
+    assert stat.S_IMODE((tmp_path / "session.key").stat().st_mode) == 0o600
+
+
+def test_a_renewed_login_makes_all_cookies_of_before_worthless(house: PagesHouse, admin: Visitor) -> None:
+    assert admin.get("/").status == 200
+    stream = admin.open_stream()
+    password = people.reset_login(house.directory)
+    house.publish_people()
+    house.until(lambda: (known := house.person("admin")) is not None and known.session_version == 2)
+    assert admin.get("/").status == 302
+    assert stream.next_event()["event"] == "ended", "an open page is thrown out too"
+    stream.close()
+    assert Visitor(house.server.port).log_in("admin", house.password).status == 422
+    assert Visitor(house.server.port).log_in("admin", password).status == 303
+
+
+def test_leaving_ends_the_session(admin: Visitor) -> None:
+    assert admin.post("/logout", {}).status == 303
+    assert admin.get("/").status == 302
+
+
+def test_a_form_without_its_token_is_refused(house: PagesHouse, admin: Visitor) -> None:
+    assert admin.post("/logout", {}, token=False).status == 400
+    assert admin.get("/").status == 200
+
+
+def test_wrong_passwords_are_slowed_per_account_and_no_name_is_given_away(house: PagesHouse) -> None:
+    visitor = Visitor(house.server.port)
+    wrong = [visitor.log_in("admin", "guess") for _ in range(people.FREE_TRIES["account"])]
+    nobody = visitor.log_in("nobody", "guess")
+    assert {answer.status for answer in wrong} == {422} == {nobody.status}
+    assert "利用者名またはパスワードが違います。" in wrong[0].text
+    assert "利用者名またはパスワードが違います。" in nobody.text
+    waits = visitor.log_in("admin", house.password)
+    assert waits.status == 429
+    assert int(waits.headers["Retry-After"]) >= 1
+    now_us = stories.FRIDAY_US
+    assert people.wait_us("account", 13, now_us, now_us) == people.LONGEST_WAIT_US
+    assert people.wait_us("account", 3, now_us, now_us + 1_000_000) == 0
+
+
+def test_empty_fields_are_named_beside_themselves_and_in_a_summary(house: PagesHouse) -> None:
+    answer = Visitor(house.server.port).post("/login", {"name": "", "password": ""})
+    assert answer.status == 422
+    assert answer.text.count("利用者名を入力してください。") == 2
+    assert 'aria-describedby="name-error"' in answer.text
+    assert "必須" in answer.text
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb", ""])
+def test_a_login_never_leads_to_another_host(target: str) -> None:
+    assert inside(target) == "/"
+
+
+def test_a_tenants_administrator_sees_no_other_tenants_calls(house: PagesHouse) -> None:
+    other = stories.forwarded("c2", tenant="other", caller=Party(number="09099998888"))
+    house.tell([*stories.forwarded("c1").facts, *other.facts])
+    house.drained()
+    visitor = person(house, "suzuki", "tenant_administrator", "acme")
+    assert [line["tenant"] for line in visitor.get("/calls.json").json()["last"]] == ["acme"]
+    assert "090-9999-8888" not in visitor.get("/").text
+    assert visitor.get("/calls/acme/c1").status == 200
+    assert visitor.get("/calls/other/c2").status == 404
+    assert visitor.get("/calls/other/c2.json").status == 404
+
+
+def test_a_tenants_administrator_is_not_even_told_that_another_tenant_has_a_call(house: PagesHouse) -> None:
+    visitor = person(house, "suzuki", "tenant_administrator", "acme")
+    stream = visitor.open_stream()
+    assert stream.next() == {"retry": "2000"}
+    house.tell(stories.abandoned("c2", tenant="other").facts)
+    house.drained()
+    assert stream.next() == {"comment": "still here"}
+    house.tell(stories.abandoned("c1").facts)
+    assert stream.next_event()["event"] == "changed"
+    stream.close()
+
+
+@pytest.mark.parametrize("role", ["employee", "answering_operator"])
+def test_roles_without_a_right_to_histories_are_turned_away(house: PagesHouse, role: str) -> None:
+    visitor = person(house, "tanaka", role, "acme")
+    answer = visitor.get("/")
+    assert answer.status == 403
+    assert "この画面を見る権限がありません。" in answer.text
+
+
+def test_who_looks_at_a_call_is_written_down(house: PagesHouse, admin: Visitor) -> None:
+    house.tell(stories.forwarded("c1").facts)
+    house.drained()
+    admin.get("/")
+    admin.get("/calls/acme/c1")
+    table = house.history.run(lambda tx: [tuple(row)[2:] for row in tx.sql.execute(select(tx.tables["access_log"]))])
+    assert table == [("admin", "call", "acme", "c1")]
+
+
+def test_an_open_page_hears_of_a_call_within_a_second_and_goes_on_after_a_break(
+    house: PagesHouse, admin: Visitor
+) -> None:
+    stream = admin.open_stream()
+    stream.next()
+    with gevent.Timeout(1.0):
+        house.tell(stories.abandoned("c1").facts)
+        first = stream.next_event()
+    assert first["event"] == "changed"
+    stream.close()
+    house.drained()
+    house.tell(stories.abandoned("c2").facts)
+    house.drained()
+    again = admin.open_stream(last=first["id"])
+    missed = again.next_event()
+    assert missed["event"] == "changed"
+    assert missed["id"] != first["id"]
+    again.close()
+    stranger = admin.open_stream(last="0000-7")
+    assert stranger.next_event()["event"] == "reset", "an id of another life: load anew"
+    stranger.close()
+
+
+def test_a_person_has_one_stream(admin: Visitor) -> None:
+    first, second = admin.open_stream(), None
+    first.next()
+    second = admin.open_stream()
+    second.next()
+    assert first.next_event()["event"] == "replaced"
+    first.close()
+    second.close()
+
+
+def test_a_page_that_does_not_read_neither_grows_nor_stops_the_news(house: PagesHouse, admin: Visitor) -> None:
+    stream = admin.open_stream()
+    stream.next()
+    for _ in range(5000):
+        house.feed.publish("changed", "acme")
+    event = stream.next_event()
+    assert event["event"] == "reset"
+    stream.close()
+
+
+HOSTILE = "<script>alert(1)</script>\"'&\r\n‮x" + "y" * 2000
+
+
+def test_what_a_caller_calls_himself_is_only_text(house: PagesHouse, admin: Visitor) -> None:
+    house.tell(stories.forwarded("c1", caller=Party(number="09011112222", name=HOSTILE)).facts)
+    house.drained()
+    for path in ("/", "/calls/acme/c1"):
+        page = admin.get(path)
+        assert page.status == 200
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+        assert "‮" not in page.text
+        assert len(page.text) < 30_000
+
+
+def test_pages_need_no_inline_code_and_no_other_host(house: PagesHouse, admin: Visitor) -> None:
+    house.tell([*stories.forwarded("c1").facts, *stories.queued("c2").facts])
+    house.drained()
+    for path in ("/", "/calls/acme/c1", "/login", "/nothing-here"):
+        answer = admin.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'self'; img-src 'self' data:;")
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "style=" not in answer.text
+        assert "//cdn" not in answer.text
+        assert "<script>" not in answer.text
+        assert "onclick" not in answer.text
+        assert 'href="#content"' in answer.text
+    for file in (
+        "/static/app.css",
+        "/static/app.js",
+        "/history/static/live.js",
+        "/bootstrap/static/css/bootstrap.min.css",
+    ):
+        assert Visitor(house.server.port).get(file).status == 200
+
+
+def test_errors_are_pages_in_the_visitors_language(house: PagesHouse, admin: Visitor) -> None:
+    assert "お探しの画面は見つかりませんでした。" in admin.get("/calls/acme/none").text
+    assert "There is no such page." in admin.get("/nothing?lang=en").text
+    assert admin.get("/nothing.json").json() == {"error": "There is no such page."}
+    assert admin.post("/", {}).status == 405
+
+
+def test_an_application_with_a_route_that_forgets_to_say_who_may_see_it_does_not_start(tmp_path: Path) -> None:
+    room = Blueprint("forgetful", __name__)
+    room.get("/secret")(lambda: "everything")
+    with pytest.raises(UndeclaredScope, match="/secret"):
+        create_app([room], key_file=tmp_path / "key", people=lambda _name: None)
+
+
+def test_passwords_are_kept_only_as_salted_scrypt(house: PagesHouse) -> None:
+    stored = house.directory.run(lambda tx: tx.sql.execute(select(tx.tables["people"].c.password)).scalar_one())
+    assert stored.startswith("scrypt$32768$8$1$")
+    assert house.password not in stored
+    assert people.hash_password("a") != people.hash_password("a")
+    assert people.password_fits(house.password, stored)
+    assert not people.password_fits(house.password + "x", stored)
+
+
+def test_the_first_person_is_made_once(house: PagesHouse) -> None:
+    again, password = people.ensure_first_person(house.directory)
+    assert (again, password) == (house.admin, None)

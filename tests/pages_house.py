@@ -1,0 +1,117 @@
+"""History and directory with their pages, for tests: real stores, the embedded bus, real workers, the real web server.
+
+Enters: a folder, and facts to be told. Leaves: a web server on a free port and the password of its first person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import gevent
+import msgspec
+
+from proto.envelope import Envelope
+from proto.events import PersonChanged, TenantRevised
+from proto.tenant import Tenant
+from proto.topics import outgoing, service_queue
+from services.directory import people
+from services.directory import service as directory
+from services.directory import web as directory_web
+from services.history import service as history
+from services.history import web as history_web
+from services.history.model import Call
+from services.runtime import clock, projections
+from services.runtime.bus.embedded import EmbeddedBus
+from services.runtime.store import Store
+from services.runtime.web import create_app
+from services.runtime.web.live import Feed
+from services.runtime.web.server import WebServer
+from services.runtime.worker import Worker
+from tests.clients import ACME
+
+DEADLINE_S = 10.0
+
+
+class PagesHouse:
+    """The two rooms that pages need."""
+
+    def __init__(self, folder: Path, comment_every_s: float = 15.0) -> None:
+        self.feed = Feed(comment_every_s)
+        self.bus = EmbeddedBus(folder / "bus.sqlite")
+        directory_service, history_service = directory.build(), history.build(self.feed)
+        self.directory = Store(f"sqlite:///{folder / 'directory.sqlite'}", directory_service.metadata)
+        self.history = Store(f"sqlite:///{folder / 'history.sqlite'}", history_service.metadata)
+        self._workers = [
+            Worker(directory_service, self.directory, self.bus, "directory.0"),
+            Worker(history_service, self.history, self.bus, "history.0"),
+        ]
+        self._folder = folder
+        self.password = ""
+
+    def start(self) -> None:
+        """Everything up, the first person known to the pages."""
+        self.bus.start([service_queue("directory"), service_queue("history"), service_queue("connectors")])
+        self.directory.start()
+        self.history.start()
+        self.admin, password = people.ensure_first_person(self.directory)
+        self.password = password or ""
+        for worker in self._workers:
+            worker.start()
+        app = create_app(
+            [directory_web.blueprint(self.directory), history_web.blueprint(self.history, self.feed)],
+            key_file=self._folder / "session.key",
+            people=self.person,
+        )
+        self.server = WebServer(app)
+        self.server.start()
+        self.tell([revised(msgspec.convert(ACME, Tenant))])
+        self.until(lambda: self.person("admin") is not None)
+
+    def stop(self) -> None:
+        """Everything down."""
+        self.server.stop()
+        for worker in self._workers:
+            worker.stop()
+        self.bus.stop()
+        self.directory.stop()
+        self.history.stop()
+
+    def person(self, name: str) -> PersonChanged | None:
+        """The projection that pages check sessions against."""
+        return self.history.run(lambda tx: projections.person(tx, name))
+
+    def publish_people(self) -> None:
+        """Send what directory's outbox holds, as its worker does at start."""
+        waiting = self.directory.run(lambda tx: tx.unposted())
+        self.bus.publish(waiting)
+        self.directory.run(lambda tx: tx.posted([message.id for message in waiting]))
+
+    def tell(self, facts: Iterable[Envelope]) -> None:
+        """Put facts on the bus."""
+        self.bus.publish([outgoing(fact) for fact in facts])
+
+    def call(self, tenant: str, call: str) -> Call | None:
+        """What history knows of a call."""
+        return self.history.run(lambda tx: tx.state("call", f"{tenant}/{call}", Call))
+
+    def drained(self) -> None:
+        """Wait until history has heard everything."""
+        self.until(lambda: self.bus.depth("history.0") == 0)
+
+    def until(self, holds: object) -> None:
+        """Wait for a condition. Raises gevent.Timeout after the deadline."""
+        with gevent.Timeout(DEADLINE_S):
+            while not holds():  # type: ignore[operator]
+                gevent.sleep(0.01)
+
+
+def revised(tenant: Tenant) -> Envelope:
+    """A client's file, told to everybody."""
+    return Envelope(
+        body=TenantRevised(revision="1", body=tenant),
+        id=f"revision.{tenant.tenant}",
+        source="directory",
+        tenant=tenant.tenant,
+        occurred_at_us=clock.now_us(),
+    )
