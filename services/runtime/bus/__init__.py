@@ -35,6 +35,11 @@ class DeadLetter:
     body: bytes = field(repr=False)
 
 
+def reason_text(reason: str) -> str:
+    """A reason as it may be kept: at most 1,000 characters, valid UTF-8 whatever the message held."""
+    return reason[:1000].encode("utf-8", "replace").decode()
+
+
 class Consumer(Protocol):
     """One reader of one partition queue. It outlives reconnects: what was not acknowledged comes again."""
 
@@ -45,7 +50,10 @@ class Consumer(Protocol):
         """
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Done. Stale tags (from before a reconnect) are ignored: the message comes again and is dropped by its id."""
+        """Done. It may take effect only when everything handed out is settled, so that order outlives a crash.
+
+        Stale tags (from before a reconnect) are ignored: the message comes again and is dropped by its id.
+        """
 
     def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
         """Put aside for a person to look at, with the reason; the queue goes on. Raises Unavailable."""

@@ -18,7 +18,7 @@ import gevent.event
 
 from proto.topics import Outgoing, Queue, matches
 from services.runtime import clock
-from services.runtime.bus import DeadLetter, Delivery, Unavailable
+from services.runtime.bus import DeadLetter, Delivery, Unavailable, reason_text
 from services.runtime.bus.journal import Journal, Row
 from services.runtime.log import get_logger
 from services.runtime.metrics import EXPIRED, UNHEARD
@@ -127,7 +127,7 @@ class EmbeddedConsumer:
     def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
         """See `services.runtime.bus.Consumer.dead_letter`."""
         known = [d for d in deliveries if d.tag in self._unacked]
-        letters = [(self._part.name, reason, d.body) for d in known]
+        letters = [(self._part.name, reason_text(reason), d.body) for d in known]
         self._bus.write(_Write(gone=[d.tag for d in known], dead=letters))
         for delivery in known:
             self._unacked.pop(delivery.tag, None)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import gevent
@@ -25,7 +26,7 @@ from pika.spec import Basic
 from proto.envelope import CONTENT_TYPE
 from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Outgoing, Queue, matches
 from services.runtime import clock
-from services.runtime.bus import DeadLetter, Unavailable
+from services.runtime.bus import DeadLetter, Unavailable, reason_text
 from services.runtime.bus.subscription import NOT_AFTER, RabbitConsumer
 from services.runtime.bus.topology import Declaration, declarations
 from services.runtime.log import get_logger
@@ -67,20 +68,20 @@ class _Line:
 
     def run(self, work: Callable[[SelectConnection], None]) -> bool:
         """Have `work` done on the line's greenlet. False: there is no connection."""
-        if self._connection is None or not self._connection.is_open:
+        connection = self._connection
+        if connection is None or not connection.is_open:
             return False
-        connection: SelectConnection = self._connection
-
-        def guarded() -> None:
-            if connection is not self._connection or not connection.is_open:
-                return
-            try:
-                work(connection)
-            except AMQPError as error:  # a channel that closed meanwhile: its own callback tells who waits
-                log.info("bus line", reason=_said(error))
-
-        connection.ioloop.add_callback_threadsafe(guarded)
+        connection.ioloop.add_callback_threadsafe(partial(self._guarded, connection, work))
         return True
+
+    def _guarded(self, connection: SelectConnection, work: Callable[[SelectConnection], None]) -> None:
+        current = connection is self._connection
+        if not current or not connection.is_open:
+            return
+        try:
+            work(connection)
+        except AMQPError as error:  # a channel that closed meanwhile: its own callback tells who waits
+            log.info("bus line", reason=_said(error))
 
     def hang_up(self) -> None:
         """Close the connection; unless stopping, a new one follows."""
@@ -311,7 +312,7 @@ def _parcel(write: _Write, message: Outgoing) -> _Parcel:
 
 
 def _letter(write: _Write, queue: str, reason: str, body: bytes) -> _Parcel:
-    headers = {"queue": queue, "reason": reason[:1000].encode("utf-8", "replace").decode()}
+    headers = {"queue": queue, "reason": reason_text(reason)}
     return _Parcel(write, DEAD_EXCHANGE, "", BasicProperties(CONTENT_TYPE, headers=headers, delivery_mode=2), body)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import gevent
@@ -54,7 +53,8 @@ class RabbitConsumer:
         self._bus, self.queue, self._prefetch = bus, queue, prefetch
         self._channel: Any = None
         self._arrived: deque[Delivery] = deque()
-        self._unsettled: dict[int, None] = {}
+        self._unsettled: set[int] = set()
+        self._last = self._acked = 0
         self._closed = False
         self._wake = gevent.event.Event()
         self._gone = gevent.event.Event()
@@ -85,23 +85,24 @@ class RabbitConsumer:
         return taken
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """See `services.runtime.bus.Consumer.ack`."""
+        """See `services.runtime.bus.Consumer.ack`.
+
+        RabbitMQ hears of it when everything delivered is settled. Otherwise a connection lost just after could bring
+        newer messages before older ones: a quorum queue that gave new ones for the acknowledged gets those back first
+        (measured on 3.10.8).
+        """
         channel = self._channel
-        tags = sorted(d.tag.number for d in deliveries if d.tag.channel is channel and d.tag.number in self._unsettled)
-        if channel is None or not tags:
+        for delivery in deliveries:
+            if delivery.tag.channel is channel:
+                self._unsettled.discard(delivery.tag.number)
+        last = self._last
+        if channel is None or self._unsettled or last == self._acked:
             return
-        all_before = list(islice(self._unsettled, len(tags))) == tags
-        for tag in tags:
-            del self._unsettled[tag]
+        self._acked = last
 
         def settle(_connection: Any) -> None:
-            if not channel.is_open:
-                return
-            if all_before:
-                channel.basic_ack(tags[-1], multiple=True)
-            else:
-                for tag in tags:
-                    channel.basic_ack(tag)
+            if channel.is_open:
+                channel.basic_ack(last, multiple=True)
 
         self._bus.ask_consuming(settle)
 
@@ -145,7 +146,8 @@ class RabbitConsumer:
         if channel is not self._channel:
             return
         not_after = (properties.headers or {}).get(NOT_AFTER)
-        self._unsettled[method.delivery_tag] = None
+        self._unsettled.add(method.delivery_tag)
+        self._last = method.delivery_tag
         tag = _Tag(channel, method.delivery_tag, not_after if isinstance(not_after, int) else None)
         self._arrived.append(Delivery(body, bool(method.redelivered), tag))
         self._wake.set()
@@ -163,4 +165,5 @@ class RabbitConsumer:
         self._channel = None
         self._arrived.clear()
         self._unsettled.clear()
+        self._last = self._acked = 0
         self._gone.set()
