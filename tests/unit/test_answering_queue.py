@@ -1,0 +1,442 @@
+"""The queue: who waits, who is offered whom, and what never happens in whatever order the facts come."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proto.commands import BridgeLegs, HangUp, OriginateCall, RouteCall
+from proto.events import (
+    CallHandedOver,
+    CallWaiting,
+    CommandFinished,
+    CommandRefused,
+    CommandUnknown,
+    LegAnswered,
+    LegEnded,
+    LegsBridged,
+    OperatorOffered,
+    TimerFired,
+)
+from proto.message import Message
+from proto.plan import Phone, Reject, Wait
+from proto.tenant.platform import Pool as PoolEntry
+from proto.values import Party, command_id
+from services.answering.model import TABLE, OfferState, Pool, Send, Signal
+from services.answering.queue import OFFER_TIMER, REST_TIMER, Floor, person, timer_subject
+from tests.clients import WORKDAY, envelope
+
+SECOND = 1_000_000
+PARTY = Party(number="09012345678")
+
+
+def pool_of(*phones: str) -> PoolEntry:
+    return PoolEntry("tokyo", tuple(Phone(p, "ops.example") for p in phones), ring_s=10)
+
+
+class Room:
+    """One pool and what it said, fact after fact."""
+
+    def __init__(self, *phones: str, busy: frozenset[str] = frozenset()) -> None:
+        self.entry: PoolEntry | None = pool_of(*phones)
+        self.pool, self.busy, self.now, self.said = Pool(), busy, WORKDAY, 0
+        self.sent: list[Send] = []
+        self.wake_at_us: int | None = None
+
+    def hear(self, body: Message, tenant: str = "acme", call: str = "", after_s: float = 0) -> list[Message]:
+        self.now += int(after_s * SECOND)
+        event = envelope(body, tenant, call or "call", self.now)
+        floor = Floor("tokyo", self.pool, self.entry, self.now, lambda n: command_id("test", n), self.said, self.busy)
+        floor.hear(event)
+        self.pool, self.wake_at_us = floor.pool, floor.wake_at_us
+        self.said += len(floor.sends)
+        self.sent += floor.sends
+        return [send.body for send in floor.sends]
+
+    def waits(self, leg: str, tenant: str = "acme", decision: str = "d1") -> list[Message]:
+        fact = CallWaiting(switch="fs1", leg=leg, queue="tokyo", decision=decision, caller=PARTY)
+        return self.hear(fact, tenant, f"call-{leg}", after_s=1)
+
+    def parks(self, leg: str) -> list[Message]:
+        fact = CallHandedOver(switch="fs1", leg=leg, park=2, to="answering", queue="tokyo", caller=PARTY)
+        return self.hear(fact, "acme", f"call-{leg}")
+
+    def answers(self, leg: str) -> list[Message]:
+        fact = LegAnswered(switch="fs1", leg=leg, kind="operator", direction="outbound", via="phone")
+        return self.hear(fact)
+
+    def bridged(self, caller: str, operator: str) -> list[Message]:
+        return self.hear(LegsBridged(switch="fs1", leg=caller, other=operator))
+
+    def ends(self, leg: str, cause: str = "NORMAL_CLEARING") -> list[Message]:
+        return self.hear(ended(leg, cause), after_s=1)
+
+    def refuses(self, command: str, name: str, reason: str = "USER_BUSY", by: Any = "switch") -> list[Message]:
+        return self.hear(CommandRefused(switch="fs1", command=command, name=name, reason=reason, by=by))
+
+    def offered(self, caller: str) -> str:
+        """The operator leg that this caller is offered to now."""
+        return next(o.leg for o in self.pool.offers if o.caller == caller and o.state is not OfferState.LEAVING)
+
+    def phone(self, leg: str) -> str:
+        return next(o.phone for o in self.pool.offers if o.leg == leg)
+
+
+def ended(leg: str, cause: str = "NORMAL_CLEARING") -> LegEnded:
+    return LegEnded(
+        switch="fs1",
+        leg=leg,
+        kind="operator",
+        direction="outbound",
+        via="phone",
+        payer="acme",
+        caller=PARTY,
+        started_at_us=1,
+        ended_at_us=2,
+        cause=cause,
+    )
+
+
+def kinds(messages: list[Message]) -> list[str]:
+    return [type(message).__name__ for message in messages]
+
+
+# -- one caller, one person --
+
+
+def test_a_caller_is_offered_to_the_person_whose_phone_rings_in_the_clients_name() -> None:
+    room = Room("2001")
+    originate, offered = room.waits("caller")
+    assert isinstance(originate, OriginateCall)
+    assert (originate.phone.id, originate.payer, originate.caller, originate.for_s) == ("2001", "acme", PARTY, 10)
+    assert isinstance(offered, OperatorOffered)
+    assert offered.operator_leg == room.offered("caller") == command_id("test", 0)
+
+
+def test_the_operator_answers_and_the_two_talk() -> None:
+    room = Room("2001")
+    room.waits("caller")
+    operator = room.offered("caller")
+    assert room.answers(operator) == [BridgeLegs(switch="fs1", leg="caller", other=operator)]
+    originated = CommandFinished(switch="fs1", command=operator, name=OriginateCall.NAME)
+    assert room.hear(originated) == [], "the job's success says the same as the answer"
+    assert room.bridged("caller", operator) == []
+    assert room.pool.offers[0].state is OfferState.TALKING
+
+
+def talking(*phones: str) -> tuple[Room, str]:
+    room = Room(*phones)
+    room.waits("caller")
+    operator = room.offered("caller")
+    room.answers(operator)
+    room.bridged("caller", operator)
+    return room, operator
+
+
+def test_after_the_talk_the_parked_caller_is_hung_up_and_the_person_serves_the_next() -> None:
+    room, operator = talking("2001")
+    assert room.waits("second", "bravo") == []
+    originate = room.ends(operator)[0]
+    assert isinstance(originate, OriginateCall)
+    assert originate.payer == "bravo"
+    assert [(s.tenant, s.call) for s in room.sent[-2:]] == [("bravo", "call-second")] * 2
+    assert room.parks("caller") == [HangUp(switch="fs1", leg="caller")]
+
+
+def test_a_caller_who_hangs_up_first_leaves_the_operators_leg_to_end_by_itself() -> None:
+    room, operator = talking("2001")
+    assert room.ends("caller") == []
+    assert room.pool.offers[0].state is OfferState.LEAVING
+    room.ends(operator)
+    assert room.pool.offers == ()
+
+
+def test_an_operators_leg_that_does_not_end_by_itself_is_hung_up() -> None:
+    room, operator = talking("2001")
+    room.ends("caller")
+    fired = overdue(room)
+    assert room.hear(fired) == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
+    assert room.hear(fired) == [], "the same reminder again is an old one"
+    room.hear(overdue(room))
+    room.hear(overdue(room))
+    assert room.pool.offers == (), "after two hang-ups without an answer the person is taken as free"
+
+
+def overdue(room: Room) -> TimerFired:
+    subject = timer_subject(room.pool.offers[0])
+    return TimerFired(service="answering", name=OFFER_TIMER, subject=subject, due_at_us=room.now)
+
+
+# -- nobody takes it --
+
+
+def test_busy_no_answer_and_rejection_pass_the_caller_to_the_next_person() -> None:
+    room = Room("2001", "2002", "2003")
+    room.waits("caller")
+    asked = []
+    for reason in ("NO_ANSWER", "USER_BUSY"):
+        asked.append(room.phone(room.offered("caller")))
+        assert kinds(room.refuses(room.offered("caller"), OriginateCall.NAME, reason)) == [
+            "OriginateCall",
+            "OperatorOffered",
+        ]
+    asked.append(room.phone(room.offered("caller")))
+    assert room.ends(room.offered("caller"), "CALL_REJECTED") == [], "nobody is left to ask"
+    assert asked == ["2001@ops.example", "2002@ops.example", "2003@ops.example"]
+    assert room.wake_at_us is not None
+    again = TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.wake_at_us)
+    assert kinds(room.hear(again, after_s=11)) == ["OriginateCall", "OperatorOffered"]
+
+
+def test_the_end_of_a_leg_and_the_refusal_of_its_originate_count_once() -> None:
+    room = Room("2001", "2002")
+    room.waits("caller")
+    first = room.offered("caller")
+    room.refuses(first, OriginateCall.NAME)
+    second = room.offered("caller")
+    assert room.ends(first) == []
+    assert room.offered("caller") == second
+
+
+def test_nobody_told_us_how_the_ringing_ended() -> None:
+    room = Room("2001", "2002")
+    room.waits("caller")
+    first = room.offered("caller")
+    assert kinds(room.hear(overdue(room))) == ["HangUp", "OriginateCall", "OperatorOffered"]
+    assert room.phone(room.offered("caller")) == "2002@ops.example"
+    assert [o.leg for o in room.pool.offers if o.state is OfferState.LEAVING] == [first]
+
+
+def test_an_originate_lost_with_the_connection_is_hung_up_and_not_repeated_on_that_phone() -> None:
+    room = Room("2001")
+    room.waits("caller")
+    lost = CommandUnknown(switch="fs1", command=room.offered("caller"), name=OriginateCall.NAME)
+    assert kinds(room.hear(lost)) == ["HangUp"]
+
+
+# -- the caller gives up --
+
+
+def test_a_caller_who_gives_up_while_a_phone_rings() -> None:
+    room = Room("2001")
+    room.waits("caller")
+    operator = room.offered("caller")
+    assert room.ends("caller") == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
+    assert room.answers(operator) == [], "picked up in that moment: nobody to bridge to"
+    assert room.waits("second") == [], "the phone still rings for the first"
+    assert kinds(room.ends(operator)) == ["OriginateCall", "OperatorOffered"]
+
+
+def test_a_bridge_that_fails_lets_the_operator_go_and_keeps_the_caller() -> None:
+    room = Room("2001", "2002")
+    room.waits("caller")
+    operator = room.offered("caller")
+    room.answers(operator)
+    bridge = room.pool.offers[0].command
+    said = room.refuses(bridge, BridgeLegs.NAME, "Invalid uuid")
+    assert said[0] == HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")
+    assert kinds(said[1:]) == ["OriginateCall", "OperatorOffered"]
+
+
+def test_a_caller_with_whom_no_bridge_holds_is_gone_until_they_park_again() -> None:
+    room = Room("2001", "2002", "2003")
+    room.waits("caller")
+    for _ in range(2):
+        room.answers(room.offered("caller"))
+        bound = next(o for o in room.pool.offers if o.state is OfferState.BRIDGING)
+        room.refuses(bound.command, BridgeLegs.NAME, "Invalid uuid")
+    assert room.pool.callers == ()
+    assert kinds(room.parks("caller"))[0] == "RouteCall"
+    assert [c.leg for c in room.pool.callers] == ["caller"]
+
+
+# -- the bounded wait --
+
+
+def test_music_that_ran_out_starts_again_and_the_place_is_kept() -> None:
+    room = Room()
+    room.waits("first")
+    room.waits("second")
+    again = room.parks("first")[0]
+    assert isinstance(again, RouteCall)
+    assert again.plan == (Wait("tokyo", "moh", 60),)
+    assert room.sent[-1].not_after_us == room.now + 1_500_000
+    room.waits("first", decision="d2")
+    room.entry = pool_of("2001")
+    assert room.waits("third")[0] == OriginateCall(
+        switch="fs1", phone=Phone("2001", "ops.example"), for_s=10, payer="acme", caller=PARTY
+    )
+    assert room.pool.offers[0].caller == "first"
+
+
+def test_music_that_runs_out_while_a_bridge_is_made_lets_that_operator_go() -> None:
+    """The park has armed the fallback: the bridge would be torn four seconds later."""
+    room = Room("2001")
+    room.waits("caller")
+    operator = room.offered("caller")
+    room.answers(operator)
+    assert kinds(room.parks("caller")) == ["RouteCall", "HangUp"]
+    assert kinds(room.ends(operator)) == ["OriginateCall", "OperatorOffered"]
+
+
+def test_a_caller_whom_the_fallback_has_taken_is_not_offered_any_more() -> None:
+    room = Room("2001")
+    room.waits("caller")
+    operator = room.offered("caller")
+    room.parks("caller")
+    command = room.pool.callers[0].command
+    said = room.refuses(command, RouteCall.NAME, "expired", "agent")
+    assert said == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
+    assert room.pool.callers == ()
+
+
+def test_a_queue_that_no_longer_exists_ends_the_wait() -> None:
+    room = Room()
+    room.waits("caller")
+    room.entry = None
+    said = room.parks("caller")
+    assert isinstance(said[0], RouteCall)
+    assert said[0].plan == (Reject("NO_ANSWER"),)
+
+
+def test_the_longest_idle_is_asked_first() -> None:
+    room = Room("2001", "2002")
+    for leg, phone in (("a", "2001"), ("b", "2002")):
+        room.waits(leg)
+        assert room.phone(room.offered(leg)) == f"{phone}@ops.example"
+    for leg in ("b", "a"):  # 2002 is free before 2001
+        operator = room.offered(leg)
+        room.answers(operator)
+        room.bridged(leg, operator)
+        room.ends(operator)
+    room.waits("c")
+    assert room.phone(room.offered("c")) == "2002@ops.example"
+
+
+def test_a_person_held_by_another_pool_is_not_asked() -> None:
+    room = Room("2001", busy=frozenset({"2001@ops.example"}))
+    assert room.waits("caller") == []
+
+
+# -- whatever happens --
+
+
+def test_every_state_of_an_offer_answers_every_signal() -> None:
+    assert set(TABLE) == set(itertools.product(OfferState, Signal))
+
+
+CALLERS = ("c0", "c1", "c2", "c3")
+
+
+class Watched(Room):
+    """A room that is checked after each fact."""
+
+    def __init__(self, *phones: str) -> None:
+        super().__init__(*phones)
+        self.present: set[str] = set()
+
+    def hear(self, body: Message, tenant: str = "acme", call: str = "", after_s: float = 0) -> list[Message]:
+        held = {o.caller for o in self.pool.offers if o.state in (OfferState.BRIDGING, OfferState.TALKING)}
+        said = super().hear(body, tenant, call, after_s)
+        self._note(body, said)
+        for message in said:
+            if isinstance(message, BridgeLegs):
+                assert message.leg not in held, "bridged while already being bridged"
+        people = [offer.phone for offer in self.pool.offers]
+        assert len(people) == len(set(people)), "one person offered twice at once"
+        bound = [o.caller for o in self.pool.offers if o.state is not OfferState.LEAVING]
+        assert len(bound) == len(set(bound)), "one caller offered to two people"
+        waiting = [c.leg for c in self.pool.callers if not c.talked and c.leg not in bound]
+        assert self.entry is not None
+        free = {person(p) for p in self.entry.phones} - set(people) - set(self.pool.resting_until)
+        assert not (waiting and free), "somebody waits while somebody is free"
+        assert self.present <= {c.leg for c in self.pool.callers}, "a caller was forgotten"
+        if waiting and not free and self.pool.resting_until and len(people) < len(self.entry.phones):
+            assert self.wake_at_us is not None, "nobody would ask the resting again"
+        return said
+
+    def _note(self, body: Message, said: list[Message]) -> None:
+        """Who must still be known: came, and neither left nor was let go by us."""
+        if isinstance(body, CallWaiting | CallHandedOver):
+            self.present.add(body.leg)
+        if isinstance(body, LegEnded):
+            self.present.discard(body.leg)
+        self.present -= {m.leg for m in said if isinstance(m, HangUp)}
+        if isinstance(body, CommandRefused) and body.name in (RouteCall.NAME, BridgeLegs.NAME):
+            self.present &= {c.leg for c in self.pool.callers}
+
+
+def any_fact(data: st.DataObject, room: Watched, operators: list[str], commands: list[Send]) -> Message:
+    caller = data.draw(st.sampled_from(CALLERS))
+    operator = data.draw(st.sampled_from(operators or ["none"]))
+    choice = data.draw(st.integers(0, 8))
+    if choice == 0:
+        decision = str(data.draw(st.integers(0, 3)))
+        return CallWaiting(switch="fs1", leg=caller, queue="tokyo", decision=decision, caller=PARTY)
+    if choice == 1:
+        return CallHandedOver(switch="fs1", leg=caller, park=2, to="answering", queue="tokyo", caller=PARTY)
+    if choice == 2:
+        return LegAnswered(switch="fs1", leg=operator, kind="operator", direction="outbound", via="phone")
+    if choice == 3:
+        return LegsBridged(switch="fs1", leg=caller, other=operator)
+    if choice == 4:
+        return ended(data.draw(st.sampled_from([*CALLERS, operator])))
+    if choice == 5 and room.pool.offers:
+        subject = timer_subject(data.draw(st.sampled_from(room.pool.offers)))
+        return TimerFired(service="answering", name=OFFER_TIMER, subject=subject, due_at_us=room.now)
+    if choice == 6 or not commands:
+        return TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
+    position = data.draw(st.integers(0, len(room.sent) - 1))
+    command, name = command_id("test", position), room.sent[position].body.NAME
+    if choice == 7:
+        return CommandFinished(switch="fs1", command=command, name=name)
+    reason: Any = data.draw(st.sampled_from(["switch", "agent"]))
+    return CommandRefused(switch="fs1", command=command, name=name, reason="x", by=reason)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data(), st.integers(0, 3))
+def test_in_any_order_nobody_is_offered_twice_nobody_is_forgotten_nobody_is_bridged_twice(
+    data: st.DataObject, people: int
+) -> None:
+    room, history = Watched(*[f"200{n}" for n in range(people)]), []
+    for _ in range(data.draw(st.integers(1, 40))):
+        operators = [command_id("test", n) for n, s in enumerate(room.sent) if isinstance(s.body, OriginateCall)]
+        again = history and data.draw(st.booleans()) and data.draw(st.booleans())
+        fact = data.draw(st.sampled_from(history)) if again else any_fact(data, room, operators, room.sent)
+        history.append(fact)
+        room.hear(fact, call="call-x", after_s=data.draw(st.sampled_from([0, 0.02, 3, 12])))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), st.integers(1, 3), st.integers(1, 6))
+def test_whoever_waits_long_enough_is_answered(data: st.DataObject, people: int, count: int) -> None:
+    """An honest switch: phones answer, are busy or do not answer; every caller stays until somebody talked to them."""
+    room = Watched(*[f"200{n}" for n in range(people)])
+    met: set[str] = set()
+    for n in range(count):
+        room.waits(f"c{n}")
+    for turn in range(60 * count):
+        if not room.pool.callers and not room.pool.offers:
+            break
+        for offer in room.pool.offers:
+            stubborn = turn < 20 * count and data.draw(st.booleans())
+            if offer.state is OfferState.RINGING and stubborn:
+                room.refuses(offer.leg, OriginateCall.NAME)
+            elif offer.state is OfferState.RINGING:
+                room.answers(offer.leg)
+            elif offer.state is OfferState.BRIDGING:
+                room.bridged(offer.caller, offer.leg)
+                met.add(offer.caller)
+            elif offer.state is OfferState.TALKING:
+                room.ends(offer.leg)
+                room.parks(offer.caller)
+            else:
+                room.ends(offer.leg)
+        fired = TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
+        room.hear(fired, after_s=11)
+    assert met == {f"c{n}" for n in range(count)}
+    assert room.pool.callers == ()
