@@ -21,7 +21,7 @@ from gevent.event import Event as Signal
 from gevent.server import StreamServer
 
 from freeswitch.simulator import wire
-from freeswitch.simulator.wire import Command, Event, Format
+from freeswitch.simulator.wire import Command, Event, Format, Value
 
 MAX_QUEUE = 100_000
 """Frames that may wait for one client (MAX_QUEUE_LEN of mod_event_socket); then the client is dropped."""
@@ -302,7 +302,8 @@ class EslServer:
         """Sees each command of an authenticated client before it is carried out."""
         self.connected = Signal()
         """Set while there is a client."""
-        self._stamp: Callable[[dict[str, str]], dict[str, str]] = lambda headers: headers
+        self.stamp: Callable[[str], dict[str, Value]] = lambda name: {"Event-Name": name}
+        """How BACKGROUND_JOB gets the core's own headers (Core-UUID, sequence, times)."""
         self._jobs: set[gevent.Greenlet[..., None]] = set()
         self._server = StreamServer((host, port), self._serve, backlog=5)
 
@@ -324,10 +325,6 @@ class EslServer:
             client.cut(abort=not notice)
         self._server.stop(timeout=1)
         gevent.killall(list(self._jobs))
-
-    def stamp_jobs(self, stamp: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        """How BACKGROUND_JOB gets the core's own headers (Core-UUID, sequence, times)."""
-        self._stamp = stamp
 
     def publish(self, event: Event) -> None:
         """To every client that asked for it, in its format; never blocks."""
@@ -357,7 +354,7 @@ class EslServer:
 
     def _run_job(self, job: str, command: str, argument: str) -> None:
         body = self.execute(command, argument)
-        event = self._stamp({"Event-Name": "BACKGROUND_JOB"}) | {"Job-UUID": job, "Job-Command": command}
+        event = self.stamp("BACKGROUND_JOB") | {"Job-UUID": job, "Job-Command": command}
         if argument:
             event["Job-Command-Arg"] = argument
         self.publish(event | {"_body": body})

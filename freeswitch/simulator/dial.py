@@ -1,0 +1,413 @@
+"""Dialling: groups of legs, who wins, who loses, and the bridge that follows.
+
+Enters: a parsed dial string and who waits for it. Leaves: the winning leg, or why there is none; the events of two legs
+that hear each other. Source: switch_ivr_originate.c, switch_ivr_bridge.c; orders as in the captured traces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from freeswitch.simulator import causes, plan
+from freeswitch.simulator.channel import Channel, Diverted, HungUp, Waiter
+from freeswitch.simulator.events import Headers, OtherLeg, Times
+from freeswitch.simulator.plan import App, DialString, Target
+
+if TYPE_CHECKING:
+    from freeswitch.simulator.switch import Switch
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The leg that won, or the cause."""
+
+    leg: Channel | None
+    cause: str = "SUCCESS"
+
+
+@dataclass
+class Attempt:
+    """One leg of the group that rings now."""
+
+    leg: Channel
+    starts_us: int
+    ends_us: int | None
+    by_leg: bool
+    started: bool = False
+    counted: bool = False
+
+
+class Dialling:
+    """One dial string, from the first OUTGOING to the winner."""
+
+    def __init__(self, switch: Switch, waiter: Waiter, spec: DialString, originator: Channel | None) -> None:
+        self.switch = switch
+        self.waiter = waiter
+        self.spec = spec
+        self.originator = originator
+        self.last_cause = "NORMAL_CLEARING"
+        self._attempts: list[Attempt] = []
+        self._together = False
+
+    def run(self) -> Outcome:
+        """Dials group after group. On HungUp or Diverted of the waiter all that rings is cancelled."""
+        try:
+            for group in self.spec.groups:
+                winner = self._group(group)
+                if winner is not None:
+                    return Outcome(winner)
+            return Outcome(None, self.last_cause)
+        except (HungUp, Diverted):
+            self._drop("ORIGINATOR_CANCEL")
+            self._note("ORIGINATOR_CANCEL")
+            raise
+
+    def _group(self, group: tuple[Target, ...]) -> Channel | None:
+        self._attempts = []
+        self._together = len(group) > 1
+        for target in group:
+            self._prepare(target)
+        for attempt in self._attempts:
+            self._start_if_due(attempt)
+        while self._attempts:
+            winner = self._winner()
+            if winner is not None:
+                self._win(winner)
+                return winner
+            self._sweep()
+            if self._attempts and not self._winner():
+                self.waiter.pause(self._next_deadline_s(), until=self._something_happened)
+        return None
+
+    def _option(self, target: Target | None, name: str) -> str:
+        """Of the leg, of all legs, or of the caller, in this order."""
+        for source in (target.variables if target else {}, self.spec.variables):
+            if name in source:
+                return source[name]
+        value = self.originator.variables.get(name, "") if self.originator else ""
+        return str(value)
+
+    def _prepare(self, target: Target) -> None:
+        made = self.switch.outgoing(target, self.spec.variables, self.originator)
+        if isinstance(made, str):
+            self.last_cause = made
+            return
+        clock, leg = self.switch.clock, made
+        leg.watcher = self.waiter
+        now_us = clock.now_us()
+        delay = _whole(target.variables.get("leg_delay_start", "")) or 0
+        starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
+        timeout = _whole(target.variables.get("leg_timeout", ""))
+        others = _whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
+        by_leg = timeout is not None
+        seconds = timeout if timeout is not None else others or 60
+        # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
+        ends_us = starts_us + int(clock.whole_second_in(seconds + (1 if by_leg else 0)) * 1_000_000)
+        self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg))
+        leg.fire("CHANNEL_OUTGOING")
+        if self.originator is not None:
+            text = f"{leg.uuid};{leg.profile.callee_name};{leg.profile.callee_number}"
+            self.originator.add_to_list("originated_legs", text)
+            self.originator.variables["originate_signal_bond"] = leg.uuid
+
+    def _start_if_due(self, attempt: Attempt) -> None:
+        if attempt.started or self.switch.clock.now_us() < attempt.starts_us or attempt.leg.hangup_cause:
+            return
+        attempt.started = True
+        leg = attempt.leg
+
+        def begin() -> None:
+            leg.call_uuid = self.originator.uuid if self.originator else leg.uuid
+            leg.enter("CS_INIT")
+            leg.state_number = 2
+            leg.fire("CHANNEL_CREATE")
+            leg.fire("CHANNEL_ORIGINATE")
+            self.switch.invite(leg)
+            leg.consume()
+
+        leg.start(begin)
+
+    def _something_happened(self) -> bool:
+        if self._winner() is not None or any(one.leg.hangup_cause for one in self._attempts):
+            return True
+        self._pass_progress()
+        return False
+
+    def _pass_progress(self) -> None:
+        if self.originator is not None and any(one.leg.times.progress for one in self._attempts):
+            self.originator.variables.setdefault("originate_disposition", "failure")
+            self.originator.variables.setdefault("DIALSTATUS", "INVALIDARGS")
+            self.originator.progress()
+
+    def _winner(self) -> Channel | None:
+        for attempt in self._attempts:
+            leg = attempt.leg
+            if leg.hangup_cause:
+                continue
+            if leg.times.answered:
+                if leg.confirmed or not self._option(None, "group_confirm_key"):
+                    return leg
+                self._ask_to_confirm(leg)
+            elif leg.times.progress_media and not self._together and not self._ignores_early_media(leg):
+                return leg
+        return None
+
+    def _ignores_early_media(self, leg: Channel) -> bool:
+        return leg.is_true("ignore_early_media") or self._option(None, "ignore_early_media").lower() == "true"
+
+    def _ask_to_confirm(self, leg: Channel) -> None:
+        """Once per leg: prompt, wait for the key, prompt again, until the leg's own time is up."""
+        if "group_confirm_running" in leg.variables:
+            return
+        leg.variables["group_confirm_running"] = "true"
+        key = self._option(None, "group_confirm_key")
+        file = self._option(None, "group_confirm_file")
+        wait_s = (_whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
+
+        def ask() -> None:
+            leg.digits.clear()
+            while True:
+                self.switch.play(leg, file, until=lambda: key in leg.digits)
+                if leg.pause(wait_s, until=lambda: key in leg.digits):
+                    break
+            leg.confirmed = True
+            self.waiter.wake.set()
+            leg.pause()
+
+        leg.divert(ask)
+
+    def _next_deadline_s(self) -> float:
+        now_us = self.switch.clock.now_us()
+        moments = [one.ends_us for one in self._attempts if one.ends_us is not None]
+        moments += [one.starts_us for one in self._attempts if not one.started]
+        return max(0.0, (min(moments) - now_us) / 1_000_000)
+
+    def _sweep(self) -> None:
+        """Takes out who is gone, ends whose time is up, starts whose delay is over."""
+        now_us = self.switch.clock.now_us()
+        for attempt in list(self._attempts):
+            if not attempt.leg.hangup_cause and attempt.ends_us is not None and now_us >= attempt.ends_us:
+                self._end(attempt, "ALLOTTED_TIMEOUT" if attempt.by_leg else "NO_ANSWER")
+            if attempt.leg.hangup_cause:
+                self._attempts.remove(attempt)
+                self.last_cause = attempt.leg.hangup_cause
+                self._take_over(attempt.leg)
+            else:
+                self._start_if_due(attempt)
+
+    def _end(self, attempt: Attempt, cause: str) -> None:
+        leg = attempt.leg
+        leg.hangup(cause)
+        if not attempt.started:
+            # A leg that never left the switch has no CREATE, but it reports its end.
+            leg.start(lambda: None)
+
+    def _take_over(self, leg: Channel) -> None:
+        """What the caller's variables remember of a leg that failed."""
+        if self.originator is None:
+            return
+        mine = self.originator
+        mine.add_to_list("originate_causes", f"{leg.uuid};{leg.hangup_cause}")
+        mine.variables["last_bridge_hangup_cause"] = leg.hangup_cause
+        if code := leg.variables.get("proto_specific_hangup_cause"):
+            mine.variables["last_bridge_proto_specific_hangup_cause"] = code
+            for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
+                mine.variables[name] = leg.variables[name]
+
+    def _drop(self, cause: str, but: Channel | None = None) -> None:
+        for attempt in list(self._attempts):
+            if attempt.leg is not but and not attempt.leg.hangup_cause:
+                self._end(attempt, cause)
+                self._take_over(attempt.leg)
+
+    def _win(self, winner: Channel) -> None:
+        self._drop("LOSE_RACE", but=winner)
+        if self.originator is not None and len(self._attempts) > 1:
+            # The losers' HANGUP_COMPLETE comes before the caller's ANSWER.
+            losers = [one.leg for one in self._attempts if one.leg is not winner]
+            self.waiter.pause(0.05, until=lambda: all(leg.gone.is_set() for leg in losers))
+        if self.originator is not None:
+            self.originator.add_to_list("originate_causes", f"{winner.uuid};NONE")
+
+    def _note(self, cause: str) -> None:
+        if self.originator is not None:
+            note_failure(self.originator, cause)
+
+
+def note_failure(originator: Channel, cause: str) -> None:
+    """The variables of a dial that came to nothing."""
+    originator.variables["originate_disposition"] = cause
+    originator.variables["DIALSTATUS"] = causes.dialstatus(cause)
+    originator.variables["originate_failed_cause"] = cause
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 8 else None
+
+
+def dial_and_bridge(switch: Switch, caller: Channel, data: str) -> None:
+    """The application `bridge`."""
+    for name in ("originated_legs", "originate_causes", "originate_failed_cause"):
+        caller.variables.pop(name, None)
+    try:
+        spec = plan.dial_string(data)
+    except plan.Malformed:
+        note_failure(caller, "DESTINATION_OUT_OF_ORDER")
+        _after_failure(caller, "DESTINATION_OUT_OF_ORDER")
+        return
+    outcome = Dialling(switch, caller, spec, caller).run()
+    if outcome.leg is None:
+        note_failure(caller, outcome.cause)
+        _after_failure(caller, outcome.cause)
+        return
+    _meet(caller, outcome.leg)
+    if outcome.leg.times.answered:
+        caller.answer()
+    else:
+        caller.early_media()
+    caller.variables |= {"originate_disposition": "SUCCESS", "DIALSTATUS": "SUCCESS", "signal_bond": outcome.leg.uuid}
+    caller.variables.pop("originate_signal_bond", None)
+    bridge(caller, outcome.leg)
+
+
+def _meet(caller: Channel, leg: Channel) -> None:
+    caller.profile = replace(
+        caller.profile, callee_name=leg.profile.callee_name, callee_number=leg.profile.callee_number
+    )
+
+
+def _after_failure(caller: Channel, cause: str) -> None:
+    if not causes.goes_on(str(caller.variables.get("continue_on_fail", "")), cause):
+        caller.hangup(cause)
+        raise HungUp
+
+
+def bridge(caller: Channel, leg: Channel) -> None:
+    """Both hear each other until one leaves; `caller` runs this. Then hangup_after_bridge and park_after_bridge."""
+    clock = caller.switch.clock
+    caller.times.bridged = leg.times.bridged = clock.now_us()
+    caller.partner, leg.partner = leg, caller
+    leg.call_uuid = caller.uuid
+    leg.variables["call_uuid"] = leg.variables["signal_bond"] = caller.uuid
+    caller.other = OtherLeg("originatee", leg.uuid, "outbound", "inbound", leg.profile, replace(leg.times, bridged=0))
+    both: Headers = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": leg.uuid}
+    leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", 5
+    caller.fire("CHANNEL_BRIDGE", before=both)
+    leg.fire("CHANNEL_STATE")
+    for one, other in ((leg, caller), (caller, leg)):
+        one.bridged.set()
+        one.variables |= {
+            "last_bridge_to": other.uuid,
+            "bridge_channel": other.profile.channel_name,
+            "bridge_uuid": other.uuid,
+        }
+    leg.watcher = None
+    try:
+        _talk(caller, leg)
+    except (HungUp, Diverted):
+        if leg.partner is caller:
+            _remember_end(leg, caller)
+            leg.hangup(caller.hangup_cause or "NORMAL_CLEARING")
+        _unbridge(caller, leg, both)
+        raise
+    _remember_end(caller, leg)
+    caller.variables["bridge_hangup_cause"] = leg.hangup_cause or "NORMAL_CLEARING"
+    answered = bool(leg.times.answered)
+    _unbridge(caller, leg, both)
+    _after_bridge(caller, leg.hangup_cause or "NORMAL_CLEARING", answered=answered)
+
+
+def _talk(caller: Channel, leg: Channel) -> None:
+    caller.pause(0.02, until=lambda: bool(leg.hangup_cause))
+    for one, other in ((leg, caller), (caller, leg)):
+        about: Headers = {
+            "Direction": "SEND",
+            "Sent-Callee-ID-Name": one.profile.callee_name if one is caller else one.profile.caller_name,
+            "Sent-Callee-ID-Number": one.profile.callee_number if one is caller else one.profile.caller_number,
+            "Bridged-To": other.uuid,
+        }
+        if not one.hangup_cause:
+            one.fire("CALL_UPDATE", before=about)
+    while not leg.hangup_cause and leg.partner is caller:
+        caller.pause(until=lambda: _moved(caller, leg))
+        if leg.times.answered and not caller.times.answered:
+            caller.answer()
+    # The leg's own thread reports its end before the caller's bridge comes apart.
+    caller.pause(0.05, until=lambda: leg.gone.is_set() or not leg.hangup_cause)
+
+
+def _moved(caller: Channel, leg: Channel) -> bool:
+    return bool(leg.hangup_cause) or leg.partner is not caller or bool(leg.times.answered and not caller.times.answered)
+
+
+def _remember_end(one: Channel, other: Channel) -> None:
+    if other.hangup_cause:
+        one.variables["last_bridge_hangup_cause"] = other.hangup_cause
+        if code := other.variables.get("proto_specific_hangup_cause"):
+            one.variables["last_bridge_proto_specific_hangup_cause"] = code
+
+
+def _unbridge(caller: Channel, leg: Channel, both: Headers) -> None:
+    caller.fire("CHANNEL_UNBRIDGE", before=both)
+    caller.partner = None
+    caller.bridged.clear()
+    leg.bridged.clear()
+    if leg.partner is caller:
+        leg.partner = None
+
+
+def _after_bridge(caller: Channel, cause: str, *, answered: bool) -> None:
+    if answered and caller.is_true("park_after_bridge"):
+        caller.divert(lambda: park(caller, state="CS_PARK"))
+        raise Diverted
+    if not answered:
+        _after_failure(caller, cause)
+    elif caller.is_true("hangup_after_bridge"):
+        caller.hangup(cause)
+        raise HungUp
+
+
+def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
+    """Waits silently until somebody sends it elsewhere."""
+    if state != channel.state:
+        channel.enter(state)
+    channel.fire("CHANNEL_PARK")
+    try:
+        channel.pause()
+    finally:
+        channel.fire("CHANNEL_UNPARK")
+
+
+def uuid_bridge(caller: Channel, leg: Channel) -> None:
+    """Two legs that are up, whatever they did: both leave it, then they meet."""
+    ready = []
+
+    def wait_for_caller() -> None:
+        leg.state, leg.state_number = "CS_SOFT_EXECUTE", 3
+        leg.other = OtherLeg("originator", caller.uuid, caller.direction, "inbound", caller.profile, Times())
+        ready.append(True)
+        caller.wake.set()
+        leg.pause()
+
+    def take() -> None:
+        caller.state, caller.state_number = "CS_SOFT_EXECUTE", 3
+        caller.pause(2.0, until=lambda: bool(ready) or bool(leg.hangup_cause))
+        if leg.hangup_cause:
+            caller.hangup("DESTINATION_OUT_OF_ORDER")
+            raise HungUp
+        _meet(caller, leg)
+        for one, other in ((caller, leg), (leg, caller)):
+            one.fire("CHANNEL_EXECUTE", after={"Application": "uuid_bridge", "Application-Data": other.uuid})
+        bridge(caller, leg)
+        caller.run_plan()
+
+    for one in (caller, leg):
+        if one.partner is not None and one.partner not in (caller, leg):
+            one.partner.wake.set()
+        one.partner = None
+    leg.divert(wait_for_caller)
+    caller.divert(take)
+
+
+__all__ = ["App", "Dialling", "Outcome", "bridge", "dial_and_bridge", "park", "uuid_bridge"]

@@ -1,0 +1,291 @@
+"""What an event says: the core's stamp, the channel, its caller, the other leg, times, variables, in the real order.
+
+Enters: a channel as data. Leaves: header mappings for the ESL server. When an event is fired is decided by channel.py,
+dial.py and apps.py. Modelled on the captured traces.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from freeswitch.simulator import causes
+from freeswitch.simulator.clock import Clock
+from freeswitch.simulator.wire import Value
+
+if TYPE_CHECKING:
+    from freeswitch.simulator.channel import Channel
+
+Headers = dict[str, Value]
+
+STATES = {
+    "CS_NEW": 0,
+    "CS_INIT": 1,
+    "CS_ROUTING": 2,
+    "CS_SOFT_EXECUTE": 3,
+    "CS_EXECUTE": 4,
+    "CS_EXCHANGE_MEDIA": 5,
+    "CS_PARK": 6,
+    "CS_CONSUME_MEDIA": 7,
+    "CS_HIBERNATE": 8,
+    "CS_RESET": 9,
+    "CS_HANGUP": 10,
+    "CS_REPORTING": 11,
+    "CS_DESTROY": 12,
+    "CS_NONE": 13,
+}
+
+_WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING"}
+_CALLED_FROM = {
+    "CHANNEL_CREATE": ("switch_core_state_machine.c", "switch_core_session_run", "626"),
+    "CHANNEL_PARK": ("switch_ivr.c", "switch_ivr_park", "1002"),
+    "CHANNEL_OUTGOING": ("switch_core_session.c", "switch_core_session_outgoing_channel", "768"),
+    "CHANNEL_HANGUP_COMPLETE": ("switch_core_state_machine.c", "switch_core_session_reporting_state", "943"),
+    "CHANNEL_DESTROY": ("switch_core_session.c", "switch_core_session_perform_destroy", "1588"),
+    "BACKGROUND_JOB": ("mod_event_socket.c", "api_exec", "1580"),
+    "HEARTBEAT": ("switch_core.c", "send_heartbeat", "95"),
+    "CUSTOM": ("sofia_reg.c", "sofia_reg_handle_register_token", "2059"),
+}
+
+
+@dataclass
+class Times:
+    """Microseconds since 1970; 0 is never."""
+
+    profile_created: int = 0
+    created: int = 0
+    answered: int = 0
+    progress: int = 0
+    progress_media: int = 0
+    hangup: int = 0
+    bridged: int = 0
+
+
+@dataclass
+class Profile:
+    """The caller profile of a leg."""
+
+    channel_name: str
+    destination: str
+    caller_name: str = ""
+    caller_number: str = ""
+    original_name: str = ""
+    original_number: str = ""
+    callee_name: str = ""
+    callee_number: str = ""
+    username: str = ""
+    dialplan: str = "XML"
+    context: str = "public"
+    network_addr: str = "127.0.0.1"
+    source: str = "mod_sofia"
+    rdnis: str = ""
+    transfer_source: str = ""
+    index: int = 1
+    hide: bool = False
+
+
+@dataclass(frozen=True)
+class OtherLeg:
+    """The other leg as it was when the two met."""
+
+    kind: str
+    uuid: str
+    direction: str
+    logical_direction: str
+    profile: Profile
+    times: Times = field(default_factory=Times)
+
+
+class Core:
+    """The core's own counters, and the way out for events."""
+
+    def __init__(self, clock: Clock, publish: Callable[[Headers], None], hostname: str) -> None:
+        self.clock = clock
+        self.uuid = str(uuid.uuid4())
+        self.hostname = hostname
+        self.sequence = 0
+        self.started_us = clock.now_us()
+        self.sessions = 0
+        self._publish = publish
+
+    def stamp(self, name: str, subclass: str = "") -> Headers:
+        """The headers that every event begins with."""
+        self.sequence += 1
+        now_us = self.clock.now_us()
+        local, gmt = time.localtime(now_us / 1e6), time.gmtime(now_us / 1e6)
+        file, function, line = _CALLED_FROM.get(name, ("switch_channel.c", "switch_channel_perform", "1"))
+        first: Headers = {"Event-Subclass": subclass} if subclass else {}
+        return first | {
+            "Event-Name": name,
+            "Core-UUID": self.uuid,
+            "FreeSWITCH-Hostname": self.hostname,
+            "FreeSWITCH-Switchname": self.hostname,
+            "FreeSWITCH-IPv4": "127.0.0.1",
+            "FreeSWITCH-IPv6": "::1",
+            "Event-Date-Local": time.strftime("%Y-%m-%d %H:%M:%S", local),
+            "Event-Date-GMT": time.strftime("%a, %d %b %Y %H:%M:%S GMT", gmt),
+            "Event-Date-Timestamp": str(now_us),
+            "Event-Calling-File": file,
+            "Event-Calling-Function": function,
+            "Event-Calling-Line-Number": line,
+            "Event-Sequence": str(self.sequence),
+        }
+
+    def fire(self, name: str, headers: Headers | None = None, subclass: str = "") -> None:
+        """An event that belongs to no channel."""
+        self._publish(self.stamp(name, subclass) | (headers or {}))
+
+    def fire_channel(
+        self, name: str, channel: Channel, *, before: Headers | None = None, after: Headers | None = None
+    ) -> None:
+        """An event of a channel; `before` stands ahead of the channel's headers, `after` behind them."""
+        body = channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
+        self._publish(self.stamp(name) | (before or {}) | body | (after or {}))
+
+
+def channel_headers(channel: Channel, *, variables: bool = True) -> Headers:
+    """All that an event (or `uuid_dump`) says of a channel; empty values are absent, as on the wire."""
+    headers: Headers = _basics(channel)
+    headers |= _leg("Caller", channel.direction, channel.logical_direction, channel.uuid, channel.profile)
+    headers |= {"Caller-Profile-Index": str(channel.profile.index)} | _times("Caller", channel.times)
+    headers |= _privacy("Caller", channel.profile)
+    if channel.other is not None:
+        other = channel.other
+        headers["Other-Type"] = other.kind
+        headers |= _leg("Other-Leg", other.direction, other.logical_direction, other.uuid, other.profile)
+        headers |= _times("Other-Leg", other.times) | _privacy("Other-Leg", other.profile)
+    if variables:
+        headers |= {f"variable_{name}": value for name, value in channel.variables.items()}
+    return headers
+
+
+def _basics(channel: Channel) -> Headers:
+    headers: Headers = {
+        "Channel-State": channel.state,
+        "Channel-Call-State": channel.call_state,
+        "Channel-State-Number": str(channel.state_number),
+        "Channel-Name": channel.profile.channel_name,
+        "Unique-ID": channel.uuid,
+        "Call-Direction": channel.direction,
+        "Presence-Call-Direction": channel.direction,
+        "Channel-HIT-Dialplan": "true" if channel.direction == "inbound" else "false",
+        "Channel-Presence-ID": channel.presence_id,
+        "Channel-Call-UUID": channel.call_uuid,
+        "Answer-State": channel.answer_state,
+    }
+    if isinstance(data := channel.variables.get("presence_data"), str):
+        headers["Channel-Presence-Data"] = data
+    if channel.hangup_cause:
+        headers["Hangup-Cause"] = channel.hangup_cause
+    if channel.has_media:
+        for side in ("Read", "Write"):
+            headers[f"Channel-{side}-Codec-Name"] = "PCMU"
+            headers[f"Channel-{side}-Codec-Rate"] = "8000"
+            headers[f"Channel-{side}-Codec-Bit-Rate"] = "64000"
+    return headers
+
+
+def _leg(prefix: str, direction: str, logical: str, leg: str, profile: Profile) -> Headers:
+    pairs = (
+        ("Direction", direction),
+        ("Logical-Direction", logical),
+        ("Username", profile.username),
+        ("Dialplan", profile.dialplan),
+        ("Caller-ID-Name", profile.caller_name),
+        ("Caller-ID-Number", profile.caller_number),
+        ("Orig-Caller-ID-Name", profile.original_name),
+        ("Orig-Caller-ID-Number", profile.original_number),
+        ("Callee-ID-Name", profile.callee_name),
+        ("Callee-ID-Number", profile.callee_number),
+        ("Network-Addr", profile.network_addr),
+        ("ANI", profile.original_number),
+        ("Destination-Number", profile.destination),
+        ("Unique-ID", leg),
+        ("Source", profile.source),
+        ("Transfer-Source", profile.transfer_source),
+        ("Context", profile.context),
+        ("RDNIS", profile.rdnis),
+        ("Channel-Name", profile.channel_name),
+    )
+    return {f"{prefix}-{name}": value for name, value in pairs if value}
+
+
+def _times(prefix: str, times: Times) -> Headers:
+    pairs = (
+        ("Profile-Created", times.profile_created),
+        ("Channel-Created", times.created),
+        ("Channel-Answered", times.answered),
+        ("Channel-Progress", times.progress),
+        ("Channel-Progress-Media", times.progress_media),
+        ("Channel-Hangup", times.hangup),
+        ("Channel-Transfer", 0),
+        ("Channel-Resurrect", 0),
+        ("Channel-Bridged", times.bridged),
+    )
+    headers: Headers = {f"{prefix}-{name}-Time": str(value) for name, value in pairs}
+    return headers | {f"{prefix}-Channel-Last-Hold": "0", f"{prefix}-Channel-Hold-Accum": "0"}
+
+
+def _privacy(prefix: str, profile: Profile) -> Headers:
+    hide = "true" if profile.hide else "false"
+    return {
+        f"{prefix}-Screen-Bit": "true",
+        f"{prefix}-Privacy-Hide-Name": hide,
+        f"{prefix}-Privacy-Hide-Number": hide,
+    }
+
+
+def final_variables(channel: Channel) -> Headers:
+    """What a leg's own accounting adds before HANGUP_COMPLETE. `billsec` counts whole seconds of the clock, so it may
+    be off by one; the microsecond epochs are exact."""
+    times = channel.times
+    moments = {
+        "start": times.created,
+        "profile_start": times.profile_created,
+        "answer": times.answered,
+        "bridge": times.bridged,
+        "progress": times.progress,
+        "progress_media": times.progress_media,
+        "end": times.hangup,
+    }
+    found: Headers = {
+        "hangup_cause": channel.hangup_cause,
+        "hangup_cause_q850": str(causes.q850(channel.hangup_cause)),
+        "digits_dialed": "none",
+    }
+    for name, at_us in moments.items():
+        if at_us:
+            found[f"{name}_stamp"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_us / 1e6))
+    for name, at_us in (moments | {"last_hold": 0, "resurrect": 0}).items():
+        found |= {f"{name}_epoch": str(at_us // 1_000_000), f"{name}_uepoch": str(at_us)}
+    found |= {"hold_accum_seconds": "0", "hold_accum_usec": "0", "hold_accum_ms": "0"}
+    application = channel.variables.get("current_application")
+    if application:
+        found["last_app"] = application
+        if data := channel.variables.get("current_application_data"):
+            found["last_arg"] = data
+    found["caller_id"] = f'"{channel.profile.caller_name}" <{channel.profile.caller_number}>'
+    return found | _durations(times)
+
+
+def _durations(times: Times) -> Headers:
+    spans = {
+        "duration": (times.created, times.hangup),
+        "billsec": (times.answered, times.hangup),
+        "progresssec": (times.created, times.progress),
+        "answersec": (times.created, times.answered),
+        "waitsec": (times.created, times.bridged),
+        "progress_mediasec": (times.created, times.progress_media),
+        "flow_billsec": (times.created, times.hangup),
+    }
+    found: Headers = {}
+    for name, (start, end) in spans.items():
+        known = bool(start and end)
+        stem = name.removesuffix("sec")
+        found[name] = str(end // 1_000_000 - start // 1_000_000 if known else 0)
+        found["mduration" if name == "duration" else f"{stem}msec"] = str((end - start) // 1000 if known else 0)
+        found["uduration" if name == "duration" else f"{stem}usec"] = str(end - start if known else 0)
+    return found

@@ -1,0 +1,129 @@
+"""The far ends: phones that are registered, carriers, and the people who pick up, hang up and press keys.
+
+Enters: how somebody behaves. Leaves: what the switch hears from the far end of a leg, at the time it happens. Who calls
+whom how often belongs to traffic.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.clock import Clock
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How whoever is called behaves. Times in seconds."""
+
+    refuses: int = 0
+    """A SIP code such as 486; 0 does not refuse."""
+    answers: bool = True
+    after_s: float = 0.8
+    """From the INVITE to the answer or the refusal."""
+    rings_after_s: float | None = 0.05
+    """None: neither 180 nor 183 before the end."""
+    early_media: bool = False
+    talks_s: float | None = None
+    """Hangs up so long after its answer; None leaves that to the other side."""
+    presses: str = ""
+    presses_after_s: float = 1.0
+    """After the answer."""
+
+
+ANSWERS = Behaviour()
+RINGS_OUT = Behaviour(answers=False)
+BUSY = Behaviour(refuses=486, after_s=0.1, rings_after_s=None)
+REJECTS = Behaviour(refuses=603, after_s=0.4)
+NO_SUCH_NUMBER = Behaviour(refuses=404, after_s=0.1, rings_after_s=None)
+OUT_OF_SERVICE = Behaviour(refuses=503, after_s=0.1, rings_after_s=None)
+
+
+@dataclass
+class Phone:
+    """A device of ours; its behaviour may change while the switch runs."""
+
+    id: str
+    behaviour: Behaviour = ANSWERS
+    registered: bool = True
+    tenant: str = ""
+    domain: str = ""
+    """Empty: the simulator's own."""
+    port: int = 5161
+
+
+@dataclass
+class Carrier:
+    """A trunk: by gateway name, or by profile and host. It knows how some numbers behave, and the rest."""
+
+    name: str
+    gateway: str = ""
+    host: str = ""
+    profile: str = "external"
+    numbers: dict[str, Behaviour] = field(default_factory=dict)
+    otherwise: Behaviour = ANSWERS
+
+    def behaviour_of(self, number: str) -> Behaviour:
+        """How whoever has this number behaves."""
+        return self.numbers.get(number, self.otherwise)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who calls in. Times in seconds; None is without end."""
+
+    number: str
+    name: str = ""
+    """What the phone sends as display name; empty repeats the number."""
+    withheld: bool = False
+    """Privacy: id; the network still tells us the number in P-Asserted-Identity."""
+    patience_s: float | None = None
+    """Cancels after so long without an answer."""
+    waits_s: float | None = None
+    """Hangs up after so long with a machine (music, greeting) and no person."""
+    talks_s: float | None = None
+    """Hangs up after so long with a person."""
+    message_s: float = 3.0
+    """How long the message is that this caller leaves."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Further SIP headers: name -> value, seen as variable_sip_h_<name>."""
+
+
+def callee(clock: Clock, leg: Channel) -> None:
+    """The far end of a leg that we dialled; runs in its own greenlet until the leg is over."""
+    behaviour = leg.behaviour or OUT_OF_SERVICE
+    waited_s = 0.0
+    if behaviour.rings_after_s is not None and (behaviour.rings_after_s < behaviour.after_s or not behaviour.answers):
+        waited_s = behaviour.rings_after_s
+        clock.sleep(waited_s)
+        if behaviour.early_media:
+            leg.far_early_media()
+        else:
+            leg.far_ringing()
+    if not behaviour.answers and not behaviour.refuses:
+        return
+    clock.sleep(max(0.0, behaviour.after_s - waited_s))
+    if behaviour.refuses:
+        leg.far_refuse(behaviour.refuses)
+        return
+    leg.far_answer()
+    if behaviour.presses:
+        clock.sleep(behaviour.presses_after_s)
+        for digit in behaviour.presses:
+            leg.far_digit(digit)
+    if behaviour.talks_s is not None:
+        clock.sleep(behaviour.talks_s)
+        leg.far_hangup()
+
+
+def calling(clock: Clock, leg: Channel, caller: Caller) -> None:
+    """The far end of a leg that called us."""
+    if not clock.wait(leg.answered, caller.patience_s):
+        leg.far_hangup()
+        return
+    if not clock.wait(leg.bridged, caller.waits_s):
+        leg.far_hangup()
+        return
+    if caller.talks_s is not None:
+        clock.sleep(caller.talks_s)
+        leg.far_hangup()
