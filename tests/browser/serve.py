@@ -1,0 +1,79 @@
+"""Pages with a few calls in them, for the browser tests: `python -m tests.browser.serve FOLDER`.
+
+Enters: a folder; on stdin, one word per line (`answer`, `ring`, `stop`). Leaves: on stdout one JSON line with address
+and password, then `done` after each word. Its own process, because Playwright and gevent do not share one.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from gevent.fileobject import FileObject  # noqa: E402
+
+from proto import events as e  # noqa: E402
+from proto.values import Party  # noqa: E402
+from services.runtime import clock, log  # noqa: E402
+from tests import stories  # noqa: E402
+from tests.pages_house import PagesHouse  # noqa: E402
+
+MINUTE_US = 60 * stories.SECOND
+
+
+def stored_calls(now_us: int) -> list[stories.Story]:
+    """What happened before the page was opened."""
+    return [
+        stories.forwarded("call-1", start_us=now_us - 11 * MINUTE_US),
+        stories.abandoned("call-2", start_us=now_us - 9 * MINUTE_US, caller=Party(presentation="withheld")),
+        stories.emergency("call-3", start_us=now_us - 7 * MINUTE_US, caller=Party(number="0312345678")),
+        stories.not_in_use(
+            "call-4", start_us=now_us - 6 * MINUTE_US, caller=Party(number="0661234567", name="大阪商事")
+        ),
+        stories.forwarded("call-5", start_us=now_us - 5 * MINUTE_US, caller=Party(presentation="payphone")),
+        stories.queued("call-6", start_us=now_us - 2 * MINUTE_US, caller=Party(number="0525556666", name="名古屋物産")),
+    ]
+
+
+def ringing(call: str, now_us: int) -> stories.Story:
+    """A caller whose call has just come in."""
+    story = stories.Story(call, start_us=now_us, caller=Party(number="08012345678", name="<b>新しい客</b>"))
+    story.arrive()
+    story.ring(f"{call}-b", 0.1, "1001")
+    return story
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    log.configure()  # to stderr: stdout is the conversation with the test
+    house = PagesHouse(Path(sys.argv[1]))
+    house.start()
+    for story in stored_calls(clock.now_us()):
+        house.tell(story.facts)
+    house.drained()
+    print(json.dumps({"url": house.server.url, "password": house.password}), flush=True)
+    fresh: stories.Story | None = None
+    for line in FileObject(sys.stdin):
+        word = line.strip()
+        if word == "ring":
+            fresh = ringing("call-7", clock.now_us())
+            house.tell(fresh.facts)
+        elif word == "answer" and fresh is not None:
+            told = len(fresh.facts)
+            fresh.answer("call-7-b", 2.0, "1001")
+            house.tell(fresh.facts[told:])
+        elif word == "lose":
+            lost = stories.Story("switch", tenant="_platform", start_us=clock.now_us())
+            lost.say(0, e.SwitchLost(switch="fs2", reason="connection refused"))
+            house.tell(lost.facts)
+        elif word == "stop":
+            break
+        house.drained()
+        print("done", flush=True)
+    house.stop()
+
+
+if __name__ == "__main__":
+    main()
