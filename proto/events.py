@@ -10,19 +10,26 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from proto.facts import (
+    CallEnded,
+    CallRouted,
+    LegCharged,
+    OperatorOffered,
+    PersonChanged,
+    PlatformRevised,
+    RecordingStored,
+    ServiceStarted,
+    TenantRevised,
+    TimerFired,
+)
 from proto.message import Event
-from proto.plan import Plan
-from proto.tenant import Tenant
-from proto.tenant.platform import Platform
-from proto.values import EpochUs, Money, Number, Party, TenantId
+from proto.values import DurationMs, EpochUs, Number, Party, TenantId
 
 Direction = Literal["inbound", "outbound"]
 Via = Literal["trunk", "phone"]
 """trunk: through a carrier, so it may cost; phone: one of our own registered devices."""
 Joined = Literal["own", "inherited"]
 """own: the leg carries our tt_call; inherited: taken from the leg that dialled it."""
-
-DurationMs = Annotated[int, msgspec.Meta(ge=0)]
 
 # -- from the switch: calls and legs -------------------------------------------------------------------------------
 
@@ -320,136 +327,39 @@ class CommandUnknown(Event, frozen=True, kw_only=True):
         return f"{self.command}:result"
 
 
-# -- from our own services -----------------------------------------------------------------------------------------
-
-
-class CallRouted(Event, frozen=True, kw_only=True):
-    """Routing decided: the plan and, in words, each rule that was looked at."""
-
-    NAME: ClassVar[str] = "call.routed"
-    leg: str
-    command: str
-    plan: Plan
-    why: tuple[str, ...]
-
-    def key(self) -> str:
-        return f"{self.command}:decision"
-
-
-class RecordingStored(Event, frozen=True, kw_only=True):
-    """The catalogue holds a finished recording."""
-
-    NAME: ClassVar[str] = "recording.stored"
-    recording: str
-    leg: str
-    path: str
-    length_ms: DurationMs
-    size_bytes: int = 0
-    asked: bool
-    kind: Literal["conversation", "message"] = "conversation"
-
-    def key(self) -> str:
-        return f"{self.path}:stored"
-
-
-class LegCharged(Event, frozen=True, kw_only=True):
-    """An answered leg has its one row in the ledger."""
-
-    NAME: ClassVar[str] = "leg.charged"
-    leg: str
-    payer: TenantId
-    charge: Money
-    basis: Literal["incl", "excl"] = "excl"
-    """Whether the unit price was stated with consumption tax."""
-    price: str
-    """Table, version and rule that priced it, for example `standard@2026-04-01:050`; empty for 0 yen."""
-    duration_us: Annotated[int, msgspec.Meta(ge=0)]
-    arithmetic: str = ""
-
-    def key(self) -> str:
-        return f"{self.leg}:charged"
-
-
-class OperatorOffered(Event, frozen=True, kw_only=True):
-    """A waiting caller is offered to a person of the pool, whose phone now rings."""
-
-    NAME: ClassVar[str] = "operator.offered"
-    caller_leg: str
-    operator_leg: str
-    pool: str
-    phone: str
-
-    def key(self) -> str:
-        return f"{self.operator_leg}:offered"
-
-
-class CallEnded(Event, frozen=True, kw_only=True):
-    """The last leg of a call is over: its line in the history."""
-
-    NAME: ClassVar[str] = "call.ended"
-    dialled: Number = ""
-    caller: Party
-    direction: Literal["inbound", "outbound", "internal", "emergency"]
-    result: Literal["answered", "message", "missed", "busy", "failed", "not_in_use", "fallback"]
-    answered_by: str = ""
-    started_at_us: EpochUs
-    answered_at_us: EpochUs | None = None
-    ended_at_us: EpochUs
-    talk_ms: DurationMs = 0
-    legs: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-    def key(self) -> str:
-        return "ended"
-
-
-class TenantRevised(Event, frozen=True, kw_only=True):
-    """A client's file as it now holds; `gone` when the file was removed."""
-
-    NAME: ClassVar[str] = "tenant.revised"
-    revision: str
-    """Hash of the body: the same file gives the same revision everywhere."""
-    body: Tenant
-    gone: bool = False
-
-
-class PlatformRevised(Event, frozen=True, kw_only=True):
-    """platform.yaml as it now holds: switches, carriers, pools, price tables."""
-
-    NAME: ClassVar[str] = "platform.revised"
-    revision: str
-    body: Platform
-
-
-class PersonChanged(Event, frozen=True, kw_only=True):
-    """A person may log in, with this role; cookies of an older session version are worthless."""
-
-    NAME: ClassVar[str] = "person.changed"
-    person: str
-    name: str
-    role: Literal[
-        "platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"
-    ]
-    tenants: tuple[TenantId, ...] = ()
-    session_version: int
-    active: bool = True
-
-
-class ServiceStarted(Event, frozen=True, kw_only=True):
-    """A process began to work; directory answers by publishing all revisions again."""
-
-    NAME: ClassVar[str] = "service.started"
-    service: str
-    instance: str
-
-
-class TimerFired(Event, frozen=True, kw_only=True):
-    """A timer that a service set for itself is due. Goes only to that service."""
-
-    NAME: ClassVar[str] = "timer.fired"
-    service: str
-    name: str
-    subject: str
-    due_at_us: EpochUs
-
-    def key(self) -> str:
-        return f"{self.name}:{self.subject}:{self.due_at_us}"
+__all__ = [
+    "CallAnswered",
+    "CallArrived",
+    "CallEnded",
+    "CallHandedOver",
+    "CallRouted",
+    "CallWaiting",
+    "CommandFinished",
+    "CommandRefused",
+    "CommandUnknown",
+    "Direction",
+    "Joined",
+    "LegAnswered",
+    "LegCharged",
+    "LegEnded",
+    "LegHeld",
+    "LegResumed",
+    "LegRinging",
+    "LegStarted",
+    "LegsBridged",
+    "LegsUnbridged",
+    "OperatorOffered",
+    "PersonChanged",
+    "PhoneRegistered",
+    "PhoneUnregistered",
+    "PlatformRevised",
+    "RecordingStarted",
+    "RecordingStopped",
+    "RecordingStored",
+    "ServiceStarted",
+    "SwitchConnected",
+    "SwitchLost",
+    "TenantRevised",
+    "TimerFired",
+    "Via",
+]

@@ -25,6 +25,7 @@ SwitchName = NewType("SwitchName", str)
 TenantId = Annotated[str, msgspec.Meta(pattern=r"^_?[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
 EpochUs = Annotated[int, msgspec.Meta(ge=0)]
 """Microseconds since 1970-01-01T00:00:00Z."""
+DurationMs = Annotated[int, msgspec.Meta(ge=0)]
 Number = Annotated[str, msgspec.Meta(pattern=r"^(\+?[0-9*#]{1,32})?$(?!\n)")]
 """Digits as dialled, or empty where there is none to show (withheld, unknown, not a number)."""
 

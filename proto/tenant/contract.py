@@ -1,4 +1,8 @@
-"""Who the client is and on what terms."""
+"""Who the client is and on what terms.
+
+Enters: nothing. Leaves: frozen structs of contract, address, recording, answering and webhooks. Prices stand in
+`platform.py`; secrets and proofs are rows of the services that own them.
+"""
 
 from __future__ import annotations
 

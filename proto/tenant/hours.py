@@ -1,4 +1,8 @@
-"""When somebody can be reached: a week, public holidays, closed and special days."""
+"""When somebody can be reached: a week, public holidays, closed and special days.
+
+Enters: nothing. Leaves: frozen structs with times as text. Whether a moment lies within is worked out by
+`services/routing/hours.py`; which days are holidays comes from a dated table.
+"""
 
 from __future__ import annotations
 

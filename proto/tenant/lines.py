@@ -1,4 +1,8 @@
-"""The people's lines, their ids (one per device), and groups of lines."""
+"""The people's lines, their ids (one per device), and groups of lines.
+
+Enters: nothing. Leaves: frozen structs. Credentials and registrations are rows of directory and the switch; how a
+line rings is decided by `services/routing`.
+"""
 
 from __future__ import annotations
 

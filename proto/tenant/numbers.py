@@ -1,4 +1,8 @@
-"""The numbers a client has, and what each is for."""
+"""The numbers a client has, and what each is for.
+
+Enters: nothing. Leaves: frozen structs. The stock of numbers and their lives belong to directory's store; how many a
+client may have is checked in `services/directory/check.py`.
+"""
 
 from __future__ import annotations
 

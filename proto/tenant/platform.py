@@ -1,4 +1,8 @@
-"""What all clients share: switches, carriers, pools of operators, price tables (platform.yaml)."""
+"""What all clients share: switches, carriers, pools of operators, price tables (platform.yaml).
+
+Enters: nothing. Leaves: frozen structs. How a call is priced belongs to `services/billing/rate.py`, how a trunk is
+dialled to `services/eventsocket/render.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Where a call goes: rules from top to bottom, the first that holds is taken."""
+"""Where a call goes: rules from top to bottom, the first that holds is taken.
+
+Enters: nothing. Leaves: frozen structs of rules, actions and route tests. Taking the rules belongs to
+`services/routing`, checking their references to `services/directory/check.py`.
+"""
 
 from __future__ import annotations
 
