@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import msgspec
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, insert, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, PlatformRevised, TenantRevised
@@ -33,15 +33,17 @@ def add_projection_table(metadata: MetaData) -> None:
     )
 
 
-def _keep(tx: Tx, kind: str, name: str, revision: str, as_of_us: int, body: bytes | None) -> None:
+_GONE = b""
+"""Kept in place of what was removed, with its time, so that an older fact cannot bring it back."""
+
+
+def _keep(tx: Tx, kind: str, name: str, revision: str, as_of_us: int, body: bytes) -> None:
     table = tx.tables["projections"]
     here = (table.c.kind == kind) & (table.c.name == name)
     known = tx.sql.execute(select(table.c.as_of_us).where(here)).scalar()
     if known is not None and known > as_of_us:
         return  # an older fact overtaken by a newer one
-    if body is None:
-        tx.sql.execute(delete(table).where(here))
-    elif known is None:
+    if known is None:
         tx.sql.execute(insert(table).values(kind=kind, name=name, revision=revision, as_of_us=as_of_us, body=body))
     else:
         tx.sql.execute(update(table).where(here).values(revision=revision, as_of_us=as_of_us, body=body))
@@ -51,7 +53,7 @@ def keep_tenant(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
     """Handler of TenantRevised."""
     fact = envelope.body
     assert isinstance(fact, TenantRevised)
-    body = None if fact.gone else msgspec.json.encode(fact.body)
+    body = _GONE if fact.gone else msgspec.json.encode(fact.body)
     _keep(tx, "tenant", fact.body.tenant, fact.revision, envelope.occurred_at_us, body)
     return []
 
@@ -94,7 +96,9 @@ def tenant(tx: Tx, name: str) -> Tenant | None:
     """The client as last heard, or None: there is no default."""
     table = tx.tables["projections"]
     row = tx.sql.execute(
-        select(table.c.revision, table.c.body).where(table.c.kind == "tenant", table.c.name == name)
+        select(table.c.revision, table.c.body).where(
+            table.c.kind == "tenant", table.c.name == name, table.c.body != _GONE
+        )
     ).first()
     return _tenant(name, row.revision, bytes(row.body)) if row else None
 
@@ -103,7 +107,9 @@ def tenants(tx: Tx) -> list[Tenant]:
     """All clients, by name."""
     table = tx.tables["projections"]
     rows = tx.sql.execute(
-        select(table.c.name, table.c.revision, table.c.body).where(table.c.kind == "tenant").order_by(table.c.name)
+        select(table.c.name, table.c.revision, table.c.body)
+        .where(table.c.kind == "tenant", table.c.body != _GONE)
+        .order_by(table.c.name)
     )
     return [_tenant(row.name, row.revision, bytes(row.body)) for row in rows]
 

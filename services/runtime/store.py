@@ -7,6 +7,7 @@ A foreign lock never blocks the hub: the thread waits, the greenlet is parked (L
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
@@ -19,8 +20,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Table,
+    and_,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -29,14 +33,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from proto.topics import Outgoing
+from services.runtime import clock
 from services.runtime.bus import Unavailable
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 200
+NEVER_US = 2**62
 
 
 class Conflict(Exception):
@@ -70,7 +76,9 @@ def add_runtime_tables(metadata: MetaData) -> None:
         "outbox",
         metadata,
         Column("seq", Integer, primary_key=True, autoincrement=True),
-        Column("id", String(200), nullable=False),
+        Column("id", String(200), nullable=False, index=True),
+        Column("cause", String(200), nullable=False, index=True),
+        Column("at_us", BigInteger, nullable=False),
         Column("delivery", String(16), nullable=False),
         Column("routing_key", String(300), nullable=False),
         Column("tenant", String(40), nullable=False),
@@ -87,7 +95,11 @@ def add_runtime_tables(metadata: MetaData) -> None:
         Column("call", String(128), nullable=False),
     )
     Table(
-        "failures", metadata, Column("id", String(200), primary_key=True), Column("attempts", Integer, nullable=False)
+        "failures",
+        metadata,
+        Column("id", String(200), primary_key=True),
+        Column("attempts", Integer, nullable=False),
+        Column("at_us", BigInteger, nullable=False, index=True),
     )
 
 
@@ -103,9 +115,11 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 class Tx:
     """One transaction. Only closures given to `Store.run` ever see one."""
 
-    def __init__(self, connection: Connection, tables: dict[str, Table]) -> None:
+    def __init__(self, connection: Connection, tables: dict[str, Table], next_timer_us: int = NEVER_US) -> None:
         self.sql = connection
         self.tables = tables
+        self.next_timer_us = next_timer_us
+        """No timer that this process knows of is due before."""
         self._read: dict[tuple[str, str], int] = {}
 
     # -- versioned states --
@@ -183,6 +197,17 @@ class Tx:
         self.cancel_timer(name, subject)
         row = {"name": name, "subject": subject, "due_at_us": due_at_us, "tenant": tenant, "call": call}
         self.sql.execute(insert(self.tables["timers"]).values(**row))
+        self.next_timer_us = min(self.next_timer_us, due_at_us)
+
+    def due_timers(self, now_us: int, limit: int) -> Sequence[Row[Any]]:
+        """Rows of timers due, earliest first; then `next_timer_us` is exact."""
+        table = self.tables["timers"]
+        rows = self.sql.execute(
+            select(table).where(table.c.due_at_us <= now_us).order_by(table.c.due_at_us).limit(limit)
+        ).all()
+        later = select(func.min(table.c.due_at_us)).where(table.c.due_at_us > now_us)
+        self.next_timer_us = now_us if rows else self.sql.execute(later).scalar() or NEVER_US
+        return rows
 
     def cancel_timer(self, name: str, subject: str) -> None:
         """No TimerFired for it, unless it has left already."""
@@ -191,16 +216,22 @@ class Tx:
 
     # -- outbox --
 
-    def post(self, messages: Iterable[Outgoing]) -> None:
-        """Keep messages until the bus has taken them."""
-        rows = [msgspec.structs.asdict(m) for m in messages]
+    def post(self, messages: Iterable[Outgoing], cause: str = "") -> None:
+        """Keep messages until the bus has taken them. `cause` is the id of the message that they answer."""
+        now_us = clock.now_us()
+        rows = [{**msgspec.structs.asdict(m), "cause": cause, "at_us": now_us} for m in messages]
         if rows:
             self.sql.execute(insert(self.tables["outbox"]), rows)
 
-    def unposted(self) -> list[Outgoing]:
-        """What the bus has not confirmed, oldest first."""
+    def unposted(self, before_us: int | None = None, cause: str | None = None) -> list[Outgoing]:
+        """What the bus has not confirmed, oldest first: all, or what was posted before a time, or for one cause."""
         table = self.tables["outbox"]
-        rows = self.sql.execute(select(table).order_by(table.c.seq))
+        wanted = select(table).order_by(table.c.seq)
+        if before_us is not None:
+            wanted = wanted.where(table.c.at_us < before_us)
+        if cause is not None:
+            wanted = wanted.where(table.c.cause == cause)
+        rows = self.sql.execute(wanted)
         return [Outgoing(r.id, r.delivery, r.routing_key, r.tenant, bytes(r.body), r.not_after_us) for r in rows]
 
     def posted(self, ids: Sequence[str]) -> None:
@@ -209,12 +240,32 @@ class Tx:
         for start in range(0, len(ids), 500):
             self.sql.execute(delete(table).where(table.c.id.in_(ids[start : start + 500])))
 
-    def prune(self, before_us: int) -> int:
-        """Forget ids seen and keys done before this time. Returns how many."""
+    def count_failure(self, message_id: str) -> int:
+        """One more failed attempt at a message. How many there were."""
+        table = self.tables["failures"]
+        here = table.c.id == message_id
+        attempts = int(self.sql.execute(select(table.c.attempts).where(here)).scalar() or 0) + 1
+        self.sql.execute(delete(table).where(here))
+        self.sql.execute(insert(table).values(id=message_id, attempts=attempts, at_us=clock.now_us()))
+        return attempts
+
+    def forget_failures(self, message_id: str) -> None:
+        """The message is done or put aside: if it ever comes again, it starts anew."""
+        table = self.tables["failures"]
+        self.sql.execute(delete(table).where(table.c.id == message_id))
+
+    def prune(self, before_us: int, limit: int = 2_000) -> int:
+        """Forget ids seen, keys done and failures before this time, at most `limit` of each. Returns how many."""
         gone = 0
-        for name in ("seen", "done"):
+        for name in ("seen", "done", "failures"):
             table = self.tables[name]
-            gone += self.sql.execute(delete(table).where(table.c.at_us < before_us)).rowcount
+            keys = list(table.primary_key.columns)
+            old = self.sql.execute(select(*keys).where(table.c.at_us < before_us).limit(limit)).all()
+            if old:
+                here = and_(*(key == bindparam(f"old_{key.name}") for key in keys))
+                values = [{f"old_{key.name}": value for key, value in zip(keys, row, strict=True)} for row in old]
+                self.sql.execute(delete(table).where(here), values)
+            gone += len(old)
         return gone
 
     def count(self, name: str) -> int:
@@ -234,19 +285,27 @@ class Store:
         self._url = url
         self._thread = ThreadPool(1)
         self._connection: Connection | None = None
+        self.next_timer_us = 0
+        """No timer set through this store is due before; 0: not known yet."""
 
     def start(self) -> None:
         """Open the database and make what tables are missing. Raises Unavailable."""
         self._call(self._open)
 
-    def _open(self) -> None:
-        connect_args = {"timeout": BUSY_TIMEOUT_MS / 1000} if self._url.startswith("sqlite") else {}
+    def _open(self) -> Connection:
+        lite = self._url.startswith("sqlite")
+        connect_args = {"timeout": BUSY_TIMEOUT_MS / 1000} if lite else {}
         engine = create_engine(self._url, hide_parameters=True, connect_args=connect_args)
-        if engine.dialect.name == "sqlite":
+        if lite:
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        self._metadata.create_all(engine)
-        self._connection = engine.connect()
+        try:
+            self._metadata.create_all(engine)
+            self._connection = engine.connect()
+        except DBAPIError as error:
+            engine.dispose()
+            raise _as_ours(error) from None
+        return self._connection
 
     def run(self, work: Callable[[Tx], T]) -> T:
         """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
@@ -256,22 +315,24 @@ class Store:
         return self._call(lambda: self._transact(work))
 
     def _transact(self, work: Callable[[Tx], T]) -> T:
-        if self._connection is None:
-            self._open()
-        connection = self._connection
-        assert connection is not None
+        connection = self._connection or self._open()
         try:
             with connection.begin():
-                return work(Tx(connection, self._tables))
-        except OperationalError as error:
-            if error.connection_invalidated:
-                self._connection = None
-            raise Unavailable(f"database: {error.orig}") from None
+                tx = Tx(connection, self._tables, self.next_timer_us)
+                result = work(tx)
+            self.next_timer_us = tx.next_timer_us
+            return result
         except DBAPIError as error:
             if error.connection_invalidated:
-                self._connection = None
-                raise Unavailable(f"database: {error.orig}") from None
-            raise
+                self._close()
+            raise _as_ours(error) from None
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            engine = self._connection.engine
+            self._connection.close()
+            self._connection = None
+            engine.dispose()
 
     def _call(self, work: Callable[[], T]) -> T:
         # A task that raises makes gevent's pool print it, parameters included: errors come back as values.
@@ -288,22 +349,45 @@ class Store:
 
     def stop(self) -> None:
         """Close the database and end the thread."""
-
-        def close() -> None:
-            if self._connection is not None:
-                engine = self._connection.engine
-                self._connection.close()
-                self._connection = None
-                engine.dispose()
-
-        self._call(close)
+        self._call(self._close)
         self._thread.kill()
+
+
+_LOCKED_OR_GONE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_OVERTAKEN = {"40001", "40P01"}
+"""PostgreSQL, Appendix A: serialization_failure, deadlock_detected."""
+
+
+def _as_ours(error: DBAPIError) -> Exception:
+    """Unavailable if the database is locked or gone, Conflict if another was first, else the error: a bug.
+
+    `no such column` is an OperationalError of SQLite as well as `database is locked`: only its code tells them apart.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        away = code & 0xFF in _LOCKED_OR_GONE
+    elif getattr(error.orig, "sqlstate", None) in _OVERTAKEN:
+        return Conflict(str(error.orig))
+    else:
+        away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return Unavailable(f"database: {error.orig}") if away else error
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     # Explicit BEGIN IMMEDIATE: sqlite3's own delayed BEGIN would let a read turn into a failing write.
+    # FULL: the message is acknowledged after the commit, so the commit must survive a power cut.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

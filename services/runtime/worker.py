@@ -7,13 +7,14 @@ here and nowhere else (ARCHITECTURE: trouble in a worker).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import gevent
 import gevent.event
-from sqlalchemy import MetaData, delete, insert, select, update
+from sqlalchemy import MetaData, delete
 
 from proto.envelope import BadMessage, Envelope, decode
 from proto.events import TimerFired
@@ -28,7 +29,17 @@ from services.runtime.store import Conflict, Store, Tx
 
 BATCH = 64
 MAX_ATTEMPTS = 3
+IDLE_S = 0.5
+RESTART_S = 1.0
+CONFLICT_S = 0.05
+TIDY_EVERY_US = 10_000_000
+LEFT_AFTER_US = 5_000_000
+"""A message this long in the outbox was left by somebody who died, or was put there by a page."""
 SEEN_FOR_US = 14 * 24 * 3600 * 1_000_000
+
+TIMERS_AT_ONCE = 500
+LOOK_AGAIN_US = 5_000_000
+"""Timers may be set by another process on the same database: then they are late by this much at most."""
 
 T = TypeVar("T")
 log = get_logger("worker")
@@ -86,88 +97,115 @@ class Worker:
     _greenlet: gevent.Greenlet | None = None
     _stopping: gevent.event.Event = field(default_factory=gevent.event.Event)
     _confirmed: list[str] = field(default_factory=list)
+    _tidied_us: int = 0
     idle: gevent.event.Event = field(default_factory=gevent.event.Event)
+    """Set while nothing is in hand."""
+
+    # -- life --
 
     def start(self) -> None:
         """Send what an earlier life left in the outbox, then begin to read."""
-        self.store.run(lambda tx: tx.prune(clock.now_us() - SEEN_FOR_US))
-        self._publish(self.store.run(lambda tx: tx.unposted()))
+        self._publish(self._persist(lambda tx: tx.unposted()))
         self._consumer = self.bus.consume(self.queue, prefetch=BATCH * 2)
+        self.idle.set()
         self._greenlet = gevent.spawn(self._loop)
 
     def stop(self) -> None:
         """Finish the batch in hand, then stop reading; the rest stays in the queue."""
         self._stopping.set()
-        if self._consumer is not None:
+        if self._greenlet is not None and self._consumer is not None:
+            self.idle.wait()
             self._consumer.close()
-        if self._greenlet is not None:
             self._greenlet.join()
-        if self._confirmed:
-            confirmed, self._confirmed = self._confirmed, []
-            self.store.run(lambda tx: tx.posted(confirmed))
+        try:
+            self._forget_confirmed()
+        except (Unavailable, Conflict) as error:  # they are sent again by the next life, and dropped by their ids
+            log.warning("outbox not cleared", reason=str(error))
 
     def _loop(self) -> None:
-        assert self._consumer is not None
         while not self._stopping.is_set():
-            deliveries = self._consumer.get(BATCH, timeout_s=0.5)
-            if deliveries:
-                self._work_off(deliveries)
+            try:
+                self._turn()
+            except _Stopped:
+                break
+            except Exception as error:  # not a handler's: what is in hand comes again through a new reader
+                log.error("worker begins anew", queue=self.queue, exc_info=error)
+                self._reader.close()
+                self._stopping.wait(RESTART_S)
+                self._consumer = self.bus.consume(self.queue, prefetch=BATCH * 2)
+        self.idle.set()
+
+    def _turn(self) -> None:
+        deliveries = self._reader.get(BATCH, timeout_s=IDLE_S)
+        if deliveries:
+            self.idle.clear()
+            self._work_off(deliveries)
+        now_us = clock.monotonic_us()
+        if not deliveries or now_us - self._tidied_us > TIDY_EVERY_US:
+            self._tidy(now_us)
+        self.idle.set()
+
+    @property
+    def _reader(self) -> Consumer:
+        assert self._consumer is not None
+        return self._consumer
+
+    # -- messages --
 
     def _work_off(self, deliveries: Sequence[Delivery]) -> None:
-        assert self._consumer is not None
         readable: list[tuple[Delivery, Envelope]] = []
         for delivery in deliveries:
             try:
-                readable.append((delivery, decode(delivery.body)))
+                readable.append((delivery, self._understand(delivery)))
             except BadMessage as error:
                 self._put_aside(delivery, str(error))
         if not readable:
             return
         try:
             self._commit_and_publish([envelope for _, envelope in readable])
-            self._consumer.ack([delivery for delivery, _ in readable])
         except _Stopped:
-            return
+            raise
         except Exception as error:  # one of them trips a bug: find it, let the others through, in order
-            if len(readable) > 1:
-                for delivery, _ in readable:
-                    self._work_off([delivery])
-                return
-            self._count_failure(*readable[0], error)
+            log.warning("batch failed, one by one now", queue=self.queue, reason=type(error).__name__)
+            for delivery, envelope in readable:
+                self._work_off_alone(delivery, envelope)
+            return
+        self._reader.ack([delivery for delivery, _ in readable])
 
-    def _count_failure(self, delivery: Delivery, envelope: Envelope, error: Exception) -> None:
-        """A bug in a handler: try again at once, then put the message aside so that the others can go on."""
-        for attempt in range(self._attempts(envelope.id), MAX_ATTEMPTS):
-            log.error("handler failed", attempt=attempt, message=envelope.id, type=envelope.body.NAME, exc_info=error)
+    def _understand(self, delivery: Delivery) -> Envelope:
+        envelope = decode(delivery.body)
+        if type(envelope.body) not in self.service.handlers:
+            raise BadMessage(f"{self.service.name} does not hear {envelope.body.NAME}")
+        return envelope
+
+    def _work_off_alone(self, delivery: Delivery, envelope: Envelope) -> None:
+        """A bug in a handler: try again, then put the message aside so that the others can go on."""
+        attempts = 0
+        while True:
             try:
                 self._commit_and_publish([envelope])
-                assert self._consumer is not None
-                self._consumer.ack([delivery])
-                return
-            except _Stopped:
-                return
-            except Exception as again:
-                error = again
-                self._attempts(envelope.id)
-        self._put_aside(delivery, f"{type(error).__name__} in {self.service.name}: {error}")
-
-    def _attempts(self, message_id: str) -> int:
-        def count(tx: Tx) -> int:
-            table = tx.tables["failures"]
-            known = tx.sql.execute(select(table.c.attempts).where(table.c.id == message_id)).scalar()
-            if known is None:
-                tx.sql.execute(insert(table).values(id=message_id, attempts=1))
-                return 1
-            tx.sql.execute(update(table).where(table.c.id == message_id).values(attempts=known + 1))
-            return int(known) + 1
-
-        return self._persist(count)
+            except (_Stopped, Unavailable):
+                raise
+            except BadMessage as error:
+                self._put_aside(delivery, str(error))
+            except Exception as error:
+                attempts = self._persist(lambda tx: tx.count_failure(envelope.id))
+                log.error(
+                    "handler failed", attempt=attempts, message=envelope.id, type=envelope.body.NAME, exc_info=error
+                )
+                if attempts < MAX_ATTEMPTS:
+                    continue
+                self._put_aside(delivery, f"{type(error).__name__} in {self.service.name}: {error}")
+            else:
+                self._reader.ack([delivery])
+            break
+        if attempts:
+            self._persist(lambda tx: tx.forget_failures(envelope.id))
 
     def _put_aside(self, delivery: Delivery, reason: str) -> None:
-        assert self._consumer is not None
         log.error("message put aside", queue=self.queue, reason=reason)
+        self._insist(lambda: self._reader.dead_letter([delivery], reason))
         DEAD_LETTERED.labels(self.service.name).inc()
-        self._consumer.dead_letter([delivery], reason)
 
     def _commit_and_publish(self, envelopes: Sequence[Envelope]) -> None:
         confirmed, self._confirmed = self._confirmed, []
@@ -176,11 +214,13 @@ class Worker:
             tx.posted(confirmed)
             fresh, leaving = [], []
             for envelope in envelopes:
-                if not tx.first_time(envelope.id, clock.now_us()):
-                    continue
-                fresh.append(envelope)
-                leaving.extend(self._handle(tx, envelope))
-            tx.post(leaving)
+                if tx.first_time(envelope.id, clock.now_us()):
+                    fresh.append(envelope)
+                    answers = self._handle(tx, envelope)
+                    tx.post(answers, envelope.id)
+                else:  # whoever committed it may have died before the bus had its answers
+                    answers = tx.unposted(cause=envelope.id)
+                leaving.extend(answers)
             return fresh, leaving
 
         try:
@@ -192,14 +232,17 @@ class Worker:
         for envelope in fresh:
             HANDLED.labels(self.service.name, envelope.body.NAME).inc()
         if fresh and self.service.after_commit is not None:
-            self.service.after_commit(fresh)
+            try:
+                self.service.after_commit(fresh)
+            except Exception as error:  # the state stands and the answers are sent: only a page or courier missed it
+                log.error("after_commit failed", service=self.service.name, exc_info=error)
 
     def _handle(self, tx: Tx, envelope: Envelope) -> list[Outgoing]:
-        handler = self.service.handlers.get(type(envelope.body))  # type: ignore[arg-type]
-        if handler is None:
-            raise BadMessage(f"{self.service.name} does not hear {envelope.body.NAME}")
+        handler = self.service.handlers[type(envelope.body)]  # type: ignore[index]
         cause = Cause(envelope, self.service.name)
         return [outgoing(address(emit, cause, n)) for n, emit in enumerate(handler(tx, envelope, cause))]
+
+    # -- what we depend on --
 
     def _persist(self, work: Callable[[Tx], T]) -> T:
         """Commit, again in place while the database is away or another worker was first. Raises what `work` raises."""
@@ -208,7 +251,7 @@ class Worker:
                 return self.store.run(work)
             except Conflict:
                 RETRIED.labels(self.service.name, "conflict").inc()
-                delay = 0.0
+                delay = min(delay, CONFLICT_S) * random.random()
             except Unavailable as error:
                 RETRIED.labels(self.service.name, "database").inc()
                 log.warning("database away, trying again", reason=str(error))
@@ -217,18 +260,41 @@ class Worker:
         raise AssertionError("backoff never ends")
 
     def _publish(self, messages: Sequence[Outgoing]) -> None:
-        if not messages:
-            return
+        if messages:
+            self._insist(lambda: self.bus.publish(messages))
+            self._confirmed.extend(message.id for message in messages)
+
+    def _insist(self, tell_bus: Callable[[], None]) -> None:
         for delay in _backoff():
             try:
-                self.bus.publish(messages)
-                break
+                return tell_bus()
             except Unavailable as error:
                 RETRIED.labels(self.service.name, "bus").inc()
                 log.warning("bus away, trying again", reason=str(error))
             if self._stopping.wait(delay):
                 raise _Stopped
-        self._confirmed.extend(message.id for message in messages)
+        raise AssertionError("backoff never ends")
+
+    # -- housekeeping --
+
+    def _tidy(self, now_us: int) -> None:
+        """Clear the outbox of what is confirmed, send what somebody left in it, forget old ids (a bounded number)."""
+        self._forget_confirmed()
+        if now_us - self._tidied_us < TIDY_EVERY_US:
+            return
+        left = self._persist(lambda tx: tx.unposted(before_us=clock.now_us() - LEFT_AFTER_US))
+        self._publish(left)
+        self._persist(lambda tx: tx.prune(clock.now_us() - SEEN_FOR_US))
+        self._tidied_us = now_us
+
+    def _forget_confirmed(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        if confirmed:
+            try:
+                self.store.run(lambda tx: tx.posted(confirmed))
+            except BaseException:
+                self._confirmed = confirmed + self._confirmed
+                raise
 
 
 class _Stopped(Exception):
@@ -264,7 +330,7 @@ class Timers:
     service: Service
     store: Store
     bus: Bus
-    every_s: float = 0.1
+    every_s: float = 0.05
     _greenlet: gevent.Greenlet | None = None
     _stopping: gevent.event.Event = field(default_factory=gevent.event.Event)
 
@@ -279,26 +345,30 @@ class Timers:
             self._greenlet.join()
 
     def _loop(self) -> None:
+        looked_us = 0
         while not self._stopping.wait(self.every_s):
+            now_us, steady_us = clock.now_us(), clock.monotonic_us()
+            if now_us < self.store.next_timer_us and steady_us - looked_us < LOOK_AGAIN_US:
+                continue
             try:
-                self.fire_due(clock.now_us())
-            except Unavailable as error:
-                log.warning("timers wait", reason=str(error))
+                while self.fire_due(now_us) == TIMERS_AT_ONCE and not self._stopping.is_set():
+                    log.warning("many timers are due", service=self.service.name)
+                looked_us = steady_us
+            except (Unavailable, Conflict) as error:
+                log.warning("timers wait", service=self.service.name, reason=str(error))
+                self._stopping.wait(IDLE_S)
+            except Exception as error:
+                log.error("timers failed", service=self.service.name, exc_info=error)
+                self._stopping.wait(RESTART_S)
 
     def fire_due(self, now_us: int) -> int:
         """Publish what is due, then forget it: a crash between gives the same message id again, which is dropped."""
-
-        def due(tx: Tx) -> list[Envelope]:
-            table = tx.tables["timers"]
-            rows = tx.sql.execute(
-                select(table).where(table.c.due_at_us <= now_us).order_by(table.c.due_at_us).limit(500)
-            )
-            return [_fired(self.service.name, row) for row in rows]
-
-        fired = self.store.run(due)
+        fired = self.store.run(
+            lambda tx: [_fired(self.service.name, row) for row in tx.due_timers(now_us, TIMERS_AT_ONCE)]
+        )
         if fired:
             self.bus.publish([outgoing(envelope) for envelope in fired])
-            self.store.run(lambda tx: _forget(tx, fired))
+            self.store.run(lambda tx: _forget(tx, fired, now_us))
         return len(fired)
 
 
@@ -315,7 +385,7 @@ def _fired(service: str, row: Any) -> Envelope:
     )
 
 
-def _forget(tx: Tx, fired: Sequence[Envelope]) -> None:
+def _forget(tx: Tx, fired: Sequence[Envelope], now_us: int) -> None:
     table = tx.tables["timers"]
     for envelope in fired:
         timer = envelope.body
@@ -325,3 +395,4 @@ def _forget(tx: Tx, fired: Sequence[Envelope]) -> None:
                 table.c.name == timer.name, table.c.subject == timer.subject, table.c.due_at_us == timer.due_at_us
             )
         )
+    tx.due_timers(now_us, 1)  # so that the store knows when to look again
