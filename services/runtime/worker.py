@@ -212,16 +212,17 @@ class Worker:
 
         def work(tx: Tx) -> tuple[list[Envelope], list[Outgoing]]:
             tx.posted(confirmed)
-            fresh, leaving = [], []
+            fresh: dict[str, Envelope] = {}
+            leaving: list[Outgoing] = []
             for envelope in envelopes:
                 if tx.first_time(envelope.id, clock.now_us()):
-                    fresh.append(envelope)
+                    fresh[envelope.id] = envelope
                     answers = self._handle(tx, envelope)
                     tx.post(answers, envelope.id)
-                else:  # whoever committed it may have died before the bus had its answers
-                    answers = tx.unposted(cause=envelope.id)
-                leaving.extend(answers)
-            return fresh, leaving
+                    leaving.extend(answers)
+                elif envelope.id not in fresh:  # whoever committed it may have died before the bus had its answers
+                    leaving.extend(tx.unposted(cause=envelope.id))
+            return list(fresh.values()), leaving
 
         try:
             fresh, leaving = self._persist(work)
