@@ -42,9 +42,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         shown = " ".join(part for part in ("" if self.value is None else quoted(self.value), self.text) if part)
         shown += f"; allowed: {self.allowed}" if self.allowed else ""
         shown += f" ({self.hint})" if self.hint else ""
-        return ": ".join(
-            part for part in (place, "warning" if self.level == "warning" else "", self.key, shown) if part
-        )
+        parts = (place, "warning" if self.level == "warning" else "", self.key, shown)
+        return on_one_line(": ".join(part for part in parts if part))
 
     def as_json(self) -> dict[str, object]:
         """For `--json`: every field by name, the path as text."""
@@ -63,8 +62,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def key_of(path: Path) -> str:
     """`("numbers", 0, "kind")` -> `numbers[0].kind`."""
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return words.removeprefix(".")
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:64]}" for step in path)
+    return on_one_line(words.removeprefix("."))
+
+
+def on_one_line(text: str) -> str:
+    """Keys and names come from the file: nothing that a terminal would act on is left in them."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

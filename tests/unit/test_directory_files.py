@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,36 +32,9 @@ prices:
   - {table: standard, versions: [{from: 2024-01-01, rules: [{name: all, prefixes: ["0"], unit: 9.35}]}]}
 """
 
-ARCHITECTURE_SAMPLE = """\
-tenant: acme
-name: 株式会社アクメ
-reading: アクメ
-address: {prefecture: 東京都, municipality: 千代田区}
-contract: {from: 2026-04-01, closing_day: 20, plan: cloud-pbx}
-numbers:
-  - {number: 03-1234-5678, kind: representative, channels: 2, route: main}
-  - {number: 03-1234-5601, kind: direct, id: "1001"}
-  - {number: 050-1234-5678, kind: leased, mode: published, route: secretary}
-ids:
-  - {id: "1001", name: 佐藤 花子, device: desk}
-  - {id: "1101", name: 佐藤 花子, device: app}
-lines:
-  - {line: sato, ids: ["1001", "1101"], ring: desk_first, app_after_s: 6, allow: [receive, internal, originate],
-     hours: office, no_answer: {after_s: 20, to: voicemail}}
-groups:
-  - {group: sales, lines: [sato], strategy: all}
-hours:
-  office: {mon-fri: ["9:00-18:00"], holidays: closed, closed: [2026-12-29/2027-01-03]}
-routes:
-  main:
-    - when: {hours: office}
-      do: [{ring: sales, for_s: 20}, {forward: 090-1234-5678, for_s: 30, confirm: key}, {voicemail: sales}]
-    - do: [{play: closed}, {voicemail: sales}]
-  secretary:
-    - do: [{queue: tokyo-pool}]
-tests:                        # run by `toritsugi tenants check`
-  - {call: 03-1234-5678, at: "2026-11-22 10:00", expect: {play: closed}}
-"""
+GUIDE = SAMPLES.parents[1] / "docs" / "tenants.md"
+ARCHITECTURE_SAMPLE = GUIDE.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+"""The first file of the guide, as it stands there."""
 
 MINIMAL = "tenant: {0}\nname: 客\ncontract: {{from: 2026-04-01}}\n"
 
@@ -191,6 +165,14 @@ def test_a_file_too_large_or_not_utf8_is_refused() -> None:
     _, (other,) = parse(Tenant, "tenant: a\nname: 株式会社".encode("cp932"), "a.yaml")
     assert "bytes; at most" in str(large)
     assert str(other) == "a.yaml:2: is not UTF-8 (save the file as UTF-8)"
+
+
+def test_keys_and_names_from_a_file_cannot_steer_a_terminal(run: Run) -> None:
+    (complaint,) = complaints(MINIMAL.format("acme") + '"a\\e[2J\\n": 1\n')
+    assert "a\\x1b[2J\\x0a: is not a known key" in complaint
+    text = ARCHITECTURE_SAMPLE.replace("株式会社アクメ", '"\\e[2J"').replace("{play: closed}}", "{ring: sales}}")
+    code, said = run(acme=text)
+    assert code == 1 and "\x1b" not in said
 
 
 def test_an_alias_is_a_copy() -> None:
@@ -455,3 +437,17 @@ def test_a_route_test_asks_for_the_caller_and_the_moment_it_names() -> None:
     (problem,) = run_tests(body, platform.body, recording)
     assert "expected play closed, but the call would go nowhere (no rule)" in str(problem)
     assert asked == [("0312345678", Party("09011112222"), 1795309200 * 1_000_000)]
+
+
+def _blocks() -> list[tuple[str, str]]:
+    found = []
+    for path in (SAMPLES.parents[1] / "README.md", *sorted((SAMPLES.parents[1] / "docs").glob("*.md"))):
+        blocks = re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL) if path.exists() else []
+        found += [(f"{path.name}-{n}", block) for n, block in enumerate(blocks) if re.search(r"^tenant:", block, re.M)]
+    return found
+
+
+@pytest.mark.parametrize("block", [block for _, block in _blocks()], ids=[name for name, _ in _blocks()])
+def test_every_tenant_file_in_readme_and_guides_passes(run: Run, block: str) -> None:
+    code, said = run(platform=(SAMPLES / "platform.yaml").read_text(encoding="utf-8"), guide=block)
+    assert code == 0, said
