@@ -142,9 +142,9 @@ def _answered(about: Normaliser, event: Event) -> Facts:
 
 def _talk(about: Normaliser, one: Leg, other: Leg) -> list[Fact]:
     caller, answerer = _caller_first(one, other)
-    if caller.talking:
-        return []
-    caller.talking = True
+    if caller.talking or (caller.direction == "outbound" and answerer.talking):
+        return []  # told before; or a phone in conversation asks somebody else back (attended transfer)
+    caller.talking = answerer.talking = True
     return [e.CallAnswered(switch=about.switch, leg=caller.id, by=answerer.id)]
 
 
