@@ -125,6 +125,16 @@ class Row(msgspec.Struct, frozen=True):
     estimated: bool
 
 
+class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of a plan as far as the story tells it."""
+
+    do: str
+    """ring, forward, play, take_message, wait, hand_over, reject."""
+    what: tuple[str, ...]
+    """Phones, a number, a prompt, a mailbox, a queue, a service, a cause."""
+    for_s: int = 0
+
+
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a call's story: what happened, to which leg, with the values a sentence needs."""
 
@@ -137,6 +147,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     leg: str = ""
     values: dict[str, str] = {}
     why: tuple[str, ...] = ()
+    plan: tuple[PlanStep, ...] = ()
     estimated: bool = False
 
 
@@ -171,7 +182,10 @@ class Overview(msgspec.Struct, frozen=True):
     """Everything that the first page shows."""
 
     live: tuple[Known, ...]
+    """The newest of them; `states` counts all."""
     last: tuple[Known, ...]
+    states: dict[str, int]
+    """How many calls in progress are in which state."""
     switches: tuple[Switch, ...]
     clients: dict[str, Client]
 

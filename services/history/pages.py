@@ -46,6 +46,9 @@ _TONES = {
     "arrived": "calm",
 }
 
+_RANK = {"legs.bridged": 1, "call.answered": 2, "leg.ended": 3, "leg.charged": 4}
+"""What happened at one microsecond is told in this order."""
+
 
 class CallLine(msgspec.Struct, frozen=True):
     """A call in one line of a list."""
@@ -135,8 +138,8 @@ def overview_page(rows: Overview, lang: Lang, now_us: int) -> OverviewPage:
         return tuple(call_line(one, rows.clients[one.tenant], lang, now_us) for one in known)
 
     return OverviewPage(
-        live_count=len(rows.live),
-        waiting_count=sum(1 for known in rows.live if known.row.state == "waiting"),
+        live_count=sum(rows.states.values()),
+        waiting_count=rows.states.get("waiting", 0),
         live=lines(rows.live),
         last=lines(rows.last),
         switches_lost=tuple(_switch_line(switch, lang) for switch in rows.switches if not switch.connected),
@@ -196,7 +199,7 @@ def call_page(story: Story, lang: Lang, now_us: int) -> CallPage:
                 at_us=step.at_us,
                 what=step.what,
             )
-            for step in story.steps
+            for step in sorted(story.steps, key=lambda step: (step.at_us, _RANK.get(step.what, 0), step.id))
         ),
         estimated=row.estimated,
     )

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, insert, select
+from sqlalchemy import Select, and_, func, insert, select
 
 from services.history.model import Client, Known, Leg, Overview, Row, Step, Story, Switch
 from services.runtime import projections
@@ -28,9 +28,12 @@ def overview(tx: Tx, visible: Visible, limit: int) -> Overview:
     last = tuple(_known(row) for row in tx.sql.execute(over.limit(limit)))
     names = {known.tenant for known in (*live, *last)}
     switches = tx.sql.execute(select(tx.tables["switches"]).order_by(tx.tables["switches"].c.switch))
+    counted = _visible(select(table.c.state, func.count().label("n")), tx, visible)
+    states = tx.sql.execute(counted.where(table.c.state != "ended").group_by(table.c.state))
     return Overview(
         live=live,
         last=last,
+        states={row.state: row.n for row in states},
         switches=tuple(Switch(r.switch, r.connected, r.since_us, r.reason) for r in switches),
         clients={name: client(tx, name) for name in names},
     )
@@ -69,9 +72,11 @@ def client(tx: Tx, name: str) -> Client:
 
 
 def _calls(tx: Tx, visible: Visible) -> Select[Any]:
-    table = tx.tables["calls"]
-    query = select(table)
-    return query if visible is None else query.where(table.c.tenant.in_(visible))
+    return _visible(select(tx.tables["calls"]), tx, visible)
+
+
+def _visible(query: Select[Any], tx: Tx, visible: Visible) -> Select[Any]:
+    return query if visible is None else query.where(tx.tables["calls"].c.tenant.in_(visible))
 
 
 def _known(row: Any) -> Known:

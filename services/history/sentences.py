@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
-from services.history.model import Step
+from services.history.model import PlanStep, Step
 from services.history.words import CAUSES, KINDS, Lang, Pair, money, number, party, shown, span, word
 
 Names = Mapping[str, str]
@@ -18,7 +18,6 @@ _PLAIN: dict[str, Pair] = {
     "call.waiting": ("待ち行列「{queue}」で待機", "Waits in queue {queue}"),
     "leg.started": ("{leg}を呼び出し", "Dials {leg}"),
     "leg.ringing": ("{leg}が鳴動", "{leg} rings"),
-    "leg.answered": ("{leg}が応答", "{leg} answers"),
     "call.answered": ("{by}と通話開始", "Conversation with {by} begins"),
     "legs.bridged": ("{leg}と{other}を接続", "{leg} and {other} are connected"),
     "legs.unbridged": ("{leg}の接続を解除", "{leg} is disconnected from the other side"),
@@ -27,6 +26,15 @@ _PLAIN: dict[str, Pair] = {
     "recording.started": ("録音開始", "Recording begins"),
     "command.unknown": ("{name}: 結果不明", "{name}: outcome unknown"),
     "operator.offered": ("受付者 {phone}({pool})に取り次ぎ", "Offered to operator {phone} ({pool})"),
+}
+_PLANNED: dict[str, Pair] = {
+    "ring": ("{what} を呼び出し", "ring {what}"),
+    "forward": ("{what} へ転送", "forward to {what}"),
+    "play": ("案内「{what}」", "play {what}"),
+    "take_message": ("伝言を録音({what})", "take a message ({what})"),
+    "wait": ("待ち行列「{what}」", "queue {what}"),
+    "hand_over": ("{what} に引き継ぎ", "hand over to {what}"),
+    "reject": ("切断({what})", "refuse ({what})"),
 }
 _COMMANDS: dict[str, Pair] = {
     "command.route_call": ("振り分けの指示", "Plan"),
@@ -70,8 +78,18 @@ def _arrived(step: Step, _legs: Names, lang: Lang) -> str:
 
 
 def _routed(step: Step, _legs: Names, lang: Lang) -> str:
-    plan = shown(step.values.get("plan", ""), 200)
-    return f"振り分け: {plan}" if lang == "ja" else f"Routed: {plan}"
+    plan = " → ".join(_planned(one, lang) for one in step.plan)
+    return f"振り分け: {plan}" if lang == "ja" else f"Plan: {plan}"
+
+
+def _planned(step: PlanStep, lang: Lang) -> str:
+    names = tuple(number(name) if step.do in ("ring", "forward") else shown(name) for name in step.what)
+    if step.do == "reject":
+        names = tuple(word(CAUSES, name, lang) for name in step.what)
+    what = ("・" if lang == "ja" else ", ").join(names)
+    pair = _PLANNED.get(step.do)
+    text = shown(step.do) if pair is None else pair[lang == "en"].format(what=what)
+    return f"{text} {span(step.for_s * 1_000_000, lang)}" if step.for_s else text
 
 
 def _handed_over(step: Step, _legs: Names, lang: Lang) -> str:
@@ -87,6 +105,12 @@ def _ended(step: Step, legs: Names, lang: Lang) -> str:
     detail = f"{cause}, SIP {sip}" if sip else cause
     leg = _leg(step.leg, legs, lang)
     return f"{leg}が終了({detail})" if lang == "ja" else f"{leg} ends ({detail})"
+
+
+def _leg_answered(step: Step, legs: Names, lang: Lang) -> str:
+    if step.values.get("direction") == "inbound":
+        return "発信者の回線に応答" if lang == "ja" else "The caller's line is answered"
+    return f"{_leg(step.leg, legs, lang)}が応答" if lang == "ja" else f"{_leg(step.leg, legs, lang)} answers"
 
 
 def _stopped(step: Step, _legs: Names, lang: Lang) -> str:
@@ -128,6 +152,7 @@ _SPECIAL: dict[str, Callable[[Step, Names, Lang], str]] = {
     "call.arrived": _arrived,
     "call.routed": _routed,
     "call.handed_over": _handed_over,
+    "leg.answered": _leg_answered,
     "leg.ended": _ended,
     "recording.stopped": _stopped,
     "recording.stored": _stopped,

@@ -13,14 +13,14 @@ from proto.envelope import Envelope
 from proto.message import Message
 from proto.plan import AnyStep, Forward, HandOver, Play, Reject, Ring, TakeMessage, Wait
 from proto.values import Party
-from services.history.model import Step
+from services.history.model import PlanStep, Step
 
 _FIELDS: dict[type[Message], tuple[str, ...]] = {
     e.CallHandedOver: ("to", "queue", "stage", "disposition"),
     e.CallWaiting: ("queue",),
     e.LegStarted: ("kind", "via", "destination"),
     e.LegRinging: ("early_media",),
-    e.LegAnswered: ("kind", "via", "destination"),
+    e.LegAnswered: ("kind", "direction", "via", "destination"),
     e.CallAnswered: ("by",),
     e.LegsBridged: ("other",),
     e.LegsUnbridged: ("other",),
@@ -42,6 +42,7 @@ def step_of(envelope: Envelope) -> Step | None:
     body = envelope.body
     values: dict[str, str]
     why: tuple[str, ...] = ()
+    plan: tuple[PlanStep, ...] = ()
     if isinstance(body, e.CallArrived):
         values = {"dialled": body.dialled, "origin": body.origin, "phone": body.phone, **_party(body.caller)}
         if body.transferred:
@@ -49,7 +50,7 @@ def step_of(envelope: Envelope) -> Step | None:
         if body.diverted_from:
             values["diverted_from"] = body.diverted_from
     elif isinstance(body, e.CallRouted):
-        values, why = {"plan": plan_words(body.plan)}, body.why
+        values, why, plan = {}, body.why, tuple(_plan_step(step) for step in body.plan)
     elif isinstance(body, e.LegCharged):
         values = {"amount": str(body.charge.amount), "basis": body.basis, "price": body.price}
         why = (body.arithmetic,) if body.arithmetic else ()
@@ -65,6 +66,7 @@ def step_of(envelope: Envelope) -> Step | None:
         leg=leg_of(body),
         values={name: value for name, value in values.items() if value},
         why=why,
+        plan=plan,
         estimated=envelope.estimated,
     )
 
@@ -80,26 +82,21 @@ def better(known: Step, heard: Step) -> Step:
     return min(known, heard, key=lambda step: (step.estimated, step.at_us, step.id))
 
 
-def plan_words(plan: tuple[AnyStep, ...]) -> str:
-    """A plan as one line that needs no language: `ring 1001+1101 20s > forward 09012345678 > voicemail sales`."""
-    return " > ".join(_plan_word(step) for step in plan)
-
-
-def _plan_word(step: AnyStep) -> str:
+def _plan_step(step: AnyStep) -> PlanStep:
     if isinstance(step, Ring):
-        return f"ring {('+' if step.order == 'together' else ',').join(p.id for p in step.phones)} {step.for_s}s"
+        return PlanStep("ring", tuple(phone.id for phone in step.phones), step.for_s)
     if isinstance(step, Forward):
-        return f"forward {step.number} {step.for_s}s"
+        return PlanStep("forward", (step.number,), step.for_s)
     if isinstance(step, Play):
-        return f"play {step.prompt}"
+        return PlanStep("play", (step.prompt,))
     if isinstance(step, TakeMessage):
-        return f"voicemail {step.mailbox}"
+        return PlanStep("take_message", (step.mailbox,))
     if isinstance(step, Wait):
-        return f"queue {step.queue} {step.for_s}s"
+        return PlanStep("wait", (step.queue,), step.for_s)
     if isinstance(step, HandOver):
-        return f"hand over {step.to}" + (f" {step.queue}" if step.queue else "")
+        return PlanStep("hand_over", (step.to,))
     assert isinstance(step, Reject)
-    return f"reject {step.cause}"
+    return PlanStep("reject", (step.cause,))
 
 
 def _party(caller: Party) -> dict[str, str]:

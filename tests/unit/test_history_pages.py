@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.history import words
 from services.history.fold import fold
-from services.history.model import Call, Client, Known, Step, Story
+from services.history.model import Call, Client, Known, PlanStep, Step, Story
 from services.history.pages import call_line, call_page
 from services.history.row import row
 from services.history.sentences import sentence
@@ -137,7 +137,11 @@ def test_every_step_of_every_call_is_a_sentence_without_gaps(make: object, lang:
 def test_the_story_says_who_rang_why_it_went_on_and_what_each_leg_cost() -> None:
     texts = [step.text for step in page_of(stories.forwarded("c1"), "ja").steps]  # type: ignore[attr-defined]
     assert texts[0] == "090-1111-2222 から 03-1234-5678 に着信"
+    assert texts[1] == "振り分け: 1001 を呼び出し 20秒 → 090-1234-5678 へ転送 30秒"
     assert "電話機 1001が終了(応答なし)" in texts
+    assert texts.index("転送先 090-1234-5678が終了(通常の終話)") + 1 == texts.index(
+        "転送先 090-1234-5678の料金 52.8円(税込)"
+    )
     assert "転送先 090-1234-5678と通話開始" in texts
     assert "転送先 090-1234-5678の料金 52.8円(税込)" in texts
     assert "振り分けの指示を実行(6.2 ms)" in texts
@@ -165,7 +169,8 @@ HOSTILE = [
 def test_hostile_text_stays_one_short_line_and_is_never_a_format(text: str, lang: Lang) -> None:
     for what in ("operator.offered", "command.refused", "call.routed", "leg.started", "call.handed_over", "novel"):
         names = ("phone", "pool", "reason", "name", "plan", "to", "disposition", "queue", "destination")
-        step = Step("k", "i", 0, what, "leg", dict.fromkeys(names, text))
+        plan = (PlanStep("ring", (text,), 5), PlanStep("reject", (text,)), PlanStep(text, (text,)))
+        step = Step("k", "i", 0, what, "leg", dict.fromkeys(names, text), plan=plan)
         written = sentence(step, {"leg": words.shown(text)}, lang)
         assert written.isprintable()
         assert len(written) < 400

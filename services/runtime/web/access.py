@@ -147,14 +147,12 @@ def wants_page() -> bool:
 
 
 def _check() -> Response | None:
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is None:
-        return None  # 404 and 405 come later and show nothing
     if is_file(current_app, request.endpoint):
         return None
-    allowed: frozenset[str] = getattr(view, _SCOPE)
     g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
-    if not allowed:
+    view = current_app.view_functions.get(request.endpoint or "")
+    allowed: frozenset[str] = frozenset() if view is None else getattr(view, _SCOPE)
+    if not allowed:  # 404 and 405 come later and show nothing
         return None
     if g.person is None:
         if request.method == "GET" and wants_page():

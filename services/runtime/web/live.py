@@ -129,10 +129,14 @@ class Feed:
             client.overflowed = False
             client.waiting.clear()
             yield self._event("reset", "", self._number)
+        last: dict[tuple[str, str], int] = {}
         while client.waiting:
             notice = client.waiting.popleft()
             if reader.sees(notice.tenant):
-                yield self._event(notice.name, notice.data, notice.number)
+                last.pop((notice.name, notice.data), None)
+                last[notice.name, notice.data] = notice.number
+        for (name, data), number in last.items():  # the same news twice is told once
+            yield self._event(name, data, number)
 
     def _event(self, name: str, data: str, number: int) -> bytes:
         return f"id: {self._life}-{number}\nevent: {name}\ndata: {data}\n\n".encode()
