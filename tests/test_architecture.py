@@ -33,6 +33,7 @@ PURE = (
     "services/routing/outbound.py",
     "services/routing/scene.py",
     "services/routing/numbers.py",
+    "services/answering/queue.py",
     "services/billing/rate.py",
     "services/billing/ledger.py",
     "services/billing/numbers.py",

@@ -60,7 +60,7 @@ def of_call(tx: Tx, tenant: str, call: str) -> list[Recording]:
     rows = tx.sql.execute(
         select(table).where(table.c.tenant == tenant, table.c.call == call).order_by(table.c.path, table.c.recording)
     )
-    return [msgspec.convert(dict(row._mapping), Recording) for row in rows]
+    return [msgspec.convert(row, Recording, from_attributes=True) for row in rows]
 
 
 def keep(tx: Tx, before: Recording | None, after: Recording) -> None:
@@ -78,7 +78,7 @@ def keep(tx: Tx, before: Recording | None, after: Recording) -> None:
 def _first(tx: Tx, column: str, value: str) -> Recording | None:
     table = tx.tables["recordings"]
     row = tx.sql.execute(select(table).where(table.c[column] == value)).first()
-    return None if row is None else msgspec.convert(dict(row._mapping), Recording)
+    return None if row is None else msgspec.convert(row, Recording, from_attributes=True)
 
 
 def _values(row: Recording) -> dict[str, object]:

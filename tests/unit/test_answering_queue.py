@@ -402,9 +402,12 @@ def any_fact(data: st.DataObject, room: Watched, operators: list[str], commands:
 def test_in_any_order_nobody_is_offered_twice_nobody_is_forgotten_nobody_is_bridged_twice(
     data: st.DataObject, people: int
 ) -> None:
-    room, history = Watched(*[f"200{n}" for n in range(people)]), []
+    room = Watched(*[f"200{n}" for n in range(people)])
+    history: list[Message] = []
     for _ in range(data.draw(st.integers(1, 40))):
-        operators = [command_id("test", n) for n, s in enumerate(room.sent) if isinstance(s.body, OriginateCall)]
+        operators: list[str] = [
+            command_id("test", n) for n, s in enumerate(room.sent) if isinstance(s.body, OriginateCall)
+        ]
         again = history and data.draw(st.booleans()) and data.draw(st.booleans())
         fact = data.draw(st.sampled_from(history)) if again else any_fact(data, room, operators, room.sent)
         history.append(fact)

@@ -1,0 +1,120 @@
+"""Recording at work: it alone asks, it catalogues every file, and what failed leaves a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proto.commands import StartRecording
+from proto.envelope import Envelope
+from proto.events import CallAnswered, CommandRefused, RecordingStarted, RecordingStopped, RecordingStored
+from services.recording import catalogue
+from services.recording.model import Recording, RecordingState
+from services.recording.service import build
+from services.runtime.worker import Service
+from tests.clients import client, envelope, revisions
+from tests.integration.one_room import OneRoom, now, running
+
+ALL = client(recording={"calls": "all"})
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[OneRoom]:
+    with running(build(), tmp_path) as room:
+        room.tell(envelope(revisions(ALL)[0].body, "acme", "", now(), id="revised/all"))
+        yield room
+
+
+def answered(leg: str = "caller", message_id: str = "answered-1", tenant: str = "acme") -> Envelope:
+    return envelope(CallAnswered(switch="fs1", leg=leg, by="phone"), tenant, at_us=now(), id=message_id)
+
+
+def started(path: str, recording: str = "", stage: str = "", leg: str = "caller") -> Envelope:
+    fact = RecordingStarted(switch="fs1", leg=leg, path=path, recording=recording, stage=stage)
+    return envelope(fact, at_us=now())
+
+
+def stopped(path: str, recording: str = "", stage: str = "", leg: str = "caller") -> Envelope:
+    fact = RecordingStopped(
+        switch="fs1", leg=leg, path=path, recording=recording, stage=stage, length_ms=12_340, size_bytes=395_000
+    )
+    return envelope(fact, at_us=now())
+
+
+def rows(room: OneRoom) -> list[Recording]:
+    return room.store.run(lambda tx: catalogue.of_call(tx, "acme", "c1"))
+
+
+def test_a_conversation_is_recorded_once_from_answer_to_store(room: OneRoom) -> None:
+    room.tell(answered(), answered(), answered(message_id="told-again"))
+    command = room.await_(StartRecording)[0]
+    path = f"/rec/acme/{command.recording}.wav"
+    room.tell(started(path, command.recording), stopped(path, command.recording), stopped(path, command.recording))
+    stored = room.await_(RecordingStored)[0]
+    assert (stored.recording, stored.asked, stored.kind, stored.length_ms) == (
+        command.recording,
+        True,
+        "conversation",
+        12_340,
+    )
+    assert [row.state for row in rows(room)] == [RecordingState.STORED]
+
+
+def test_who_does_not_record_is_not_recorded(room: OneRoom) -> None:
+    quiet = client(tenant="quiet")
+    room.tell(revisions(quiet)[0], answered("leg-q", "a-q", tenant="quiet"), answered("leg-n", "a-n", tenant="nobody"))
+    room.tell(answered())
+    assert [command.leg for command in room.await_(StartRecording)] == ["caller"]
+
+
+def test_files_that_nobody_asked_for_stand_in_the_catalogue_too(room: OneRoom) -> None:
+    """A phone's own record key, and a message left on voicemail."""
+    room.tell(started("/rec/a.wav"), stopped("/rec/a.wav"))
+    room.tell(started("/rec/vm.wav", stage="voicemail"), stopped("/rec/vm.wav", stage="voicemail"))
+    assert [(s.path, s.asked, s.kind) for s in room.await_(RecordingStored, 2)] == [
+        ("/rec/a.wav", False, "conversation"),
+        ("/rec/vm.wav", False, "message"),
+    ]
+
+
+def test_a_file_whose_beginning_was_lost_is_catalogued_at_its_end(room: OneRoom) -> None:
+    room.tell(stopped("/rec/late.wav"), started("/rec/late.wav"))
+    room.await_(RecordingStored)
+    assert [row.state for row in rows(room)] == [RecordingState.STORED]
+
+
+def test_a_refused_start_leaves_a_visible_mark(room: OneRoom) -> None:
+    room.tell(answered())
+    room.await_(StartRecording)
+    command = room.envelopes(StartRecording)[0].id
+    other = CommandRefused(switch="fs1", command=command, name="command.hang_up", reason="x", by="switch")
+    refused = CommandRefused(
+        switch="fs1", command=command, name="command.start_recording", reason="Cannot locate session!", by="switch"
+    )
+    room.tell(envelope(other, at_us=now(), id="x"))
+    assert [row.state for row in rows(room)] == [RecordingState.ASKED]
+    room.tell(envelope(refused, at_us=now()))
+    assert [(row.state, row.reason) for row in rows(room)] == [(RecordingState.FAILED, "Cannot locate session!")]
+
+
+def test_a_recording_that_never_began_is_marked_and_one_that_began_late_is_not_lost(tmp_path: Path) -> None:
+    """`uuid_record` says +OK for an impossible path too; only RECORD_START proves a recording."""
+    service: Service = build()
+    with running(service, tmp_path) as room:
+        room.tell(envelope(revisions(ALL)[0].body, "acme", "", now(), id="revised/all"), answered())
+        command = room.await_(StartRecording)[0]
+        room.timers.fire_due(now() + 11_000_000)
+        room.until(lambda: rows(room)[0].state is RecordingState.FAILED, "the mark")
+        path = f"/rec/acme/{command.recording}.wav"
+        room.tell(started(path, command.recording), stopped(path, command.recording))
+        assert [(row.state, row.reason) for row in rows(room)] == [(RecordingState.STORED, "")]
+
+
+def test_another_clients_file_is_never_taken_for_ours(room: OneRoom) -> None:
+    room.tell(answered())
+    ours = room.await_(StartRecording)[0].recording
+    fact = RecordingStarted(switch="fs1", leg="x", path="/rec/other.wav", recording=ours)
+    room.tell(envelope(fact, "bravo", "c9", now()))
+    assert [row.state for row in rows(room)] == [RecordingState.ASKED]
