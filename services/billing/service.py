@@ -20,6 +20,7 @@ from proto.tenant.platform import PriceVersion
 from proto.values import UNKNOWN_TENANT, TenantId
 from services.billing.derive import Derivation, derive
 from services.billing.ledger import NO_TERMS, TABLE, Entry, Standing, Terms, charged, entry_of, price, report_of
+from services.billing.numbers import normalise
 from services.billing.rate import may_cost
 from services.billing.tables import add_tables
 from services.runtime import clock
@@ -165,8 +166,8 @@ def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:
     """By which of our numbers a call came in, or which phone began it: its other legs are attributed by this (B6)."""
     if fact.direction == "inbound" and call:
         phone = fact.caller.number if fact.via == "phone" else ""
-        number = "" if fact.via == "phone" else fact.destination
-        row = {"call": call, "number": number[:64], "phone": phone[:64]}
+        number = "" if fact.via == "phone" else normalise(fact.destination)
+        row = {"call": call, "number": number, "phone": phone}
         tx.insert_once(tx.tables["arrivals"], row)
 
 

@@ -6,7 +6,7 @@ PostgreSQL. Amounts are text, since SQLite's numbers are binary floats. What the
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, event
+from sqlalchemy import DDL, BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, event
 from sqlalchemy import UniqueConstraint as Unique
 
 _SQLITE = (
@@ -81,11 +81,11 @@ def _add_append_only(name: str, metadata: MetaData) -> None:
         Column("amount", String(140), nullable=False),
         Column("currency", String(3), nullable=False),
         Column("basis", String(4), nullable=False),
-        Column("price", String(320), nullable=False),
+        Column("price", Text, nullable=False),
         Column("price_table", String(64), nullable=False),
         Column("price_version", String(160), nullable=False),
-        Column("timezone", String(64), nullable=False),
-        Column("arithmetic", String(1000), nullable=False),
+        Column("timezone", Text, nullable=False),
+        Column("arithmetic", Text, nullable=False),
         Column("unpriced", Boolean, nullable=False),
         Column("estimated", Boolean, nullable=False),
         Unique("switch", "leg"),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Executable,
     Integer,
     LargeBinary,
     MetaData,
@@ -179,13 +180,16 @@ class Tx:
 
     def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row of the service's own unless its unique key stands already. False: it stood."""
+        # preserve_rowcount: after an INSERT psycopg's count is gone with the closed cursor (it would read -1).
         if self.sql.dialect.name == "postgresql":
             from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-            return self.sql.execute(pg_insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1
-        from sqlalchemy.dialects.sqlite import insert as lite_insert
+            new: Executable = pg_insert(table).values(**row).on_conflict_do_nothing()
+        else:
+            from sqlalchemy.dialects.sqlite import insert as lite_insert
 
-        return self.sql.execute(lite_insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1
+            new = lite_insert(table).values(**row).on_conflict_do_nothing()
+        return self.sql.execute(new, execution_options={"preserve_rowcount": True}).rowcount == 1
 
     def _insert_once(self, name: str, row: dict[str, Any]) -> bool:
         return self.insert_once(self.tables[name], row)
