@@ -163,7 +163,14 @@ def _ring(step: p.Ring, envelope: Envelope, body: c.RouteCall, settings: RenderS
 
 def _forward(step: p.Forward, envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> list[str]:
     variables = {"tt_leg": "forward", **tags(envelope, body.payer), "leg_timeout": str(step.for_s)}
-    if step.present:
+    asserted = ""
+    if step.withhold:
+        # 184: the carrier must know whose call it is, the called person must not (RFC 3325; trace 35, part E).
+        hidden = {"origination_caller_id_number": "anonymous", "origination_caller_id_name": "Anonymous"}
+        variables |= {**hidden, "sip_cid_type": "none", "sip_h_Privacy": "id"}
+        if step.present:
+            asserted = f",sip_h_P-Asserted-Identity=<tel:{_global_number(step.present)}>"
+    elif step.present:
         shown = dialled_number(step.present)
         variables |= {"origination_caller_id_number": shown, "origination_caller_id_name": shown}
     elif plain_identity(body.caller)[0] == "anonymous":
@@ -175,7 +182,7 @@ def _forward(step: p.Forward, envelope: Envelope, body: c.RouteCall, settings: R
         address = f"sofia/{token(carrier.profile)}/{called}@{token(carrier.host)}"
     else:
         raise Refused("a carrier with neither gateway nor host")
-    bridge = f"bridge:{_brackets(variables)}{argument(address)}"
+    bridge = f"bridge:{_brackets(variables)[:-1]}{asserted}]{argument(address)}"
     if not step.confirm:
         return [bridge]
     asks = {
@@ -184,6 +191,12 @@ def _forward(step: p.Forward, envelope: Envelope, body: c.RouteCall, settings: R
         "group_confirm_read_timeout": "5000",
     }
     return [_multiset_of_sounds(asks), bridge]
+
+
+def _global_number(number: str) -> str:
+    """`0312345678` -> `+81312345678`, as a tel URI wants it (RFC 3966)."""
+    checked = dialled_number(number)
+    return f"+81{checked[1:]}" if checked.startswith("0") else checked
 
 
 def _multiset_of_sounds(variables: Mapping[str, str]) -> str:

@@ -126,6 +126,21 @@ def test_a_withheld_caller_stays_withheld() -> None:
     assert "origination_caller_id_number=anonymous" in written.text
 
 
+def test_184_tells_the_carrier_who_calls_and_nobody_else() -> None:
+    step = p.Forward("09011112222", GATEWAY, present="0312345678", withhold=True)
+    said = applications(step, caller=WITHHELD)
+    assert variables(said[1])["effective_caller_id_number"] == "anonymous"
+    leg = said[2].partition("]")[0]
+    assert leg.endswith(
+        "origination_caller_id_number=anonymous,origination_caller_id_name=Anonymous,sip_cid_type=none,"
+        "sip_h_Privacy=id,sip_h_P-Asserted-Identity=<tel:+81312345678>"
+    )
+    assert "0312345678" not in said[2]
+    for hostile in ("0312>,x=1", "03$1", "03\n12"):
+        with pytest.raises(Refused):
+            applications(msgspec.structs.replace(step, present=hostile), caller=WITHHELD)
+
+
 def test_prompts_messages_and_waiting() -> None:
     assert applications(p.Play("not_in_use", early=True), p.Reject("UNALLOCATED_NUMBER"))[2:] == [
         "pre_answer",
