@@ -11,10 +11,11 @@ from typing import TextIO
 
 import msgspec
 
+from services.directory.documents import Folder, line_of
 from services.directory.problems import Problem, errors
 from services.directory.route_tests import Explain, run_tests
 from services.directory.settle import InForce, settle
-from services.directory.yaml_files import Folder, line_of, read_folder
+from services.directory.yaml_files import read_folder
 
 
 def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool) -> int:

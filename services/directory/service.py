@@ -25,9 +25,10 @@ from proto.tenant.platform import Platform
 from proto.topics import Outgoing, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.directory import people
+from services.directory.documents import PLATFORM_FILE, Folder, revision_of
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
-from services.directory.yaml_files import PLATFORM_FILE, Folder, read_folder, revision_of, stamps
+from services.directory.yaml_files import read_folder, stamps
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

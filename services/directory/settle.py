@@ -14,8 +14,8 @@ import msgspec
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from services.directory.check import check_platform, check_tenant
+from services.directory.documents import PLATFORM_FILE, Document, Folder, line_of
 from services.directory.problems import Path, Problem, errors
-from services.directory.yaml_files import PLATFORM_FILE, Document, Folder, line_of
 
 Claim = tuple[str, ...]
 """What only one client can have: ("number", digits) or ("phone", id, domain)."""

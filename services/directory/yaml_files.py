@@ -7,10 +7,9 @@ are refused, never run. What the values mean together belongs to `check.py`; wha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 import yaml
@@ -19,31 +18,16 @@ from marshmallow import ValidationError
 from proto.schemas import Plain, Wrong, flatten, quoted, read
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
+from services.directory.documents import PLATFORM_FILE, Document, Folder, K, line_of
 from services.directory.problems import Path, Problem
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 50_000
 """Values in one file, those that an alias repeats counted again: a bomb of aliases goes off here."""
 MAX_DEPTH = 20
-PLATFORM_FILE = "platform.yaml"
 
-K = TypeVar("K", bound=msgspec.Struct)
 _STANDARD_TAGS = (None, "!")
 """`!` alone means: text, whatever it looks like."""
-
-
-class Document(msgspec.Struct, Generic[K], frozen=True):
-    """A file that is right in itself."""
-
-    file: str
-    body: K
-    lines: dict[Path, int]
-    """Line of each key, by path."""
-
-    @property
-    def revision(self) -> str:
-        """Hash of the canonical body: comments, order of keys and hyphens make no difference."""
-        return revision_of(self.body)
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -57,11 +41,6 @@ class _Refused(Exception):
     def __init__(self, text: str, line: int, path: Path = (), hint: str = "", value: object = None) -> None:
         super().__init__(text)
         self.problem = Problem(text=text, line=line, path=path, hint=hint, value=value)
-
-
-def revision_of(body: msgspec.Struct) -> str:
-    """SHA-256 of the body as JSON with sorted keys: the same intent gives the same revision everywhere."""
-    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
 def read_yaml(data: bytes) -> Raw:
@@ -180,13 +159,6 @@ def _scalar(event: Any) -> Any:
     return None if event.value in ("", "~", "null") else Plain(event.value)
 
 
-def line_of(lines: dict[Path, int], path: Path) -> int:
-    """The line of a key, or of the nearest thing around it that has one."""
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path, 0)
-
-
 def parse(kind: type[K], data: bytes, file: str) -> tuple[Document[K] | None, list[Problem]]:
     """A file's bytes -> the struct, or everything that is wrong with its form."""
     try:
@@ -219,17 +191,6 @@ def _located(raw: Raw, path: Path, wrong: Wrong, file: str) -> Problem:
 
 def _outline(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "something else"
-
-
-class Folder(msgspec.Struct, frozen=True):
-    """All files of a folder as they stand, each right in itself or with its problems."""
-
-    platform: Document[Platform] | None
-    tenants: tuple[Document[Tenant], ...]
-    """In the order in which the files were last changed."""
-    broken: tuple[str, ...]
-    """Files that are there but cannot be used: the client's last good copy stays."""
-    problems: tuple[Problem, ...]
 
 
 def stamps(folder: FilePath) -> dict[str, tuple[int, int]]:

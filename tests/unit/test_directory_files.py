@@ -17,8 +17,9 @@ from proto.tenant.platform import Platform
 from proto.values import Party
 from services.directory import check_command
 from services.directory.check import is_geographic
+from services.directory.documents import Document
 from services.directory.settle import Held, InForce, settle
-from services.directory.yaml_files import Document, parse, read_folder
+from services.directory.yaml_files import parse, read_folder
 from services.routing.explain import explain
 
 SAMPLES = Path(__file__).parents[2] / "deploy" / "tenants"
