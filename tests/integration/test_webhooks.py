@@ -294,3 +294,31 @@ def test_the_secret_is_not_in_what_is_printed(store: Store) -> None:
     (endpoint,) = store.run(lambda tx: rows.endpoints(tx, "acme"))
     assert endpoint.secret.startswith("whsec_")
     assert endpoint.secret not in repr(endpoint)
+
+
+def test_a_name_is_looked_up_once_and_the_connection_goes_where_it_led(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = socket.getaddrinfo, []
+
+    def look_up(host: Any, *rest: Any, **named: Any) -> Any:
+        if host == "hook.example":
+            asked.append(host)
+            host = "127.0.0.1" if len(asked) == 1 else "192.0.2.1"
+        return real(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with receiver() as server, courier(store):
+        hear(store, client(f"http://hook.example:{server.port}/"), "tenant-1")
+        hear(store, ENDED, "history-1")
+        until(lambda: states(store) == ["sent"])
+    assert asked == ["hook.example"]
+    assert server.came[0][1]["host"] == f"hook.example:{server.port}"
+
+
+def test_a_receiver_that_does_not_speak_tls_gets_nothing(store: Store) -> None:
+    with receiver() as server, courier(store, delays_s=()):
+        hear(store, client(f"https://127.0.0.1:{server.port}/"), "tenant-1")
+        hear(store, ENDED, "history-1")
+        until(lambda: states(store) == ["failed"])
+    assert server.came == []
