@@ -93,6 +93,7 @@ class Agent:
         self._to_tell: deque[tuple[Envelope, str]] = deque()
         self._told = gevent.event.Event()
         self._stopping = gevent.event.Event()
+        self._knows_tenants = gevent.event.Event()
         self._greenlets: list[gevent.Greenlet] = []
 
     # -- life --
@@ -120,6 +121,10 @@ class Agent:
         gevent.joinall(self._greenlets, timeout=10)
         self._worker.stop()
         self._spool.stop()
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Until the switch is heard and the tenants are known; False after the time."""
+        return bool(self.supervisor.connected.wait(timeout_s) and self._knows_tenants.wait(timeout_s))
 
     @property
     def waiting(self) -> int:
@@ -192,6 +197,7 @@ class Agent:
 
     def _publish_on(self) -> None:
         self._know_tenants()
+        self._knows_tenants.set()
         while not self._stopping.is_set() or len(self._spool):
             items = self._spool.peek(BATCH, timeout_s=0.2)
             if items and not self._publish([e for item in items for e in self._facts_of(item)]):

@@ -1,0 +1,152 @@
+"""Both connections to a switch are kept up over the real wire: found, lost, found again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gevent
+import gevent.monkey
+import pytest
+
+from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from services.eventsocket.frames import Frame, event_of
+from services.eventsocket.supervisor import Found, Supervisor, Watchdog
+
+PASSWORD = "secret"  # noqa: S105
+
+
+class Answers:
+    """A switch that knows its name and the time."""
+
+    def __init__(self) -> None:
+        self.expands = False
+        self.ahead_us = 0
+
+    def api(self, command: str, argument: str) -> str:
+        if command == "expand":
+            return "1795290732" if self.expands else "<API execute Permission Denied>"
+        known = {"global_getvar": "core-1", "version": "FreeSWITCH 1.11\n"}
+        if command == "strmicroepoch":
+            return str(time.time_ns() // 1000 + self.ahead_us)
+        if command not in known:
+            raise UnknownCommand(command)
+        return known[command]
+
+    def sendmsg(self, leg: str, headers: Mapping[str, str]) -> str:
+        return f"-ERR invalid session id [{leg}]"
+
+
+class World:
+    """A switch, a supervisor, and what it was told."""
+
+    def __init__(self) -> None:
+        self.answers = Answers()
+        self.server = EslServer(self.answers, PASSWORD)
+        self.told: list[Any] = []
+        self.supervisor: Supervisor | None = None
+
+    def watch(self, port: int | None = None, password: str = PASSWORD) -> Supervisor:
+        self.supervisor = Supervisor(
+            "127.0.0.1",
+            port or self.server.port,
+            password,
+            self._event,
+            self.told.append,
+            self.told.append,
+            timeout_s=2.0,
+            check_every_s=0.1,
+        )
+        self.supervisor.start()
+        return self.supervisor
+
+    def _event(self, frame: Frame) -> None:
+        self.told.append(event_of(frame)["Event-Sequence"])
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        with gevent.Timeout(8):
+            while not holds():
+                gevent.sleep(0.005)
+
+    def subscribed(self) -> list[Any]:
+        return [client for client in self.server.clients if client.subscribed.is_set()]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    world.server.start()
+    yield world
+    if world.supervisor is not None:
+        world.supervisor.stop()
+    world.server.stop()
+
+
+def test_one_connection_for_events_and_one_for_commands(world: World) -> None:
+    world.answers.ahead_us = 5_000_000
+    supervisor = world.watch()
+    assert supervisor.connected.wait(5)
+    found = world.told[0]
+    assert isinstance(found, Found)
+    assert (found.core, found.version) == ("core-1", "FreeSWITCH 1.11")
+    assert abs(found.clock_offset_us - 5_000_000) < 200_000
+    assert len(world.server.clients) == 2
+    world.server.publish({"Event-Name": "CHANNEL_PARK", "Event-Sequence": "1"})
+    world.until(lambda: world.told[1:] == ["1"])
+
+
+def test_after_a_cut_it_comes_back_by_itself(world: World) -> None:
+    supervisor = world.watch()
+    for number in range(1, 6):
+        assert supervisor.connected.wait(5)
+        world.until(lambda: len(world.subscribed()) == 1)
+        world.server.publish({"Event-Name": "CHANNEL_PARK", "Event-Sequence": str(number)})
+        world.until(lambda seen=str(number): seen in world.told)
+        victims = list(world.server.clients) if number % 2 else world.subscribed()
+        for client in victims:
+            client.cut(abort=number == 3)
+        world.until(lambda count=number: len([t for t in world.told if isinstance(t, Found)]) > count)
+    kinds = ["found" if isinstance(t, Found) else t if t.isdigit() else "lost" for t in world.told]
+    assert kinds == [word for number in "12345" for word in ("found", number, "lost")] + ["found"]
+
+
+def test_a_switch_that_comes_late_is_found(world: World) -> None:
+    port = world.server.port
+    world.server.stop()
+    supervisor = world.watch(port)
+    world.until(lambda: len(world.told) == 1)
+    assert "cannot connect" in world.told[0]
+    world.server = EslServer(world.answers, PASSWORD, port=port)
+    world.server.start()
+    assert supervisor.connected.wait(8)
+    assert len(world.told) == 2
+
+
+@pytest.mark.parametrize("trouble", ["password", "expansion"])
+def test_what_would_be_unsafe_is_refused(world: World, trouble: str) -> None:
+    """With api-expansion on, a caller's text could run commands on the switch."""
+    world.answers.expands = trouble == "expansion"
+    supervisor = world.watch(password="wrong" if trouble == "password" else PASSWORD)
+    world.until(lambda: bool(world.told))
+    assert not supervisor.connected.is_set()
+    assert world.told == [
+        "wrong password"
+        if trouble == "password"
+        else "api-expansion is on in switch.conf: callers' text could run commands"
+    ]
+
+
+def test_a_process_that_stands_still_loses_its_event_link_within_seconds(world: World) -> None:
+    """A client that does not read stops every other listener of the switch until its connection is reset."""
+    supervisor = world.watch()
+    assert supervisor.connected.wait(5)
+    link = supervisor.events
+    watchdog = Watchdog(supervisor.drop_events_link, limit_s=0.5)
+    watchdog.start()
+    assert link is not None
+    assert not link.lost.wait(0.8)
+    gevent.monkey.get_original("time", "sleep")(1.2)
+    assert link.lost.wait(2)
+    watchdog.stop()
+    world.until(lambda: len([t for t in world.told if isinstance(t, Found)]) == 2)

@@ -1,0 +1,352 @@
+"""The agent between a switch and the bus: arrivals out, commands in, each at most once, nothing lost on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from proto import commands as c
+from proto import events as e
+from proto.envelope import Envelope, decode
+from proto.message import Command
+from proto.plan import Carrier, Phone, Reject, Ring
+from proto.tenant import Tenant
+from proto.tenant.contract import Contract
+from proto.tenant.numbers import NumberEntry
+from proto.tenant.platform import Platform, Switch
+from proto.topics import Outgoing, Queue, all_queues, outgoing
+from proto.values import Party, command_id
+from services.eventsocket.service import Agent, SwitchSettings, metadata
+from services.runtime.bus import Unavailable
+from services.runtime.bus.embedded import EmbeddedBus
+from services.runtime.store import Store
+
+PASSWORD = "secret"  # noqa: S105
+LEG = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
+TOLD = (
+    e.CallArrived,
+    e.LegEnded,
+    e.SwitchConnected,
+    e.SwitchLost,
+    e.CommandFinished,
+    e.CommandRefused,
+    e.CommandUnknown,
+)
+ACME = Tenant(
+    tenant="acme", name="アクメ", contract=Contract(from_="2026-04-01"), numbers=(NumberEntry("0312345678", route="m"),)
+)
+PLATFORM = Platform(switches=(Switch("fs1"),), carriers=(Carrier("main", gateway="trunk1"),))
+
+
+class FakeSwitch:
+    """Answers as told; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.replies: dict[str, str] = {}
+        self.cut_at = ""
+        """The command that breaks the connection instead of being answered."""
+        self.ahead_us = 0
+        self.server = EslServer(self, PASSWORD)
+
+    def api(self, command: str, argument: str) -> str:
+        if command == "strmicroepoch":
+            return str(self.now_us())
+        known = {"expand": "<API execute Permission Denied>", "global_getvar": "core-1", "version": "1.11"}
+        if command in known:
+            return known[command]
+        self.asked.append(f"{command} {argument}")
+        if command == self.cut_at:
+            self.cut_at = ""
+            for client in list(self.server.clients):
+                client.cut(abort=True)
+        if command not in self.replies and not command.startswith("uuid_") and command != "originate":
+            raise UnknownCommand(command)
+        return self.replies.get(command, "+OK\n")
+
+    def sendmsg(self, leg: str, headers: Mapping[str, str]) -> str:
+        return f"-ERR invalid session id [{leg}]"
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000 + self.ahead_us
+
+    def says(self, name: str, sequence: int, leg: str = LEG, **variables: str) -> None:
+        self.server.publish(
+            {
+                "Event-Name": name,
+                "Core-UUID": "core-1",
+                "Event-Sequence": str(sequence),
+                "Event-Date-Timestamp": str(self.now_us()),
+                "Unique-ID": leg,
+                "Call-Direction": "inbound",
+                "Caller-Dialplan": "XML",
+                "Caller-Profile-Index": "1",
+                "Caller-Caller-ID-Number": "09012345678",
+                "Caller-Destination-Number": "0312345678",
+                "Hangup-Cause": "NORMAL_CLEARING",
+                "variable_sofia_profile_name": "external",
+                "variable_tt_did": "0312345678",
+            }
+            | {f"variable_{key}": value for key, value in variables.items()}
+        )
+
+
+class FlakyBus(EmbeddedBus):
+    """The real one, which can be made to be away."""
+
+    away = False
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        if self.away:
+            raise Unavailable("away for the test")
+        super().publish(messages)
+
+
+class World:
+    """A switch, the bus, an agent, and everything the agent tells."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.switch = FakeSwitch()
+        self.switch.server.start()
+        self.bus = FlakyBus(folder / "bus.sqlite")
+        self.bus.start([*all_queues(("fs1",)), Queue("told", "fact", tuple(f"*.{kind.NAME}" for kind in TOLD))])
+        self._consumer = self.bus.consume("told.0", prefetch=5000)
+        self.told: list[Envelope] = []
+        self.agent: Agent | None = None
+        self.store: Store | None = None
+
+    def start_agent(self, patience_s: float = 10.0) -> Agent:
+        self.store = Store(f"sqlite:///{self.folder / 'agent.sqlite'}", metadata())
+        self.store.start()
+        settings = SwitchSettings(
+            "fs1",
+            self.folder,
+            port=self.switch.server.port,
+            password=PASSWORD,
+            timeout_s=2.0,
+            know_tenants_within_s=patience_s,
+        )
+        self.agent = Agent(settings, self.bus, self.store)
+        self.agent.start()
+        return self.agent
+
+    def stop_agent(self) -> None:
+        if self.agent is not None and self.store is not None:
+            self.agent.stop()
+            self.store.stop()
+        self.agent = None
+
+    def close(self) -> None:
+        self.bus.away = False
+        self.stop_agent()
+        self.switch.server.stop()
+        self.bus.stop()
+
+    def tell_tenants(self) -> None:
+        for body in (PlatformRevised, TenantRevised):
+            self.publish(body, "_platform")
+
+    def publish(self, body: Any, tenant: str = "acme", **other: Any) -> Envelope:
+        envelope = Envelope(
+            **{"body": body, "id": command_id(repr(body), 0), "source": "test", "tenant": tenant, "call": LEG}
+            | {"occurred_at_us": self.switch.now_us()}
+            | other
+        )
+        self.bus.publish([outgoing(envelope)])
+        return envelope
+
+    def order(self, body: Command, **other: Any) -> Envelope:
+        return self.publish(body, **other)
+
+    def until(self, kind: type[Any], number: int = 1) -> list[Envelope]:
+        """The first `number` facts of a kind that the agent told."""
+        with gevent.Timeout(10):
+            while len(found := [told for told in self.told if isinstance(told.body, kind)]) < number:
+                deliveries = self._consumer.get(100, timeout_s=0.1)
+                self._consumer.ack(deliveries)
+                self.told += [decode(delivery.body) for delivery in deliveries]
+        return found
+
+    def holds(self, condition: Callable[[], bool]) -> None:
+        with gevent.Timeout(10):
+            while not condition():
+                gevent.sleep(0.005)
+
+    def listening(self) -> None:
+        self.until(e.SwitchConnected)
+        self.holds(lambda: any(client.subscribed.is_set() for client in self.switch.server.clients))
+
+
+TenantRevised = e.TenantRevised(revision="1", body=ACME)
+PlatformRevised = e.PlatformRevised(revision="1", body=PLATFORM)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    return world
+
+
+def route(**other: Any) -> c.RouteCall:
+    return c.RouteCall(
+        **{"switch": "fs1", "leg": LEG, "payer": "acme", "caller": Party("09012345678"), "plan": (Reject("USER_BUSY"),)}
+        | other
+    )
+
+
+def test_an_arrival_is_told_and_its_plan_written_once(ready: World) -> None:
+    ready.switch.says("CHANNEL_PARK", 1)
+    (arrived,) = ready.until(e.CallArrived)
+    assert (arrived.tenant, arrived.call, arrived.id) == ("acme", LEG, "core-1-1")
+    command = ready.order(route(), not_after_us=arrived.occurred_at_us + 1_500_000)
+    ready.order(route(), not_after_us=arrived.occurred_at_us + 1_500_000)
+    (finished,) = ready.until(e.CommandFinished)
+    assert isinstance(finished.body, e.CommandFinished)
+    assert (finished.body.command, finished.body.leg, finished.call) == (command.id, LEG, LEG)
+    assert finished.body.decision_us is not None
+    assert 0 < finished.body.decision_us < 5_000_000
+    ready.order(c.HangUp(switch="fs1", leg=LEG))
+    ready.until(e.CommandFinished, 2)
+    assert [asked.split()[0] for asked in ready.switch.asked] == ["uuid_transfer", "uuid_kill"]
+    assert f"tt_decision={command.id}" in ready.switch.asked[0]
+
+
+def test_arrivals_wait_for_the_tenants_at_a_first_start(world: World) -> None:
+    world.start_agent()
+    world.listening()
+    world.switch.says("CHANNEL_PARK", 1)
+    world.tell_tenants()
+    assert world.until(e.CallArrived)[0].tenant == "acme"
+
+
+def test_without_tenants_an_arrival_is_nobodys_but_not_silent(world: World) -> None:
+    world.start_agent(patience_s=0.1)
+    world.listening()
+    world.switch.says("CHANNEL_PARK", 1)
+    assert world.until(e.CallArrived)[0].tenant == "_unknown"
+
+
+def test_a_command_past_its_time_is_refused_by_the_switchs_clock(world: World) -> None:
+    """The switch's clock is ahead of ours: on it, the time is over; on ours it is not."""
+    world.switch.ahead_us = 60_000_000
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    world.order(route(), not_after_us=world.switch.now_us() - 1_000_000)
+    (refused,) = world.until(e.CommandRefused)
+    assert isinstance(refused.body, e.CommandRefused)
+    assert (refused.body.reason, refused.body.by) == ("expired", "agent")
+    assert world.switch.asked == []
+
+
+def test_what_must_not_become_text_is_refused(ready: World) -> None:
+    ready.order(route(plan=(Ring((Phone("1001", "h"),)), Reject("USER_BUSY")), leg="a b"))
+    (refused,) = ready.until(e.CommandRefused)
+    assert isinstance(refused.body, e.CommandRefused)
+    assert refused.body.by == "agent"
+    assert ready.switch.asked == []
+
+
+def test_the_switchs_no_is_told(ready: World) -> None:
+    ready.switch.replies["uuid_bridge"] = "-ERR Invalid uuid\n"
+    ready.order(c.BridgeLegs(switch="fs1", leg=LEG, other="b"))
+    (refused,) = ready.until(e.CommandRefused)
+    assert isinstance(refused.body, e.CommandRefused)
+    assert (refused.body.reason, refused.body.by) == ("Invalid uuid", "switch")
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_originate_is_done_when_its_job_is(ready: World, good: bool) -> None:
+    command = c.OriginateCall(switch="fs1", phone=Phone("1001", "h"), payer="acme", caller=Party())
+    ready.switch.replies["originate"] = "+OK leg\n" if good else "-ERR USER_BUSY\n"
+    sent = ready.order(command)
+    if good:
+        (told,) = ready.until(e.CommandFinished)
+    else:
+        (told,) = ready.until(e.CommandRefused)
+        assert isinstance(told.body, e.CommandRefused)
+        assert told.body.reason == "USER_BUSY"
+    assert getattr(told.body, "leg", "") == sent.id
+    assert f"origination_uuid={sent.id}" in ready.switch.asked[0]
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_reply_lost_with_the_connection_is_asked_for_and_nothing_is_sent_again(
+    ready: World, carried_out: bool
+) -> None:
+    command = route()
+    ready.switch.cut_at = "uuid_transfer"
+    ready.switch.replies["uuid_getvar"] = command_id(repr(command), 0) if carried_out else "_undef_"
+    ready.order(command)
+    ready.until(e.CommandFinished if carried_out else e.CommandUnknown)
+    assert [asked.split()[0] for asked in ready.switch.asked] == ["uuid_transfer", "uuid_getvar"]
+    assert len(ready.until(e.SwitchLost)) == 1
+    assert len(ready.until(e.SwitchConnected, 2)) == 2
+
+
+def test_after_a_restart_it_asks_what_became_of_unanswered_commands(world: World) -> None:
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    command = route()
+    world.bus.away = True
+    world.switch.says("CHANNEL_PARK", 1)
+    EmbeddedBus.publish(world.bus, [outgoing(_wrapped(command, world))])
+    world.holds(lambda: len(world.switch.asked) == 1)
+    world.stop_agent()
+    world.bus.away = False
+    world.switch.replies["uuid_getvar"] = command_id(repr(command), 0)
+    world.start_agent()
+    (finished,) = world.until(e.CommandFinished)
+    assert isinstance(finished.body, e.CommandFinished)
+    assert finished.body.reply == "asked"
+    assert [asked.split()[0] for asked in world.switch.asked] == ["uuid_transfer", "uuid_getvar"]
+    assert world.until(e.CallArrived)[0].id == "core-1-1", "the spool kept the arrival over the restart"
+
+
+def _wrapped(body: Command, world: World) -> Envelope:
+    return Envelope(
+        body=body,
+        id=command_id(repr(body), 0),
+        source="test",
+        tenant="acme",
+        call=LEG,
+        occurred_at_us=world.switch.now_us(),
+    )
+
+
+def test_what_happens_while_the_bus_is_away_is_told_later_in_order(ready: World) -> None:
+    ready.bus.away = True
+    for number in range(1, 3001):
+        ready.switch.says("CHANNEL_HANGUP_COMPLETE", number, leg=f"leg-{number}")
+    assert ready.agent is not None
+    ready.holds(lambda: ready.agent.waiting == 3000)  # type: ignore[union-attr]
+    ready.bus.away = False
+    ended = ready.until(e.LegEnded, 3000)
+    assert [fact.id for fact in ended] == [f"core-1-{number}" for number in range(1, 3001)]
+    assert {fact.tenant for fact in ended} == {"acme"}
+
+
+def test_hostile_events_stop_nothing(ready: World) -> None:
+    for client in ready.switch.server.clients:
+        if client.subscribed.is_set():
+            for body in (b"[]", b"{", b'{"Event-Name":"CHANNEL_PARK"}', b'{"Event-Name":{"x":1}}', b"\xff\x00"):
+                client.send(b"Content-Length: %d\nContent-Type: text/event-json\n\n%s" % (len(body), body))
+    ready.switch.says("CHANNEL_PARK", 9, sip_from_display="A\r\nEvent-Name: FAKE")
+    assert ready.until(e.CallArrived)[0].id == "core-1-9"
