@@ -154,7 +154,7 @@ _TOP: dict[str, Any] = {
     "bus_file": _FILE,
     "database": _Key(_database, "empty (SQLite) or `postgresql://host[:port]/name`", "login"),
     "database_file": _FILE,
-    "web": {"host": _HOST, "port": _PORT},
+    "web": {"host": _HOST, "port": _whole(0, 65535)},
     "partitions": _whole(1, 64),
     "log_level": _one_of({level: level for level in LEVELS}),
     "tenants_dir": _FOLDER,

@@ -1,0 +1,206 @@
+"""Puts the rooms together in one process: all services, or the one that is named.
+
+Enters: settings and the names of services. Leaves: parts in the order in which they start, each with its own store.
+This is the composition root: the only place that knows every room. What a room does stands in its `service.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from flask import Flask
+from sqlalchemy.engine import make_url
+
+from proto.envelope import Envelope
+from proto.events import PersonChanged, ServiceStarted
+from proto.topics import HEARS, all_queues, outgoing, service_queue
+from proto.values import PLATFORM_TENANT, command_id
+from services.answering import service as answering
+from services.billing import service as billing
+from services.connectors import service as connectors
+from services.directory import service as directory
+from services.directory import web as directory_web
+from services.eventsocket import service as eventsocket
+from services.history import service as history
+from services.history import web as history_web
+from services.recording import service as recording
+from services.routing import service as routing
+from services.runtime import clock, projections
+from services.runtime.app import Part
+from services.runtime.bus import Bus
+from services.runtime.settings import Settings, SwitchLink
+from services.runtime.store import Store
+from services.runtime.web import create_app
+from services.runtime.web.server import WebServer
+from services.runtime.worker import Service, Timers, Worker
+
+BUILDS: dict[str, Callable[[], Service]] = {
+    "directory": directory.build,
+    "routing": routing.build,
+    "recording": recording.build,
+    "answering": answering.build,
+    "billing": billing.build,
+    "history": history.build,
+    "connectors": connectors.build,
+}
+AGENT = "eventsocket"
+EVERYTHING = (*BUILDS, AGENT)
+
+AfterCommit = Callable[[Sequence[Envelope]], None]
+
+
+@dataclass
+class House:
+    """The rooms of this process. `parts` start in order and stop in reverse."""
+
+    settings: Settings
+    bus: Bus
+    parts: list[tuple[str, Part]] = field(default_factory=list)
+    stores: dict[str, Store] = field(default_factory=dict)
+    agents: list[eventsocket.Agent] = field(default_factory=list)
+    web: WebServer | None = None
+
+    def start(self) -> None:
+        """Start every part in order; whoever fails raises, after the others were stopped again."""
+        started: list[Part] = []
+        try:
+            for _, part in self.parts:
+                part.start()
+                started.append(part)
+        except BaseException:
+            for part in reversed(started):
+                part.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every part, last one first."""
+        for _, part in reversed(self.parts):
+            part.stop()
+
+
+def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, heard: AfterCommit | None = None) -> House:
+    """The house for `names`. `heard` is told, on the hub, what connectors has committed (ended calls)."""
+    house = House(settings, bus)
+    switches = tuple(switch.name for switch in settings.switches)
+    house.parts.append(("bus", _OpenBus(bus, switches, settings.partitions)))
+    for name in names:
+        if name == AGENT:
+            _add_agents(house)
+        else:
+            _add_service(house, name, heard if name == "connectors" else None)
+    if {"history", "directory"} & set(names):
+        house.web = WebServer(pages(house), settings.web.host, settings.web.port)
+        house.parts.append(("web", house.web))
+    house.parts.append(("greeting", _Greeting(bus, tuple(names))))
+    return house
+
+
+def store_url(settings: Settings, name: str) -> str:
+    """One SQLite file per service in the data folder, or one schema-less PostgreSQL database per service."""
+    if settings.database:
+        url = make_url(settings.database)
+        return url.set(database=f"{url.database}_{name}").render_as_string(hide_password=False)
+    return f"sqlite:///{settings.data_dir / (name + '.sqlite')}"
+
+
+def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
+    settings, service = house.settings, BUILDS[name]()
+    if heard is not None:
+        service = replace(service, after_commit=_both(service.after_commit, heard))
+    store = house.stores[name] = Store(store_url(settings, name), service.metadata)
+    house.parts.append((f"{name} store", store))
+    if name == "directory":
+        house.parts.append((f"{name} files", directory.Files(store, house.bus, settings.tenants_dir)))
+    for queue in service_queue(name, settings.partitions).parts():
+        house.parts.append((queue, Worker(service, store, house.bus, queue)))
+    house.parts.append((f"{name} timers", Timers(service, store, house.bus)))
+    if name == "connectors":
+        courier = connectors.Courier(store, allow_private=settings.allow_private_webhooks)
+        house.parts.append((f"{name} courier", courier))
+
+
+def _both(first: AfterCommit | None, second: AfterCommit) -> AfterCommit:
+    def tell(envelopes: Sequence[Envelope]) -> None:
+        if first is not None:
+            first(envelopes)
+        second(envelopes)
+
+    return tell
+
+
+def _add_agents(house: House) -> None:
+    for switch in house.settings.switches:
+        name = f"{AGENT}.{switch.name}"
+        store = house.stores[name] = Store(store_url(house.settings, name), eventsocket.metadata())
+        agent = eventsocket.Agent(_as_agent_sees(switch, house.settings), house.bus, store)
+        house.agents.append(agent)
+        house.parts += [(f"{name} store", store), (name, agent)]
+
+
+def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.SwitchSettings:
+    render = eventsocket.RenderSettings(recordings_dir=str(switch.recordings_dir), sounds_dir=str(switch.sounds_dir))
+    return eventsocket.SwitchSettings(
+        switch.name,
+        settings.data_dir,
+        host=switch.host,
+        port=switch.port,
+        password=switch.password,
+        render=render,
+    )
+
+
+def pages(house: House) -> Flask:
+    """The pages of those rooms that are in this process, under one log-in."""
+    blueprints = []
+    if "history" in house.stores:
+        blueprints.append(history_web.blueprint(house.stores["history"]))
+    if "directory" in house.stores:
+        blueprints.append(directory_web.blueprint(house.stores["directory"]))
+    people = house.stores.get("history") or house.stores["directory"]
+
+    def look_up(person: str) -> PersonChanged | None:
+        return people.run(lambda tx: projections.person(tx, person))
+
+    return create_app(blueprints, key_file=house.settings.data_dir / "session.key", people=look_up)
+
+
+@dataclass
+class _OpenBus:
+    """Every queue stands before anybody publishes."""
+
+    bus: Bus
+    switches: tuple[str, ...]
+    partitions: int
+
+    def start(self) -> None:
+        self.bus.start(all_queues(self.switches, self.partitions))
+
+    def stop(self) -> None:
+        self.bus.stop()
+
+
+@dataclass
+class _Greeting:
+    """Says which services began, so that directory tells them all revisions again."""
+
+    bus: Bus
+    names: tuple[str, ...]
+
+    def start(self) -> None:
+        now_us = clock.now_us()
+        facts = [
+            Envelope(
+                body=ServiceStarted(service=name, instance=str(now_us)),
+                id=command_id(f"started/{name}", now_us),
+                source=name,
+                tenant=PLATFORM_TENANT,
+                occurred_at_us=now_us,
+            )
+            for name in self.names
+            if name in HEARS or name == AGENT
+        ]
+        self.bus.publish([outgoing(fact) for fact in facts])
+
+    def stop(self) -> None:
+        """Nothing is kept."""

@@ -1,0 +1,106 @@
+"""What a measured run comes to: the switch's own count against the services' books.
+
+Enters: the simulator's counts, history's summary, the ledger's rows per leg. Leaves: the last line of `toritsugi run
+--for …`. Pure; a surplus is counted, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+
+class Books(msgspec.Struct, frozen=True):
+    """What the services' stores say, as times per key: more than one is a surplus."""
+
+    calls: Mapping[str, int]
+    legs_ended: Mapping[str, int]
+    legs_charged: Mapping[str, int]
+    routed: Mapping[str, int]
+    """Executed decisions per arrival (`<leg>:park:<n>`)."""
+    decision_us: Sequence[int]
+
+
+class SwitchCount(msgspec.Struct, frozen=True):
+    """What the switch itself saw: first legs of calls, legs ended, ended legs that had been answered."""
+
+    arrived: Collection[str]
+    ended: Collection[str]
+    answered: Collection[str]
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """Milliseconds; None where nothing was decided."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The last line of a run."""
+
+    calls_arrived: int
+    calls_routed: int
+    legs_ended: int
+    legs_charged: int
+    lost: int
+    duplicated: int
+    decision_ms: Percentiles
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, nothing doubled."""
+        return self.lost == 0 and self.duplicated == 0
+
+
+def compare(switch: SwitchCount, books: Books) -> Result:
+    """The result of a run. What the books hold besides what the switch saw counts as doubled."""
+    pairs = (
+        (switch.arrived, books.calls),
+        (switch.ended, books.legs_ended),
+        (switch.answered, books.legs_charged),
+    )
+    return Result(
+        calls_arrived=len(switch.arrived),
+        calls_routed=sum(1 for times in books.routed.values() if times == 1),
+        legs_ended=len(switch.ended),
+        legs_charged=sum(1 for leg in switch.answered if books.legs_charged.get(leg)),
+        lost=sum(_lost(seen, booked) for seen, booked in pairs),
+        duplicated=sum(_surplus(seen, booked) for seen, booked in pairs),
+        decision_ms=Percentiles(p50=percentile_ms(books.decision_us, 50), p99=percentile_ms(books.decision_us, 99)),
+    )
+
+
+def _lost(seen: Collection[str], booked: Mapping[str, int]) -> int:
+    return sum(1 for one in seen if not booked.get(one))
+
+
+def _surplus(seen: Collection[str], booked: Mapping[str, int]) -> int:
+    wanted = frozenset(seen)
+    return sum(times - (one in wanted) for one, times in booked.items() if times > (one in wanted))
+
+
+def percentile_ms(values_us: Sequence[int], percent: int) -> float | None:
+    """Nearest-rank percentile in milliseconds, to a tenth."""
+    if not values_us:
+        return None
+    ordered = sorted(values_us)
+    rank = max(1, -(-len(ordered) * percent // 100))
+    return round(ordered[rank - 1] / 1000, 1)
+
+
+def since(before: Books, after: Books) -> Books:
+    """What came into the books between two readings; keys known before are left out."""
+    old_us = list(before.decision_us)
+    return Books(
+        calls=_new(before.calls, after.calls),
+        legs_ended=_new(before.legs_ended, after.legs_ended),
+        legs_charged=_new(before.legs_charged, after.legs_charged),
+        routed=_new(before.routed, after.routed),
+        decision_us=after.decision_us[len(old_us) :],
+    )
+
+
+def _new(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {key: times for key, times in after.items() if key not in before}
