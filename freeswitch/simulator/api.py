@@ -30,6 +30,8 @@ class Commands:
         self.switch = switch
         self._shut_down = shut_down
         self._table: dict[str, Callable[[str], str]] = {
+            "echo": lambda argument: argument,
+            "expand": self._expand,
             "fsctl": self._fsctl,
             "global_getvar": self._global_getvar,
             "hupall": self._hupall,
@@ -115,13 +117,14 @@ class Commands:
         return f"+OK {leg.uuid}\n"
 
     def _uuid_record(self, argument: str) -> str:
-        leg, action, path, *_rest = [*plan.words(argument), "", "", ""]
+        leg, action, path, limit, *_rest = [*plan.words(argument), "", "", "", ""]
         channel = self._find(leg)
         if channel is None:
             return NO_SESSION
         if action == "start":
             variables = m[0] if (m := re.search(r"\{.*\}\s*$", argument)) else ""
-            self.switch.start_recording(channel, path, variables)
+            limit_s = int(limit) if limit.isdecimal() and len(limit) < 7 else 0
+            self.switch.start_recording(channel, path, variables, limit_s)
         elif action == "stop":
             paths = list(channel.recordings) if path == "all" else [path]
             if not all(one in channel.recordings for one in paths):
@@ -226,6 +229,11 @@ class Commands:
         return f"+OK {leg.uuid}\n"
 
     # --- the switch --------------------------------------------------------------------------------------------------
+
+    def _expand(self, argument: str) -> str:
+        """A command after expansion of globals; `${api(…)}` in it is denied."""
+        command, _, rest = argument.partition(" ")
+        return self.api(command, plan.expand(rest, lambda name: self._global_getvar(name) or None))
 
     def _hupall(self, argument: str) -> str:
         cause = causes.named((plan.words(argument) or ["MANAGER_REQUEST"])[0])

@@ -117,7 +117,7 @@ def _record(switch: Switch, channel: Channel, data: str) -> None:
     """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has said it all, or time is up."""
     path, *rest = [*plan.words(data), ""]
     limit_s = float(rest[0]) if rest and rest[0].isdecimal() and int(rest[0]) else math.inf
-    channel.answer()
+    channel.early_media()
     switch.start_recording(channel, path, "")
     channel.took_break()
     try:

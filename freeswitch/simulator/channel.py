@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import gevent
@@ -33,6 +33,16 @@ class HungUp(Exception):
 
 class Diverted(Exception):
     """The leg was sent elsewhere (transfer, uuid_bridge): what runs on it unwinds."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file that grows."""
+
+    started_us: int
+    variables: Headers
+    """As Recording-Variable-… in its events."""
+    limit: gevent.Greenlet[..., None] | None
 
 
 class Waiter:
@@ -89,8 +99,8 @@ class Channel(Waiter):
         self.behaviour: Behaviour | None = None
         """How the far end of a dialled leg behaves."""
         self.far_end: gevent.Greenlet[..., None] | None = None
-        self.recordings: dict[str, tuple[int, str]] = {}
-        """Path -> (start µs, our variables)."""
+        self.recordings: dict[str, Recording] = {}
+        """By path."""
         self.exports: dict[str, str] = {}
         self.digits: deque[str] = deque()
         self.confirmed = False
@@ -135,23 +145,16 @@ class Channel(Waiter):
     def transfer(self, destination: str, dialplan: str = "", context: str = "") -> None:
         """To another extension, or to an inline plan."""
         dialplan, context = dialplan or self.profile.dialplan, context or self.profile.context
-        now_us = self.switch.clock.now_us()
-        note = f"{now_us // 1_000_000}:{uuid.uuid4()}:bl_xfer:{destination}/{context}/{dialplan}"
         previous = self.profile
         self.profile = replace(
-            previous,
+            self._sent_on(f"bl_xfer:{destination}/{context}/{dialplan}"),
             destination=destination,
             dialplan=dialplan,
             context=context,
-            transfer_source=note,
             rdnis=previous.destination,
-            index=previous.index + 1,
         )
-        self.times.profile_created = now_us
         self.state_number = events.STATES["CS_ROUTING"]
         self.variables["max_forwards"] = str(int(str(self.variables.get("max_forwards", "70"))) - 1)
-        self._remember("transfer_history", note)
-        self.variables["transfer_source"] = note
         self.dialled_text = destination
 
         def route() -> None:
@@ -161,16 +164,25 @@ class Channel(Waiter):
 
         self.divert(route)
 
-    def _remember(self, name: str, entry: str) -> None:
+    def sent_to_bridge(self, other: str) -> None:
+        """uuid_bridge counts as a transfer: the caller profile gets the next index."""
+        self.profile = self._sent_on(f"uuid_br:{other}")
+
+    def _sent_on(self, how: str) -> Profile:
+        now_us = self.switch.clock.now_us()
+        note = f"{now_us // 1_000_000}:{uuid.uuid4()}:{how}"
+        self.times.profile_created = now_us
+        self.add_to_list("transfer_history", note)
+        self.variables["transfer_source"] = note
+        return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
+
+    def add_to_list(self, name: str, entry: str) -> None:
+        """A variable that becomes an array from its second entry on."""
         before = self.variables.get(name)
         if before is None:
             self.variables[name] = entry
         else:
             self.variables[name] = [before, entry] if isinstance(before, str) else [*before, entry]
-
-    def add_to_list(self, name: str, entry: str) -> None:
-        """A variable that becomes an array from its second entry on."""
-        self._remember(name, entry)
 
     def hangup(self, cause: str, **disposition: str) -> None:
         """Ends the leg; the first cause stays. `disposition`: the sip_… variables of who ended it, and how."""
@@ -217,7 +229,6 @@ class Channel(Waiter):
 
     def far_answer(self) -> None:
         """200 from whom we dialled."""
-        self.variables["endpoint_disposition"] = "ANSWER"
         self.answer()
         self._changed()
 
@@ -428,8 +439,8 @@ class Channel(Waiter):
         return profile.get(name)
 
     def set(self, name: str, value: str) -> None:
-        """Sets a variable; empty or `_undef_` unsets it."""
-        if value and value != "_undef_":
+        """Sets a variable; an empty value unsets it."""
+        if value:
             self.variables[name] = value
         else:
             self.variables.pop(name, None)

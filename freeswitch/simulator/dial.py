@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.channel import Channel, Diverted, HungUp, Waiter
 from freeswitch.simulator.events import Headers, OtherLeg, Times
-from freeswitch.simulator.plan import App, DialString, Target
+from freeswitch.simulator.plan import DialString, Target
 
 if TYPE_CHECKING:
     from freeswitch.simulator.switch import Switch
+
+
+DEFAULT_TIMEOUT_S = 60
+"""Of a whole group, where neither call_timeout nor originate_timeout is set."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,9 @@ class Attempt:
 
     leg: Channel
     starts_us: int
-    ends_us: int | None
+    ends_us: int
     by_leg: bool
     started: bool = False
-    counted: bool = False
 
 
 class Dialling:
@@ -48,6 +51,7 @@ class Dialling:
         self.originator = originator
         self.last_cause = "NORMAL_CLEARING"
         self._attempts: list[Attempt] = []
+        self._legs: list[Channel] = []
         self._together = False
 
     def run(self) -> Outcome:
@@ -60,7 +64,7 @@ class Dialling:
             return Outcome(None, self.last_cause)
         except (HungUp, Diverted):
             self._drop("ORIGINATOR_CANCEL")
-            self._note("ORIGINATOR_CANCEL")
+            self.note("ORIGINATOR_CANCEL")
             raise
 
     def _group(self, group: tuple[Target, ...]) -> Channel | None:
@@ -98,13 +102,15 @@ class Dialling:
         now_us = clock.now_us()
         delay = _whole(target.variables.get("leg_delay_start", "")) or 0
         starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
-        timeout = _whole(target.variables.get("leg_timeout", ""))
-        others = _whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
-        by_leg = timeout is not None
-        seconds = timeout if timeout is not None else others or 60
         # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
-        ends_us = starts_us + int(clock.whole_second_in(seconds + (1 if by_leg else 0)) * 1_000_000)
+        overall = _whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
+        ends_us = now_us + int(clock.whole_second_in(overall or DEFAULT_TIMEOUT_S) * 1_000_000)
+        timeout, by_leg = _whole(target.variables.get("leg_timeout", "")), False
+        if timeout is not None:
+            leg_ends_us = starts_us + int(clock.whole_second_in(timeout + 1) * 1_000_000)
+            ends_us, by_leg = min((leg_ends_us, True), (ends_us, False))
         self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg))
+        self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
             text = f"{leg.uuid};{leg.profile.callee_name};{leg.profile.callee_number}"
@@ -179,7 +185,7 @@ class Dialling:
 
     def _next_deadline_s(self) -> float:
         now_us = self.switch.clock.now_us()
-        moments = [one.ends_us for one in self._attempts if one.ends_us is not None]
+        moments = [one.ends_us for one in self._attempts]
         moments += [one.starts_us for one in self._attempts if not one.started]
         return max(0.0, (min(moments) - now_us) / 1_000_000)
 
@@ -187,7 +193,7 @@ class Dialling:
         """Takes out who is gone, ends whose time is up, starts whose delay is over."""
         now_us = self.switch.clock.now_us()
         for attempt in list(self._attempts):
-            if not attempt.leg.hangup_cause and attempt.ends_us is not None and now_us >= attempt.ends_us:
+            if not attempt.leg.hangup_cause and now_us >= attempt.ends_us:
                 self._end(attempt, "ALLOTTED_TIMEOUT" if attempt.by_leg else "NO_ANSWER")
             if attempt.leg.hangup_cause:
                 self._attempts.remove(attempt)
@@ -208,7 +214,6 @@ class Dialling:
         if self.originator is None:
             return
         mine = self.originator
-        mine.add_to_list("originate_causes", f"{leg.uuid};{leg.hangup_cause}")
         mine.variables["last_bridge_hangup_cause"] = leg.hangup_cause
         if code := leg.variables.get("proto_specific_hangup_cause"):
             mine.variables["last_bridge_proto_specific_hangup_cause"] = code
@@ -227,19 +232,21 @@ class Dialling:
             # The losers' HANGUP_COMPLETE comes before the caller's ANSWER.
             losers = [one.leg for one in self._attempts if one.leg is not winner]
             self.waiter.pause(0.05, until=lambda: all(leg.gone.is_set() for leg in losers))
-        if self.originator is not None:
-            self.originator.add_to_list("originate_causes", f"{winner.uuid};NONE")
 
-    def _note(self, cause: str) -> None:
-        if self.originator is not None:
-            note_failure(self.originator, cause)
+    def note(self, cause: str) -> None:
+        """The caller's variables about how the dial went, leg by leg and as a whole."""
+        if self.originator is None:
+            return
+        for leg in self._legs:
+            self.originator.add_to_list("originate_causes", f"{leg.uuid};{leg.hangup_cause or 'NONE'}")
+        _note(self.originator, cause)
 
 
-def note_failure(originator: Channel, cause: str) -> None:
-    """The variables of a dial that came to nothing."""
+def _note(originator: Channel, cause: str) -> None:
     originator.variables["originate_disposition"] = cause
     originator.variables["DIALSTATUS"] = causes.dialstatus(cause)
-    originator.variables["originate_failed_cause"] = cause
+    if cause != "SUCCESS":
+        originator.variables["originate_failed_cause"] = cause
 
 
 def _whole(text: str) -> int | None:
@@ -253,12 +260,13 @@ def dial_and_bridge(switch: Switch, caller: Channel, data: str) -> None:
     try:
         spec = plan.dial_string(data)
     except plan.Malformed:
-        note_failure(caller, "DESTINATION_OUT_OF_ORDER")
+        _note(caller, "DESTINATION_OUT_OF_ORDER")
         _after_failure(caller, "DESTINATION_OUT_OF_ORDER")
         return
-    outcome = Dialling(switch, caller, spec, caller).run()
+    dialling = Dialling(switch, caller, spec, caller)
+    outcome = dialling.run()
     if outcome.leg is None:
-        note_failure(caller, outcome.cause)
+        dialling.note(outcome.cause)
         _after_failure(caller, outcome.cause)
         return
     _meet(caller, outcome.leg)
@@ -266,7 +274,8 @@ def dial_and_bridge(switch: Switch, caller: Channel, data: str) -> None:
         caller.answer()
     else:
         caller.early_media()
-    caller.variables |= {"originate_disposition": "SUCCESS", "DIALSTATUS": "SUCCESS", "signal_bond": outcome.leg.uuid}
+    dialling.note("SUCCESS")
+    caller.variables["signal_bond"] = outcome.leg.uuid
     caller.variables.pop("originate_signal_bond", None)
     bridge(caller, outcome.leg)
 
@@ -369,12 +378,16 @@ def _after_bridge(caller: Channel, cause: str, *, answered: bool) -> None:
 
 
 def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
-    """Waits silently until somebody sends it elsewhere."""
+    """Waits silently until somebody sends it elsewhere, at most for variable park_timeout (`seconds[:CAUSE]`)."""
     if state != channel.state:
         channel.enter(state)
+    seconds, _, cause = str(channel.variables.pop("park_timeout", "")).partition(":")
+    limit = _whole(seconds)
     channel.fire("CHANNEL_PARK")
     try:
-        channel.pause()
+        channel.pause(None if limit is None else channel.switch.clock.whole_second_in(limit))
+        channel.hangup(causes.named(cause))
+        raise HungUp
     finally:
         channel.fire("CHANNEL_UNPARK")
 
@@ -407,7 +420,9 @@ def uuid_bridge(caller: Channel, leg: Channel) -> None:
             one.partner.wake.set()
         one.partner = None
     leg.divert(wait_for_caller)
+    leg.sent_to_bridge(caller.uuid)
     caller.divert(take)
+    caller.sent_to_bridge(leg.uuid)
 
 
-__all__ = ["App", "Dialling", "Outcome", "bridge", "dial_and_bridge", "park", "uuid_bridge"]
+__all__ = ["Dialling", "Outcome", "bridge", "dial_and_bridge", "park", "uuid_bridge"]

@@ -210,7 +210,8 @@ def _leg(prefix: str, direction: str, logical: str, leg: str, profile: Profile) 
         ("RDNIS", profile.rdnis),
         ("Channel-Name", profile.channel_name),
     )
-    return {f"{prefix}-{name}": value for name, value in pairs if value}
+    left_out = {"Transfer-Source", "RDNIS"} if prefix == "Other-Leg" else set()
+    return {f"{prefix}-{name}": value for name, value in pairs if value and name not in left_out}
 
 
 def _times(prefix: str, times: Times) -> Headers:

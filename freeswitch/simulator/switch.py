@@ -6,7 +6,6 @@ ESL server. What a leg does belongs to channel.py, apps.py and dial.py.
 
 from __future__ import annotations
 
-import uuid
 import wave
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import gevent
 
-from freeswitch.simulator import apps, people
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import apps, legs, people
+from freeswitch.simulator.channel import Channel, Recording
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.dialplan import Dialplan
-from freeswitch.simulator.events import Core, Headers, OtherLeg, Profile, Times
-from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
+from freeswitch.simulator.events import Core, Headers
+from freeswitch.simulator.people import Caller, Carrier, Phone
 from freeswitch.simulator.plan import Target
 
 HEARTBEAT_S = 20.0
@@ -101,20 +100,7 @@ class Switch:
 
     def incoming(self, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "") -> Channel:
         """A call from a carrier, or from one of our phones."""
-        leg = self._phone_leg(phone, number) if phone else self._trunk_leg(caller, number, carrier)
-        self._session(leg)
-        leg.variables |= {
-            "sip_call_id": uuid.uuid4().hex[:20],
-            "sip_network_ip": "127.0.0.1",
-            "sip_req_user": number,
-            "sip_to_user": number,
-            "max_forwards": "70",
-            "presence_id": leg.presence_id,
-            "read_codec": "PCMU",
-            "write_codec": "PCMU",
-            "endpoint_disposition": "RECEIVED",
-        }
-        leg.variables |= {f"sip_h_{name}": value for name, value in caller.headers.items()}
+        leg = legs.from_phone(self, phone, number) if phone else legs.from_trunk(self, caller, number, carrier)
         self._messages_s[leg.uuid] = caller.message_s
 
         def begin() -> None:
@@ -130,151 +116,9 @@ class Switch:
         leg.start(begin)
         return leg
 
-    def _trunk_leg(self, caller: Caller, number: str, carrier: Carrier | None) -> Channel:
-        shown = "anonymous" if caller.withheld else caller.number
-        name = "Anonymous" if caller.withheld else caller.name or caller.number
-        host = (carrier.host if carrier else "") or "127.0.0.1:5090"
-        profile = Profile(
-            channel_name=f"sofia/external/{shown}@{host}",
-            destination=number,
-            caller_name=name,
-            caller_number=caller.number,
-            original_name=name,
-            original_number=caller.number,
-            username=caller.number,
-            hide=caller.withheld,
-        )
-        leg = Channel(self, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
-        leg.variables |= {"sip_from_user": shown, "sip_from_display": name, "sofia_profile_name": "external"}
-        if caller.withheld:
-            leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
-        return leg
-
-    def _phone_leg(self, phone: str, number: str) -> Channel:
-        device = self.phones[phone]
-        address = f"{phone}@{device.domain or self.domain}"
-        profile = Profile(
-            channel_name=f"sofia/internal/{address}",
-            destination=number,
-            caller_name=phone,
-            caller_number=phone,
-            original_name=phone,
-            original_number=phone,
-            username=phone,
-            context="default",
-        )
-        leg = Channel(self, "inbound", profile, presence_id=address)
-        leg.variables |= {
-            "sip_from_user": phone,
-            "sip_authorized": "true",
-            "sip_auth_username": phone,
-            "user_name": phone,
-            "domain_name": device.domain or self.domain,
-            "user_context": "default",
-            "sofia_profile_name": "internal",
-        }
-        if device.tenant:
-            leg.variables["tt_tenant"] = device.tenant
-        return leg
-
-    def _session(self, leg: Channel) -> None:
-        self.core.sessions += 1
-        self.channels[leg.uuid] = leg
-        leg.variables = {
-            "direction": leg.direction,
-            **({"is_outbound": "true"} if leg.direction == "outbound" else {}),
-            "uuid": leg.uuid,
-            "call_uuid": leg.uuid,
-            "session_id": str(self.core.sessions),
-            "channel_name": leg.profile.channel_name,
-        } | leg.variables
-
     def outgoing(self, target: Target, common: Mapping[str, str], originator: Channel | None) -> Channel | str:
         """A leg to dial, still silent, or the cause why there can be none."""
-        found = self._resolve(target.endpoint)
-        if isinstance(found, str):
-            self._stillborn()
-            return found
-        name, number, presence_id, profile_name, behaviour = found
-        options = {**common, **target.variables}
-        leg = Channel(
-            self,
-            "outbound",
-            _dialled_profile(name, number, options, originator),
-            leg=options.get("origination_uuid", ""),
-            presence_id=presence_id,
-        )
-        if leg.uuid in self.channels:
-            return "DESTINATION_OUT_OF_ORDER"
-        leg.behaviour = behaviour
-        leg.state, leg.state_number = "CS_NONE", 1
-        leg.variables = {"presence_id": presence_id, "sofia_profile_name": profile_name, "max_forwards": "68"}
-        leg.variables |= {"sip_req_user": number.partition("%")[0]}
-        if originator is not None:
-            leg.other = OtherLeg(
-                "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
-            )
-            leg.variables |= {"originator": originator.uuid, "signal_bond": originator.uuid}
-            leg.variables |= {"call_uuid": originator.uuid}
-        self._session(leg)
-        leg.variables |= options
-        if originator is not None:
-            if originator.exports:
-                leg.variables |= {"export_vars": ",".join(originator.exports), **originator.exports}
-            leg.variables["originating_leg_uuid"] = originator.uuid
-        leg.variables["originate_endpoint"] = "sofia"
-        return leg
-
-    def _resolve(self, endpoint: str) -> tuple[str, str, str, str, Behaviour] | str:
-        """Channel name, destination, presence id, profile, behaviour; or a cause."""
-        kind, _, rest = endpoint.partition("/")
-        if kind == "error":
-            return rest
-        if kind == "user":
-            return "MANDATORY_IE_MISSING"
-        if kind != "sofia":
-            return "CHAN_NOT_IMPLEMENTED"
-        profile, _, address = rest.partition("/")
-        if profile == "gateway":
-            gateway, _, number = address.partition("/")
-            carrier = next((one for one in self.carriers if gateway and one.gateway == gateway), None)
-            if carrier is None:
-                return "INVALID_GATEWAY"
-            name = f"sofia/{carrier.profile}/{number}"
-            return name, number, number, carrier.profile, carrier.behaviour_of(number)
-        if "%" in address:
-            phone, _, domain = address.partition("%")
-            device = self.phones.get(phone)
-            if device is None or not device.registered or domain != (device.domain or self.domain):
-                return "USER_NOT_REGISTERED"
-            return f"sofia/{profile}/{phone}", address, f"{phone}@{domain}", profile, device.behaviour
-        number, _, host = address.partition("@")
-        carrier = next((one for one in self.carriers if host and one.host == host), None)
-        behaviour = carrier.behaviour_of(number) if carrier else people.OUT_OF_SERVICE
-        return f"sofia/{profile}/{address}", number, address, profile, behaviour
-
-    def _stillborn(self) -> None:
-        """A leg that could not be made shows nothing but its end, with neither name nor caller."""
-        leg = str(uuid.uuid4())
-        self.core.sessions += 1
-        about: Headers = {
-            "Channel-State": "CS_NONE",
-            "Channel-Call-State": "DOWN",
-            "Channel-State-Number": "0",
-            "Channel-Name": "N/A",
-            "Unique-ID": leg,
-            "Call-Direction": "outbound",
-            "Presence-Call-Direction": "outbound",
-            "Channel-HIT-Dialplan": "false",
-            "Channel-Call-UUID": leg,
-            "Answer-State": "ringing",
-            "variable_direction": "outbound",
-            "variable_is_outbound": "true",
-            "variable_uuid": leg,
-            "variable_call_uuid": leg,
-            "variable_session_id": str(self.core.sessions),
-        }
-        self.core.fire("CHANNEL_DESTROY", about)
+        return legs.to_dial(self, target, common, originator)
 
     def invite(self, leg: Channel) -> None:
         """Sends the INVITE: from now on the far end behaves as it does."""
@@ -301,17 +145,25 @@ class Switch:
 
     # --- recordings --------------------------------------------------------------------------------------------------
 
-    def start_recording(self, channel: Channel, path: str, variables: str) -> None:
-        """RECORD_START; a second start of the same file changes nothing."""
+    def start_recording(self, channel: Channel, path: str, variables: str, limit_s: int = 0) -> None:
+        """RECORD_START; a second start of the same file changes nothing. It stops by itself after `limit_s`, if any."""
         if path in channel.recordings:
             return
-        channel.recordings[path] = (self.clock.now_us(), variables)
+        limit = self.spawn(self._stop_later, channel, path, limit_s) if limit_s else None
+        channel.recordings[path] = Recording(self.clock.now_us(), _recording_variables(variables), limit)
         channel.fire("RECORD_START", after={"Record-File-Path": path} | _recording_variables(variables))
+
+    def _stop_later(self, channel: Channel, path: str, limit_s: int) -> None:
+        self.clock.sleep(limit_s)
+        if path in channel.recordings:
+            self.stop_recording(channel, path)
 
     def stop_recording(self, channel: Channel, path: str) -> None:
         """RECORD_STOP, and the file where files are written."""
-        started_us, variables = channel.recordings.pop(path)
-        ms = (self.clock.now_us() - started_us) // 1000
+        recording = channel.recordings.pop(path)
+        if recording.limit is not None and recording.limit is not gevent.getcurrent():
+            recording.limit.kill(block=False)
+        ms = (self.clock.now_us() - recording.started_us) // 1000
         samples = ms * apps.SAMPLES_PER_S // 1000
         stereo = channel.is_true("RECORD_STEREO")
         channel.variables |= {
@@ -323,7 +175,7 @@ class Switch:
         }
         self._write(path, samples, 2 if stereo else 1)
         about: Headers = {"Record-File-Path": path, "Record-Completion-Cause": "success-maxtime"}
-        channel.fire("RECORD_STOP", after=about | _recording_variables(variables))
+        channel.fire("RECORD_STOP", after=about | recording.variables)
 
     def _write(self, path: str, samples: int, channels: int) -> None:
         """Silence, at the path that was asked for, if that lies in the recordings folder and nowhere else."""
@@ -375,75 +227,19 @@ class Switch:
     def register(self, phone: str) -> None:
         """A phone comes up."""
         self.phones[phone].registered = True
-        self.core.fire("CUSTOM", self._registration(phone) | {"status": "Registered(UDP)"}, "sofia::register")
+        self.core.fire("CUSTOM", legs.registration(self, phone) | {"status": "Registered(UDP)"}, "sofia::register")
 
     def unregister(self, phone: str) -> None:
         """A phone signs off."""
         self.phones[phone].registered = False
-        self.core.fire("CUSTOM", self._registration(phone) | {"expires": "0"}, "sofia::unregister")
+        self.core.fire("CUSTOM", legs.registration(self, phone) | {"expires": "0"}, "sofia::unregister")
 
     def expire(self, phone: str) -> None:
         """A phone has not been heard of for too long."""
-        device = self.phones[phone]
-        device.registered = False
-        about: Headers = {
-            "profile-name": "internal",
-            "user": phone,
-            "username": phone,
-            "host": device.domain or self.domain,
-            "network-ip": "127.0.0.1",
-            "network-port": str(device.port),
-        }
+        self.phones[phone].registered = False
+        about = legs.registration(self, phone)
+        about |= {"user": phone, "host": about["realm"]}
         self.core.fire("CUSTOM", about, "sofia::expire")
-
-    def _registration(self, phone: str) -> Headers:
-        device = self.phones[phone]
-        domain = device.domain or self.domain
-        return {
-            "profile-name": "internal",
-            "from-user": phone,
-            "from-host": domain,
-            "contact": f'"" <sip:{phone}@127.0.0.1:{device.port}>',
-            "call-id": uuid.uuid4().hex[:16],
-            "rpid": "unknown",
-            "expires": "3600",
-            "to-user": phone,
-            "to-host": domain,
-            "network-ip": "127.0.0.1",
-            "network-port": str(device.port),
-            "username": phone,
-            "realm": domain,
-            "user-agent": "Simulated/1.0",
-            "user_name": phone,
-            "domain_name": domain,
-            "user_context": "default",
-        }
-
-
-def _dialled_profile(name: str, number: str, options: Mapping[str, str], originator: Channel | None) -> Profile:
-    before = originator.profile if originator else None
-    own_name = str(originator.variables.get("effective_caller_id_name", "")) if originator else ""
-    own_number = str(originator.variables.get("effective_caller_id_number", "")) if originator else ""
-    caller_name = options.get("origination_caller_id_name") or own_name or (before.caller_name if before else "")
-    caller_number = (
-        options.get("origination_caller_id_number") or own_number or (before.caller_number if before else "")
-    )
-    return Profile(
-        channel_name=name,
-        destination=number,
-        caller_name=caller_name,
-        caller_number=caller_number,
-        original_name=before.original_name if before else caller_name,
-        original_number=before.original_number if before else caller_number,
-        callee_name="Outbound Call",
-        callee_number=number,
-        username=before.username if before else "",
-        dialplan=before.dialplan if before else "",
-        context=before.context if before else "default",
-        network_addr=before.network_addr if before else "",
-        source=before.source if before else "src/switch_ivr_originate.c",
-        hide=before.hide if before else False,
-    )
 
 
 def _recording_variables(text: str) -> Headers:

@@ -1,0 +1,242 @@
+"""How a leg is born: from a trunk, from a phone, or dialled, with the names and variables that the real one has then.
+
+Enters: the switch, who calls or is called. Leaves: a channel in the switch's table that does nothing yet, or the cause
+why there is none. What a leg does belongs to channel.py.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from freeswitch.simulator import people
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.events import Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.people import Behaviour, Caller, Carrier
+from freeswitch.simulator.plan import Target
+
+if TYPE_CHECKING:
+    from freeswitch.simulator.switch import Switch
+
+
+def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None) -> Channel:
+    """A call that a carrier brings."""
+    shown = "anonymous" if caller.withheld else caller.number
+    name = "Anonymous" if caller.withheld else caller.name or caller.number
+    host = (carrier.host if carrier else "") or "127.0.0.1:5090"
+    profile = Profile(
+        channel_name=f"sofia/external/{shown}@{host}",
+        destination=number,
+        caller_name=name,
+        caller_number=caller.number,
+        original_name=name,
+        original_number=caller.number,
+        username=caller.number,
+        hide=caller.withheld,
+    )
+    leg = Channel(switch, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
+    leg.variables |= {"sip_from_user": shown, "sip_from_display": name, "sofia_profile_name": "external"}
+    if caller.withheld:
+        leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
+    _arrived(switch, leg, number)
+    leg.variables |= {f"sip_h_{name}": value for name, value in caller.headers.items()}
+    return leg
+
+
+def from_phone(switch: Switch, phone: str, number: str) -> Channel:
+    """A call that one of our phones makes; its tenant comes from the directory entry."""
+    device = switch.phones[phone]
+    address = f"{phone}@{device.domain or switch.domain}"
+    profile = Profile(
+        channel_name=f"sofia/internal/{address}",
+        destination=number,
+        caller_name=phone,
+        caller_number=phone,
+        original_name=phone,
+        original_number=phone,
+        username=phone,
+        context="default",
+    )
+    leg = Channel(switch, "inbound", profile, presence_id=address)
+    leg.variables |= {
+        "sip_from_user": phone,
+        "sip_authorized": "true",
+        "sip_auth_username": phone,
+        "user_name": phone,
+        "domain_name": device.domain or switch.domain,
+        "user_context": "default",
+        "sofia_profile_name": "internal",
+    }
+    if device.tenant:
+        leg.variables["tt_tenant"] = device.tenant
+    _arrived(switch, leg, number)
+    return leg
+
+
+def _arrived(switch: Switch, leg: Channel, number: str) -> None:
+    _session(switch, leg)
+    leg.variables |= {
+        "sip_call_id": uuid.uuid4().hex[:20],
+        "sip_network_ip": "127.0.0.1",
+        "sip_req_user": number,
+        "sip_to_user": number,
+        "max_forwards": "70",
+        "presence_id": leg.presence_id,
+        "read_codec": "PCMU",
+        "write_codec": "PCMU",
+        "endpoint_disposition": "RECEIVED",
+    }
+
+
+def _session(switch: Switch, leg: Channel) -> None:
+    switch.core.sessions += 1
+    switch.channels[leg.uuid] = leg
+    leg.variables = {
+        "direction": leg.direction,
+        **({"is_outbound": "true"} if leg.direction == "outbound" else {}),
+        "uuid": leg.uuid,
+        "call_uuid": leg.uuid,
+        "session_id": str(switch.core.sessions),
+        "channel_name": leg.profile.channel_name,
+    } | leg.variables
+
+
+def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originator: Channel | None) -> Channel | str:
+    """A leg to dial, still silent, or the cause why there can be none."""
+    found = _resolve(switch, target.endpoint)
+    if isinstance(found, str):
+        _stillborn(switch)
+        return found
+    name, number, presence_id, profile_name, behaviour = found
+    options = {**common, **target.variables}
+    leg = Channel(
+        switch,
+        "outbound",
+        _dialled_profile(name, number, options, originator),
+        leg=options.get("origination_uuid", ""),
+        presence_id=presence_id,
+    )
+    if leg.uuid in switch.channels:
+        return "DESTINATION_OUT_OF_ORDER"
+    leg.behaviour = behaviour
+    leg.state, leg.state_number = "CS_NONE", 1
+    leg.variables = {"presence_id": presence_id, "sofia_profile_name": profile_name, "max_forwards": "68"}
+    if originator is not None:
+        leg.other = OtherLeg(
+            "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
+        )
+        leg.variables |= {"originator": originator.uuid, "signal_bond": originator.uuid}
+        leg.variables |= {"call_uuid": originator.uuid}
+    _session(switch, leg)
+    leg.variables |= options
+    if originator is not None:
+        if originator.exports:
+            leg.variables |= {"export_vars": ",".join(originator.exports), **originator.exports}
+        leg.variables["originating_leg_uuid"] = originator.uuid
+    leg.variables["originate_endpoint"] = "sofia"
+    return leg
+
+
+def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behaviour] | str:
+    """Channel name, destination, presence id, profile, behaviour; or a cause."""
+    kind, _, rest = endpoint.partition("/")
+    if kind == "error":
+        return rest
+    if kind == "user":
+        return "MANDATORY_IE_MISSING"
+    if kind != "sofia":
+        return "CHAN_NOT_IMPLEMENTED"
+    profile, _, address = rest.partition("/")
+    if profile == "gateway":
+        gateway, _, number = address.partition("/")
+        carrier = next((one for one in switch.carriers if gateway and one.gateway == gateway), None)
+        if carrier is None:
+            return "INVALID_GATEWAY"
+        name = f"sofia/{carrier.profile}/{number}"
+        return name, number, number, carrier.profile, carrier.behaviour_of(number)
+    if "%" in address:
+        phone, _, domain = address.partition("%")
+        device = switch.phones.get(phone)
+        if device is None or not device.registered or domain != (device.domain or switch.domain):
+            return "USER_NOT_REGISTERED"
+        return f"sofia/{profile}/{phone}", address, f"{phone}@{domain}", profile, device.behaviour
+    number, _, host = address.partition("@")
+    carrier = next((one for one in switch.carriers if host and one.host == host), None)
+    behaviour = carrier.behaviour_of(number) if carrier else people.OUT_OF_SERVICE
+    return f"sofia/{profile}/{address}", number, address, profile, behaviour
+
+
+def _stillborn(switch: Switch) -> None:
+    """A leg that could not be made shows nothing but its end, with neither name nor caller."""
+    leg = str(uuid.uuid4())
+    switch.core.sessions += 1
+    about: Headers = {
+        "Channel-State": "CS_NONE",
+        "Channel-Call-State": "DOWN",
+        "Channel-State-Number": "0",
+        "Channel-Name": "N/A",
+        "Unique-ID": leg,
+        "Call-Direction": "outbound",
+        "Presence-Call-Direction": "outbound",
+        "Channel-HIT-Dialplan": "false",
+        "Channel-Call-UUID": leg,
+        "Answer-State": "ringing",
+        "variable_direction": "outbound",
+        "variable_is_outbound": "true",
+        "variable_uuid": leg,
+        "variable_call_uuid": leg,
+        "variable_session_id": str(switch.core.sessions),
+    }
+    switch.core.fire("CHANNEL_DESTROY", about)
+
+
+def _dialled_profile(name: str, number: str, options: Mapping[str, str], originator: Channel | None) -> Profile:
+    before = originator.profile if originator else None
+    own_name = str(originator.variables.get("effective_caller_id_name", "")) if originator else ""
+    own_number = str(originator.variables.get("effective_caller_id_number", "")) if originator else ""
+    caller_name = options.get("origination_caller_id_name") or own_name or (before.caller_name if before else "")
+    caller_number = (
+        options.get("origination_caller_id_number") or own_number or (before.caller_number if before else "")
+    )
+    return Profile(
+        channel_name=name,
+        destination=number,
+        caller_name=caller_name,
+        caller_number=caller_number,
+        original_name=before.original_name if before else caller_name,
+        original_number=before.original_number if before else caller_number,
+        callee_name="Outbound Call",
+        callee_number=number,
+        username=before.username if before else "",
+        dialplan=before.dialplan if before else "",
+        context=before.context if before else "default",
+        network_addr=before.network_addr if before else "",
+        source=before.source if before else "src/switch_ivr_originate.c",
+        hide=before.hide if before else False,
+    )
+
+
+def registration(switch: Switch, phone: str) -> Headers:
+    """What sofia tells of a phone that registers."""
+    device = switch.phones[phone]
+    domain = device.domain or switch.domain
+    return {
+        "profile-name": "internal",
+        "from-user": phone,
+        "from-host": domain,
+        "contact": f'"" <sip:{phone}@127.0.0.1:{device.port}>',
+        "call-id": uuid.uuid4().hex[:16],
+        "rpid": "unknown",
+        "expires": "3600",
+        "to-user": phone,
+        "to-host": domain,
+        "network-ip": "127.0.0.1",
+        "network-port": str(device.port),
+        "username": phone,
+        "realm": domain,
+        "user-agent": "Simulated/1.0",
+        "user_name": phone,
+        "domain_name": domain,
+        "user_context": "default",
+    }
