@@ -63,10 +63,11 @@ def _tell_on(tx: Tx, envelope: Envelope, tenant: str, call_id: str) -> list[Emit
         tx.save("call", name, call)
         line = row(call, tenant)
         if known is None or row(known, tenant) != line:
-            tables.write_call(tx, tenant, call_id, line)
+            tables.write_call(tx, tenant, call_id, line, new=known is None)
         for leg, heard in call.legs.items():
-            if known is None or known.legs.get(leg) != heard:
-                tables.write_leg(tx, tenant, call_id, leg, heard)
+            before = None if known is None else known.legs.get(leg)
+            if before != heard:
+                tables.write_leg(tx, tenant, call_id, leg, heard, new=before is None)
     step = step_of(envelope)
     if step is not None:
         tables.write_step(tx, tenant, call_id, step)

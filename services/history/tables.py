@@ -7,6 +7,7 @@ Enters: `Row`, `Leg`, `Step` of one fact. Leaves: rows, written only where somet
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -16,11 +17,15 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Update,
+    and_,
+    bindparam,
     insert,
     select,
     update,
@@ -122,36 +127,49 @@ def _plain(value: msgspec.Struct) -> dict[str, Any]:
     return cut
 
 
-def write_call(tx: Tx, tenant: str, call: str, row: Row) -> None:
-    """The line of the call as it now is."""
-    _write(tx, tx.tables["calls"], {"tenant": tenant, "call": call}, _plain(row))
+def write_call(tx: Tx, tenant: str, call: str, row: Row, new: bool) -> None:
+    """The line of the call as it now is; `new`: it has none yet."""
+    _write(tx, "calls", {"tenant": tenant, "call": call}, _plain(row), new)
 
 
-def write_leg(tx: Tx, tenant: str, call: str, name: str, leg: Leg) -> None:
-    """The leg as it now is."""
-    _write(tx, tx.tables["legs"], {"tenant": tenant, "call": call, "leg": name}, _plain(leg))
+def write_leg(tx: Tx, tenant: str, call: str, name: str, leg: Leg, new: bool) -> None:
+    """The leg as it now is; `new`: it has no row yet."""
+    _write(tx, "legs", {"tenant": tenant, "call": call, "leg": name}, _plain(leg), new)
 
 
 def write_step(tx: Tx, tenant: str, call: str, step: Step) -> None:
     """A line of the story; one that is there already stays, unless the new telling is better."""
     table = tx.tables["steps"]
-    here = (table.c.tenant == tenant) & (table.c.call == call) & (table.c.key == step.key)
-    known = tx.sql.execute(select(table.c.body).where(here)).scalar()
-    if known is None:
-        values = {"tenant": tenant, "call": call, "key": step.key, "at_us": step.at_us}
-        tx.sql.execute(insert(table).values(**values, body=msgspec.json.encode(step)))
+    key = {"tenant": tenant, "call": call, "key": step.key}
+    values = {"at_us": step.at_us, "body": msgspec.json.encode(step)}
+    if tx.insert_once(table, {**key, **values}):
         return
-    kept = better(msgspec.json.decode(bytes(known), type=Step), step)
-    if kept is step:
-        tx.sql.execute(update(table).where(here).values(at_us=step.at_us, body=msgspec.json.encode(step)))
+    here = and_(*(table.c[name] == value for name, value in key.items()))
+    known = msgspec.json.decode(bytes(tx.sql.execute(select(table.c.body).where(here)).scalar_one()), type=Step)
+    if better(known, step) is step:
+        _write(tx, "steps", key, values, new=False)
 
 
-def _write(tx: Tx, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
-    change = update(table).values(**values)
-    for name, value in key.items():
-        change = change.where(table.c[name] == value)
-    if tx.sql.execute(change).rowcount == 0:
-        tx.sql.execute(insert(table).values(**key, **values))
+def _write(tx: Tx, name: str, key: dict[str, str], values: dict[str, Any], new: bool) -> None:
+    table = tx.tables[name]
+    if new:
+        tx.sql.execute(_insert(table), {**key, **values})
+    else:
+        tx.sql.execute(_update(table, tuple(key), tuple(values)), {**{f"at_{k}": v for k, v in key.items()}, **values})
+
+
+# Building a statement of 25 columns takes longer than running it: each is built once.
+
+
+@lru_cache(maxsize=64)
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+@lru_cache(maxsize=64)
+def _update(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Update:
+    here = and_(*(table.c[name] == bindparam(f"at_{name}") for name in key))
+    return update(table).where(here).values({name: bindparam(name) for name in columns})
 
 
 def tally(tx: Tx, what: str, leg: str, call: str, message: str, park: int = 0) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -22,8 +23,10 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Row,
+    Select,
     String,
     Table,
+    Update,
     and_,
     bindparam,
     create_engine,
@@ -128,33 +131,29 @@ class Tx:
     def state(self, kind: str, name: str, shape: type[T]) -> T | None:
         """The state stored under (kind, name), or None. Remembers its version for `save`."""
         table = self.tables["states"]
-        row = self.sql.execute(
-            select(table.c.version, table.c.body).where(table.c.kind == kind, table.c.name == name)
-        ).first()
+        row = self.sql.execute(_read_state(table), {"at_kind": kind, "at_name": name}).first()
         self._read[kind, name] = row.version if row else 0
         return _decoder(shape).decode(row.body) if row else None
 
     def save(self, kind: str, name: str, state: object | None) -> None:
         """Store (None: delete) the state read before, if nobody changed it since. Raises Conflict."""
         table, version = self.tables["states"], self._read[kind, name]
-        here = (table.c.kind == kind) & (table.c.name == name)
         if state is None:
+            here = (table.c.kind == kind) & (table.c.name == name)
             changed = self.sql.execute(delete(table).where(here, table.c.version == version)).rowcount if version else 1
             version = -1
         elif version == 0:
             try:
                 with self.sql.begin_nested():
-                    self.sql.execute(
-                        insert(table).values(kind=kind, name=name, version=1, body=msgspec.json.encode(state))
-                    )
+                    body = msgspec.json.encode(state)
+                    self.sql.execute(insert(table), {"kind": kind, "name": name, "version": 1, "body": body})
             except IntegrityError:
                 raise Conflict(f"{kind} {name}") from None
             changed = 1
         else:
+            now = {"version": version + 1, "body": msgspec.json.encode(state)}
             changed = self.sql.execute(
-                update(table)
-                .where(here, table.c.version == version)
-                .values(version=version + 1, body=msgspec.json.encode(state))
+                _save_state(table), {**now, "at_kind": kind, "at_name": name, "at_version": version}
             ).rowcount
         if changed != 1:
             raise Conflict(f"{kind} {name}")
@@ -181,15 +180,8 @@ class Tx:
     def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row of the service's own unless its unique key stands already. False: it stood."""
         # preserve_rowcount: after an INSERT psycopg's count is gone with the closed cursor (it would read -1).
-        if self.sql.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-            new: Executable = pg_insert(table).values(**row).on_conflict_do_nothing()
-        else:
-            from sqlalchemy.dialects.sqlite import insert as lite_insert
-
-            new = lite_insert(table).values(**row).on_conflict_do_nothing()
-        return self.sql.execute(new, execution_options={"preserve_rowcount": True}).rowcount == 1
+        new = _insert_unless_there(table, self.sql.dialect.name)
+        return self.sql.execute(new, row, execution_options={"preserve_rowcount": True}).rowcount == 1
 
     def _insert_once(self, name: str, row: dict[str, Any]) -> bool:
         return self.insert_once(self.tables[name], row)
@@ -275,6 +267,33 @@ class Tx:
     def count(self, name: str) -> int:
         """Rows of a table."""
         return self.sql.execute(select(func.count()).select_from(self.tables[name])).scalar_one()
+
+
+# Building a statement takes longer than running it: those of every message are built once per table.
+
+
+@lru_cache(maxsize=64)
+def _read_state(table: Table) -> Select[Any]:
+    here = (table.c.kind == bindparam("at_kind")) & (table.c.name == bindparam("at_name"))
+    return select(table.c.version, table.c.body).where(here)
+
+
+@lru_cache(maxsize=64)
+def _save_state(table: Table) -> Update:
+    here = (table.c.kind == bindparam("at_kind")) & (table.c.name == bindparam("at_name"))
+    values: dict[str, Any] = {"version": bindparam("version"), "body": bindparam("body")}
+    return update(table).where(here, table.c.version == bindparam("at_version")).values(values)
+
+
+@lru_cache(maxsize=512)
+def _insert_unless_there(table: Table, dialect: str) -> Executable:
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        return pg_insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects.sqlite import insert as lite_insert
+
+    return lite_insert(table).on_conflict_do_nothing()
 
 
 class Store:
