@@ -26,8 +26,8 @@ class Cast:
 
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._open_originates = [cue for cue in cues if cue.request.kind == "originate"]
-        self._taken: set[int] = set()
-        """Positions in the list of our commands that stand for one of the trace's already."""
+        self.stands_for: dict[int, int] = {}
+        """Command of the trace -> position in the list of our commands."""
         self._ids: dict[str, str] = {}
         """Recorder's leg or job -> ours."""
         self._plans: dict[str, Request] = {}
@@ -43,10 +43,10 @@ class Cast:
         """Whether one of our commands stands for this one; from then on its ids and variables are ours."""
         wanted = tuple(self._ids.get(leg, leg) for leg in cue.request.legs)
         for position, one in enumerate(heard):
-            if position in self._taken or one.request.kind != cue.request.kind:
+            if position in self.stands_for.values() or one.request.kind != cue.request.kind:
                 continue
             if one.request.kind == "originate" or one.request.legs == wanted:
-                self._taken.add(position)
+                self.stands_for[cue.index] = position
                 self._take(cue, one.request)
                 return True
         return False
@@ -92,13 +92,24 @@ class Cast:
         decision, leg = headers.get("variable_tt_decision"), headers.get("Unique-ID")
         command = self._plans.get(str(decision)) or (self._of_leg.get(str(leg)) if _is_plan(decision) else None)
         if command is None:
-            return tuple(ours)
+            return tuple(self._dialled(ours, headers))
         set_now = _in_force(command, headers)
         for name in ("tt_decision", "tt_call"):
             ours = [(key, set_now.get(name, value) if key == f"variable_{name}" else value) for key, value in ours]
         added = [(f"variable_{name}", value) for name, value in set_now.items() if f"variable_{name}" not in headers]
         body = [pair for pair in ours if pair[0] == "_body"]
         return tuple(pair for pair in ours if pair[0] != "_body") + tuple(added) + tuple(body)
+
+    def _dialled(
+        self, ours: list[tuple[str, str | tuple[str, ...]]], headers: Mapping[str, object]
+    ) -> list[tuple[str, str | tuple[str, ...]]]:
+        """A leg that a plan dialled: the call that the plan gave it in brackets is ours too."""
+        named = (headers.get("variable_originating_leg_uuid"), headers.get("Other-Leg-Unique-ID"))
+        plan = next((self._of_leg[str(leg)] for leg in named if str(leg) in self._of_leg), None)
+        call = variables_of(plan).get("tt_call") if plan else None
+        if call is None or headers.get("Call-Direction") != "outbound":
+            return ours
+        return [(name, call if name == "variable_tt_call" else value) for name, value in ours]
 
     def _renamed(self, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(value, tuple):

@@ -113,6 +113,10 @@ class Player:
         """A leg of the trace by the id under which the agent knows it: an originated one has the id we gave it."""
         return self._cast.ours(leg)
 
+    def in_place_of(self, index: int) -> str:
+        """Our command that stood for the `index`-th of the trace. Raises KeyError if none did."""
+        return self.heard[self._cast.stands_for[index]].text
+
     def _await(self, cue: Cue) -> None:
         if cue.index not in self._awaited:
             self._cast.skip(cue)
