@@ -44,6 +44,8 @@ class Beliefs:
     def __init__(self, limit: int = MAX_LEGS) -> None:
         self._legs: OrderedDict[str, Leg] = OrderedDict()
         self._limit = limit
+        self.up: set[str] = set()
+        """Legs that have not ended, as far as we heard."""
 
     def __len__(self) -> int:
         return len(self._legs)
@@ -58,6 +60,11 @@ class Beliefs:
     def learn(self, leg: Leg) -> Leg:
         """Keep a new leg."""
         self._legs[leg.id] = leg
+        self.up.add(leg.id)
         while len(self._legs) > self._limit:
-            self._legs.popitem(last=False)
+            self.up.discard(self._legs.popitem(last=False)[0])
         return leg
+
+    def ended(self, leg: str) -> None:
+        """The leg is over; it is remembered for those it dialled."""
+        self.up.discard(leg)

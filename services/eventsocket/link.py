@@ -16,6 +16,7 @@ from typing import NoReturn
 import gevent
 import gevent.event
 import gevent.lock
+import gevent.monkey
 from gevent import socket
 from greenswitch import InboundESL
 from greenswitch.esl import NotConnectedError
@@ -56,6 +57,7 @@ class Link(InboundESL):  # type: ignore[misc]
         self._send_lock = gevent.lock.BoundedSemaphore(1)
         self._reader = FrameReader()
         self._refused = ""
+        self._open_lock = gevent.monkey.get_original("_thread", "allocate_lock")()
         self.lost = gevent.event.Event()
         """Set when the connection is over and everything read from it has been delivered."""
         self.lost_reason = ""
@@ -194,11 +196,25 @@ class Link(InboundESL):  # type: ignore[misc]
         if self.connected and self._waiting:
             self._waiting[-1].wait(timeout)
 
+    def poke(self) -> None:
+        """Write a lone newline, from any thread: it wakes the switch's listener and means nothing.
+
+        Only for a link on which no long command is being written.
+        """
+        with self._open_lock:
+            sock = getattr(self, "sock", None)
+            if self.connected and sock is not None and sock.fileno() >= 0:
+                try:
+                    os.write(sock.fileno(), b"\n")
+                except OSError as error:
+                    log.debug("poke not taken", reason=error.strerror)
+
     def abort(self) -> None:
         """Reset the connection from any thread: the watchdog's way when this process no longer reads."""
-        sock = getattr(self, "sock", None)
-        if sock is not None and sock.fileno() >= 0:
-            _reset(sock.fileno())
+        with self._open_lock:
+            sock = getattr(self, "sock", None)
+            if sock is not None and sock.fileno() >= 0:
+                _reset(sock.fileno())
 
     def _lose(self, reason: str) -> None:
         if self.lost.is_set():
@@ -209,7 +225,8 @@ class Link(InboundESL):  # type: ignore[misc]
         self.lost.set()
         sock = getattr(self, "sock", None)
         if sock is not None:
-            sock.close()
+            with self._open_lock:  # held by `poke` for one system call at most
+                sock.close()
         self._auth_request_event.set()
         while self._waiting:
             self._waiting.popleft().set_exception(LinkLost(reason))

@@ -316,6 +316,7 @@ def _ended(about: Normaliser, event: Event) -> Facts:
     if leg is None:
         return Facts(skipped="no leg")
     leg.bridged_to = ""
+    about.beliefs.ended(leg.id)
     stamp = count(text(event, "Event-Date-Timestamp"))
     by = variable(event, "sip_hangup_disposition")
     sip = count(variable(event, "sip_term_status"))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import gevent
 import gevent.event
-import gevent.monkey
 
 from services.eventsocket.frames import Frame
 from services.eventsocket.link import Link, LinkLost, LoginRefused
@@ -79,6 +78,11 @@ class Supervisor:
         link = self.events
         if link is not None:
             link.abort()
+
+    def poke(self) -> None:
+        """From any thread: wake the switch's listener for events."""
+        if self.connected.is_set() and self.events is not None:
+            self.events.poke()
 
     def _run(self) -> None:
         failures, told = 0, False
@@ -169,41 +173,3 @@ class Supervisor:
         for link in (self.events, self.commands):
             if link is not None:
                 link.stop()
-
-
-class Watchdog:
-    """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
-
-    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0) -> None:
-        self._drop = drop
-        self._limit_s = limit_s
-        self._seen = clock.monotonic_us()
-        self._stopped = False
-        self._ticker: gevent.Greenlet | None = None
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._ticker = gevent.spawn(self._tick)
-        start_thread = gevent.monkey.get_original("_thread", "start_new_thread")
-        start_thread(self._watch, ())
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped = True
-        if self._ticker is not None:
-            self._ticker.kill()
-
-    def _tick(self) -> None:
-        while True:
-            self._seen = clock.monotonic_us()
-            gevent.sleep(self._limit_s / 10)
-
-    def _watch(self) -> None:
-        sleep = gevent.monkey.get_original("time", "sleep")
-        dropped = False
-        while not self._stopped:
-            sleep(self._limit_s / 10)
-            late = clock.monotonic_us() - self._seen > self._limit_s * 800_000
-            if late and not dropped:
-                self._drop()
-            dropped = late

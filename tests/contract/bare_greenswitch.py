@@ -35,6 +35,7 @@ def within(name: str, work: Any) -> None:
 
 def main(port: int, scenario: str) -> None:
     logging.disable(logging.CRITICAL)
+    say("started", "")
     link = InboundESL("127.0.0.1", port, "pw", timeout=1)
     events: list[dict[str, str]] = []
     disconnects: list[object] = []

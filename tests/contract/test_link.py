@@ -16,11 +16,13 @@ from services.eventsocket.link import Link, LinkLost, LoginRefused
 from services.eventsocket.spool import Spool
 from tests.contract.hostile_esl import HostileSwitch
 
-LIMIT_S = 6.0
+LIMIT_S = 12.0
 
 
-def bare(scenario: str, during: Callable[[HostileSwitch], None] | None = None) -> dict[str, str]:
-    """What bare greenswitch comes to in a process of its own; `frozen` if it had to be ended."""
+def bare(
+    scenario: str, during: Callable[[HostileSwitch], None] | None = None, limit_s: float = LIMIT_S
+) -> dict[str, str]:
+    """What bare greenswitch comes to in a process of its own; `frozen` if it had to be ended after it began."""
     with HostileSwitch(scenario) as switch:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.contract.bare_greenswitch", str(switch.port), scenario],
@@ -29,10 +31,13 @@ def bare(scenario: str, during: Callable[[HostileSwitch], None] | None = None) -
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
+        with gevent.Timeout(60):
+            started = process.stdout.readline()
+        assert started.startswith("started")
         if during is not None:
             during(switch)
         try:
-            out, _ = process.communicate(timeout=LIMIT_S)
+            out, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             out, _ = process.communicate()
@@ -84,8 +89,8 @@ def test_json_events_are_read() -> None:
 
 
 def test_the_end_inside_a_body_freezes_nothing() -> None:
-    seen = bare("eof_in_body")
-    assert (seen["connect"], seen["frozen"]) == ("done", "yes")
+    seen = bare("eof_in_body", limit_s=3.0)
+    assert seen["frozen"] == "yes"
     with HostileSwitch("eof_in_body") as switch, Ours(switch.port) as ours:
         assert ours.link.lost.wait(2)
         assert "before the end of the body" in ours.told[-1]

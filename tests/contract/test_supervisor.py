@@ -12,7 +12,8 @@ import pytest
 
 from freeswitch.simulator.esl_server import EslServer, UnknownCommand
 from services.eventsocket.frames import Frame, event_of
-from services.eventsocket.supervisor import Found, Supervisor, Watchdog
+from services.eventsocket.supervisor import Found, Supervisor
+from services.eventsocket.watch import Poker, Watchdog
 
 PASSWORD = "secret"  # noqa: S105
 
@@ -150,3 +151,17 @@ def test_a_process_that_stands_still_loses_its_event_link_within_seconds(world: 
     assert link.lost.wait(2)
     watchdog.stop()
     world.until(lambda: len([t for t in world.told if isinstance(t, Found)]) == 2)
+
+
+def test_newlines_between_commands_disturb_nothing(world: World) -> None:
+    """The setting that keeps the switch's listener awake while a call is up."""
+    supervisor, busy = world.watch(), [True]
+    assert supervisor.connected.wait(5)
+    poker = Poker(supervisor.poke, lambda: bool(busy), every_ms=1)
+    poker.start()
+    assert supervisor.events is not None
+    for number in range(1, 101):
+        world.server.publish({"Event-Name": "CHANNEL_PARK", "Event-Sequence": str(number)})
+        assert supervisor.events.send("api strmicroepoch").text.isdigit()
+    world.until(lambda: world.told[1:] == [str(number) for number in range(1, 101)])
+    poker.stop()

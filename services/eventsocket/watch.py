@@ -1,0 +1,83 @@
+"""Native threads beside the hub: one resets a link that nobody reads, one keeps the switch's listener awake.
+
+Enters: what to call. Leaves: calls from outside the hub, so they come even while it stands still. Nothing here may use
+gevent's primitives or log lines that wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+import gevent.monkey
+
+from services.runtime import clock
+
+
+class Watchdog:
+    """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
+
+    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0) -> None:
+        self._drop = drop
+        self._limit_s = limit_s
+        self._seen = clock.monotonic_us()
+        self._stopped = False
+        self._ticker: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._ticker = gevent.spawn(self._tick)
+        start_thread = gevent.monkey.get_original("_thread", "start_new_thread")
+        start_thread(self._watch, ())
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        if self._ticker is not None:
+            self._ticker.kill()
+
+    def _tick(self) -> None:
+        while True:
+            self._seen = clock.monotonic_us()
+            gevent.sleep(self._limit_s / 10)
+
+    def _watch(self) -> None:
+        sleep = gevent.monkey.get_original("time", "sleep")
+        dropped = False
+        while not self._stopped:
+            sleep(self._limit_s / 10)
+            late = clock.monotonic_us() - self._seen > self._limit_s * 800_000
+            if late and not dropped:
+                self._drop()
+            dropped = late
+
+
+class Poker:
+    """Pokes every few milliseconds while a call is up.
+
+    The listener of mod_event_socket polls its socket every 20 ms and is not woken by its own queue: with a lone newline
+    every 2 ms events come after 1.6 ms instead of 10 (measured; undocumented, hence a setting).
+    """
+
+    def __init__(self, poke: Callable[[], None], busy: Callable[[], bool], every_ms: float) -> None:
+        """`every_ms` 0: never."""
+        self._poke, self._busy, self._every_ms = poke, busy, every_ms
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin, unless switched off."""
+        if self._every_ms > 0:
+            gevent.monkey.get_original("_thread", "start_new_thread")(self._run, ())
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+
+    def _run(self) -> None:
+        sleep = gevent.monkey.get_original("time", "sleep")
+        while not self._stopped:
+            if self._busy():
+                self._poke()
+                sleep(self._every_ms / 1000)
+            else:
+                sleep(0.02)
