@@ -280,13 +280,14 @@ class Worker:
 
     def _tidy(self, now_us: int) -> None:
         """Clear the outbox of what is confirmed, send what somebody left in it, forget old ids (a bounded number)."""
-        self._forget_confirmed()
-        if now_us - self._tidied_us < TIDY_EVERY_US:
-            return
-        left = self._persist(lambda tx: tx.unposted(before_us=clock.now_us() - LEFT_AFTER_US))
-        self._publish(left)
-        self._persist(lambda tx: tx.prune(clock.now_us() - SEEN_FOR_US))
-        self._tidied_us = now_us
+        try:
+            self._forget_confirmed()
+            if now_us - self._tidied_us > TIDY_EVERY_US:
+                self._publish(self.store.run(lambda tx: tx.unposted(before_us=clock.now_us() - LEFT_AFTER_US)))
+                self.store.run(lambda tx: tx.prune(clock.now_us() - SEEN_FOR_US))
+                self._tidied_us = now_us
+        except (Unavailable, Conflict) as error:
+            log.warning("housekeeping waits", service=self.service.name, reason=str(error))
 
     def _forget_confirmed(self) -> None:
         confirmed, self._confirmed = self._confirmed, []

@@ -1,0 +1,201 @@
+"""State of a service: compare-and-set, once only, absence apart from bugs, and what is forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import OperationalError
+
+from proto.envelope import Envelope
+from proto.events import TenantRevised
+from proto.tenant import Tenant
+from proto.topics import Outgoing
+from services.runtime import projections
+from services.runtime.bus import Unavailable
+from services.runtime.store import NEVER_US, Conflict, Store, Tx
+from services.runtime.worker import Cause
+from tests.clients import ACME
+
+
+class Book(msgspec.Struct):
+    """A state."""
+
+    page: int
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one.sqlite"
+
+
+def opened(path: Path) -> Store:
+    metadata = MetaData()
+    projections.add_projection_table(metadata)
+    store = Store(f"sqlite:///{path}", metadata)
+    store.start()
+    return store
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    one = opened(path)
+    yield one
+    one.stop()
+
+
+def test_a_state_is_read_as_it_was_saved_and_gone_when_deleted(store: Store) -> None:
+    def turn(tx: Tx, page: int | None) -> Book | None:
+        before = tx.state("book", "a", Book)
+        tx.save("book", "a", None if page is None else Book(page))
+        return before
+
+    assert [store.run(lambda tx, p=p: turn(tx, p)) for p in (1, 2, None, 3)] == [None, Book(1), Book(2), None]  # type: ignore[misc]
+    assert store.run(lambda tx: list(tx.states("book", Book))) == [("a", Book(3))]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=st.sampled_from(["absent", "there"]), mine=st.sampled_from([7, None]), theirs=st.sampled_from([8, None]))
+def test_whoever_saves_second_is_told_and_changes_nothing(
+    store: Store, first: str, mine: int | None, theirs: int | None
+) -> None:
+    def set_up(tx: Tx) -> None:
+        tx.state("book", "b", Book)
+        tx.save("book", "b", Book(1) if first == "there" else None)
+
+    def put(tx: Tx, page: int | None) -> None:
+        tx.save("book", "b", None if page is None else Book(page))
+
+    def interleaved(tx: Tx) -> None:
+        tx.state("book", "b", Book)
+        other = Tx(tx.sql, tx.tables)
+        other.state("book", "b", Book)
+        put(other, theirs)
+        put(tx, mine)
+
+    store.run(set_up)
+    nothing_changed = first == "absent" and theirs is None
+    nothing_wanted = first == "absent" and mine is None
+    if nothing_changed or nothing_wanted:
+        store.run(interleaved)
+        return
+    with pytest.raises(Conflict):
+        store.run(interleaved)
+    here = store.run(lambda tx: tx.state("book", "b", Book))
+    assert here == (Book(1) if first == "there" else None), "the whole transaction is undone"
+
+
+def test_a_locked_database_is_unavailable_and_works_again_afterwards(store: Store, path: Path) -> None:
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="locked"):
+            store.run(lambda tx: tx.first_time("a", 1))
+    foreign.execute("COMMIT")
+    foreign.close()
+    assert store.run(lambda tx: tx.first_time("a", 1)) is True
+
+
+def test_a_database_locked_at_the_start_is_unavailable(path: Path) -> None:
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("CREATE TABLE x (y)")
+    foreign.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Unavailable, match="locked"):
+        opened(path)
+    foreign.close()
+
+
+def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="unable to open"):
+        opened(tmp_path / "missing" / "one.sqlite")
+
+
+def test_a_wrong_statement_is_an_error_and_shows_no_value(store: Store) -> None:
+    with pytest.raises(OperationalError) as trouble:
+        store.run(lambda tx: tx.sql.execute(text("SELECT :number FROM nowhere"), {"number": "09012345678"}))
+    assert "09012345678" not in str(trouble.value)
+
+
+def test_what_a_closure_raises_undoes_it_and_comes_out(store: Store) -> None:
+    def half(tx: Tx) -> None:
+        tx.first_time("a", 1)
+        tx.set_timer("t", "s", 5, "acme")
+        raise KeyError("half way")
+
+    store.run(lambda tx: tx.due_timers(0, 1))
+    with pytest.raises(KeyError):
+        store.run(half)
+    assert store.run(lambda tx: (tx.first_time("a", 1), tx.count("timers"))) == (True, 0)
+    assert store.next_timer_us == NEVER_US
+
+
+def test_ids_and_keys_are_new_once(store: Store) -> None:
+    assert [store.run(lambda tx: tx.first_time("a", 1)) for _ in range(2)] == [True, False]
+    assert [store.run(lambda tx: tx.once("charge", "a", 1)) for _ in range(2)] == [True, False]
+    assert store.run(lambda tx: tx.once("other", "a", 1))
+
+
+def test_old_ids_are_forgotten_a_bounded_number_at_a_time(store: Store) -> None:
+    def fill(tx: Tx) -> None:
+        for number in range(25):
+            tx.first_time(str(number), number)
+            tx.once("scope", str(number), number)
+
+    store.run(fill)
+    gone = [store.run(lambda tx: tx.prune(20, limit=8)) for _ in range(4)]
+    assert gone == [16, 16, 8, 0]
+    assert store.run(lambda tx: (tx.count("seen"), tx.count("done"))) == (5, 5)
+    assert store.run(lambda tx: tx.first_time("24", 24)) is False
+
+
+def test_the_outbox_keeps_its_order_until_confirmed(store: Store) -> None:
+    def message(name: str) -> Outgoing:
+        return Outgoing(name, "fact", "acme.leg.ended", "acme", name.encode(), None)
+
+    store.run(lambda tx: tx.post([message("a"), message("b")], cause="x"))
+    store.run(lambda tx: tx.post([message("c")]))
+    assert [m.id for m in store.run(lambda tx: tx.unposted())] == ["a", "b", "c"]
+    assert [m.id for m in store.run(lambda tx: tx.unposted(cause="x"))] == ["a", "b"]
+    assert store.run(lambda tx: tx.unposted(before_us=1)) == []
+    store.run(lambda tx: tx.posted(["b", "unknown"]))
+    assert store.run(lambda tx: tx.unposted()) == [message("a"), message("c")]
+
+
+def test_the_store_knows_when_the_next_timer_is_due(store: Store) -> None:
+    store.run(lambda tx: tx.set_timer("t", "a", 2_000, "acme"))
+    store.run(lambda tx: tx.set_timer("t", "b", 9_000, "acme"))
+    assert [row.subject for row in store.run(lambda tx: tx.due_timers(1_999, 10))] == []
+    assert store.next_timer_us == 2_000
+    store.run(lambda tx: tx.set_timer("t", "a", 12_000, "acme"))
+    store.run(lambda tx: tx.due_timers(2_000, 10))
+    assert store.next_timer_us == 9_000, "a moved timer is due at its new time"
+    assert [row.subject for row in store.run(lambda tx: tx.due_timers(20_000, 10))] == ["b", "a"]
+
+
+def revised(as_of_us: int, name: str, gone: bool = False) -> Envelope:
+    body = msgspec.structs.replace(msgspec.convert(ACME, Tenant), name=name)
+    fact = TenantRevised(revision=name, body=body, gone=gone)
+    return Envelope(body=fact, id=name, source="directory", tenant=body.tenant, occurred_at_us=as_of_us)
+
+
+@given(st.permutations(range(4)))
+@settings(max_examples=24, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_newest_word_about_a_client_holds_in_whatever_order_it_came(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int]
+) -> None:
+    store = opened(tmp_path_factory.mktemp("p") / "one.sqlite")
+    words = [revised(1, "old"), revised(2, "gone", gone=True), revised(3, "back"), revised(4, "gone again", gone=True)]
+    for number in order:
+        store.run(lambda tx, n=number: projections.keep_tenant(tx, words[n], Cause(words[n], "routing")))  # type: ignore[misc]
+    name = ACME["tenant"]
+    assert store.run(lambda tx: (projections.tenant(tx, name), projections.tenants(tx))) == (None, [])
+    last = revised(5, "here")
+    store.run(lambda tx: projections.keep_tenant(tx, last, Cause(last, "routing")))
+    assert [t.name for t in store.run(lambda tx: projections.tenants(tx))] == ["here"]
+    store.stop()
