@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from freeswitch.simulator import people
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.events import Headers, OtherLeg, Profile, Times
-from freeswitch.simulator.people import Behaviour, Caller, Carrier
+from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.plan import Target
 
 if TYPE_CHECKING:
@@ -24,19 +24,23 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     """A call that a carrier brings."""
     shown = "anonymous" if caller.withheld else caller.number
     name = "Anonymous" if caller.withheld else caller.name or caller.number
+    # sofia defuses a variable reference in what a caller sends, and drops the header that held it.
+    defused = name.replace("$", "%") if "${" in name else name
     host = (carrier.host if carrier else "") or "127.0.0.1:5090"
     profile = Profile(
         channel_name=f"sofia/external/{shown}@{host}",
         destination=number,
-        caller_name=name,
+        caller_name=defused,
         caller_number=caller.number,
-        original_name=name,
+        original_name=defused,
         original_number=caller.number,
         username=caller.number,
         hide=caller.withheld,
     )
     leg = Channel(switch, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
-    leg.variables |= {"sip_from_user": shown, "sip_from_display": name, "sofia_profile_name": "external"}
+    leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
+    if defused == name:
+        leg.variables["sip_from_display"] = name
     if caller.withheld:
         leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
     _arrived(switch, leg, number)
@@ -44,32 +48,30 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     return leg
 
 
-def from_phone(switch: Switch, phone: str, number: str) -> Channel:
+def from_phone(switch: Switch, phone: Phone, number: str) -> Channel:
     """A call that one of our phones makes; its tenant comes from the directory entry."""
-    device = switch.phones[phone]
-    address = f"{phone}@{device.domain or switch.domain}"
     profile = Profile(
-        channel_name=f"sofia/internal/{address}",
+        channel_name=f"sofia/internal/{phone.address}",
         destination=number,
-        caller_name=phone,
-        caller_number=phone,
-        original_name=phone,
-        original_number=phone,
-        username=phone,
+        caller_name=phone.id,
+        caller_number=phone.id,
+        original_name=phone.id,
+        original_number=phone.id,
+        username=phone.id,
         context="default",
     )
-    leg = Channel(switch, "inbound", profile, presence_id=address)
+    leg = Channel(switch, "inbound", profile, presence_id=phone.address)
     leg.variables |= {
-        "sip_from_user": phone,
+        "sip_from_user": phone.id,
         "sip_authorized": "true",
-        "sip_auth_username": phone,
-        "user_name": phone,
-        "domain_name": device.domain or switch.domain,
+        "sip_auth_username": phone.id,
+        "user_name": phone.id,
+        "domain_name": phone.domain,
         "user_context": "default",
         "sofia_profile_name": "internal",
     }
-    if device.tenant:
-        leg.variables["tt_tenant"] = device.tenant
+    if phone.tenant:
+        leg.variables["tt_tenant"] = phone.tenant
     _arrived(switch, leg, number)
     return leg
 
@@ -156,11 +158,10 @@ def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behavio
         name = f"sofia/{carrier.profile}/{number}"
         return name, number, number, carrier.profile, carrier.behaviour_of(number)
     if "%" in address:
-        phone, _, domain = address.partition("%")
-        device = switch.phones.get(phone)
-        if device is None or not device.registered or domain != (device.domain or switch.domain):
+        phone = switch.phones.get(address.replace("%", "@", 1))
+        if phone is None or not phone.registered:
             return "USER_NOT_REGISTERED"
-        return f"sofia/{profile}/{phone}", address, f"{phone}@{domain}", profile, device.behaviour
+        return f"sofia/{profile}/{phone.id}", address, phone.address, profile, phone.behaviour
     number, _, host = address.partition("@")
     carrier = next((one for one in switch.carriers if host and one.host == host), None)
     behaviour = carrier.behaviour_of(number) if carrier else people.OUT_OF_SERVICE
@@ -217,26 +218,24 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
     )
 
 
-def registration(switch: Switch, phone: str) -> Headers:
+def registration(phone: Phone) -> Headers:
     """What sofia tells of a phone that registers."""
-    device = switch.phones[phone]
-    domain = device.domain or switch.domain
     return {
         "profile-name": "internal",
-        "from-user": phone,
-        "from-host": domain,
-        "contact": f'"" <sip:{phone}@127.0.0.1:{device.port}>',
+        "from-user": phone.id,
+        "from-host": phone.domain,
+        "contact": f'"" <sip:{phone.id}@127.0.0.1:{phone.port}>',
         "call-id": uuid.uuid4().hex[:16],
         "rpid": "unknown",
         "expires": "3600",
-        "to-user": phone,
-        "to-host": domain,
+        "to-user": phone.id,
+        "to-host": phone.domain,
         "network-ip": "127.0.0.1",
-        "network-port": str(device.port),
-        "username": phone,
-        "realm": domain,
+        "network-port": str(phone.port),
+        "username": phone.id,
+        "realm": phone.domain,
         "user-agent": "Simulated/1.0",
-        "user_name": phone,
-        "domain_name": domain,
+        "user_name": phone.id,
+        "domain_name": phone.domain,
         "user_context": "default",
     }

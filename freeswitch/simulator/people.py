@@ -51,6 +51,11 @@ class Phone:
     """Empty: the simulator's own."""
     port: int = 5161
 
+    @property
+    def address(self) -> str:
+        """`1001@pbx.example`: what the switch knows it by, since the same id may stand in several domains."""
+        return f"{self.id}@{self.domain}"
+
 
 @dataclass
 class Carrier:

@@ -11,6 +11,7 @@ import time
 import msgspec
 
 from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.people import Phone
 from freeswitch.simulator.switch import Switch
 
 Row = dict[str, str]
@@ -44,7 +45,7 @@ def _rows(switch: Switch, what: str) -> list[Row] | None:
         firsts = [one for one in switch.channels.values() if id(one) not in second]
         return [_call(switch, one) for one in firsts if what == "calls" or _is_first(one)]
     if what == "registrations":
-        return [_registration(switch, phone) for phone, device in switch.phones.items() if device.registered]
+        return [_registration(switch, phone) for phone in switch.phones.values() if phone.registered]
     return None
 
 
@@ -118,17 +119,15 @@ def _call(switch: Switch, channel: Channel) -> Row:
     return row
 
 
-def _registration(switch: Switch, phone: str) -> Row:
-    device = switch.phones[phone]
-    domain = device.domain or switch.domain
+def _registration(switch: Switch, phone: Phone) -> Row:
     return {
-        "reg_user": phone,
-        "realm": domain,
-        "token": f"sim-{phone}",
-        "url": f"sofia/internal/sip:{phone}@127.0.0.1:{device.port}",
+        "reg_user": phone.id,
+        "realm": phone.domain,
+        "token": f"sim-{phone.id}",
+        "url": f"sofia/internal/sip:{phone.id}@127.0.0.1:{phone.port}",
         "expires": str(switch.clock.now_us() // 1_000_000 + 3600),
         "network_ip": "127.0.0.1",
-        "network_port": str(device.port),
+        "network_port": str(phone.port),
         "network_proto": "udp",
         "hostname": switch.core.hostname,
         "metadata": "",

@@ -43,7 +43,10 @@ class Switch:
         self.core = Core(self.clock, publish, hostname)
         self.domain = domain
         self.carriers = list(carriers)
-        self.phones = {phone.id: phone for phone in phones}
+        for phone in phones:
+            phone.domain = phone.domain or domain
+        self.phones = {phone.address: phone for phone in phones}
+        """By address, `id@domain`."""
         self.global_variables = dict(global_variables)
         self.dialplan = Dialplan(self.global_variables)
         self.recordings = recordings
@@ -65,7 +68,7 @@ class Switch:
         """Registers the phones and beats its heart."""
         for phone in self.phones.values():
             if phone.registered:
-                self.register(phone.id)
+                self.register(phone.address)
         self.spawn(self._beat)
 
     def stop(self) -> None:
@@ -100,7 +103,11 @@ class Switch:
 
     def incoming(self, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "") -> Channel:
         """A call from a carrier, or from one of our phones."""
-        leg = legs.from_phone(self, phone, number) if phone else legs.from_trunk(self, caller, number, carrier)
+        leg = (
+            legs.from_phone(self, self.phone(phone), number)
+            if phone
+            else legs.from_trunk(self, caller, number, carrier)
+        )
         self._messages_s[leg.uuid] = caller.message_s
 
         def begin() -> None:
@@ -224,21 +231,27 @@ class Switch:
 
     # --- registrations -----------------------------------------------------------------------------------------------
 
-    def register(self, phone: str) -> None:
+    def phone(self, name: str) -> Phone:
+        """A phone by address, or by id in the switch's own domain. Raises KeyError."""
+        return self.phones[name if "@" in name else f"{name}@{self.domain}"]
+
+    def register(self, name: str) -> None:
         """A phone comes up."""
-        self.phones[phone].registered = True
-        self.core.fire("CUSTOM", legs.registration(self, phone) | {"status": "Registered(UDP)"}, "sofia::register")
+        phone = self.phone(name)
+        phone.registered = True
+        self.core.fire("CUSTOM", legs.registration(phone) | {"status": "Registered(UDP)"}, "sofia::register")
 
-    def unregister(self, phone: str) -> None:
+    def unregister(self, name: str) -> None:
         """A phone signs off."""
-        self.phones[phone].registered = False
-        self.core.fire("CUSTOM", legs.registration(self, phone) | {"expires": "0"}, "sofia::unregister")
+        phone = self.phone(name)
+        phone.registered = False
+        self.core.fire("CUSTOM", legs.registration(phone) | {"expires": "0"}, "sofia::unregister")
 
-    def expire(self, phone: str) -> None:
+    def expire(self, name: str) -> None:
         """A phone has not been heard of for too long."""
-        self.phones[phone].registered = False
-        about = legs.registration(self, phone)
-        about |= {"user": phone, "host": about["realm"]}
+        phone = self.phone(name)
+        phone.registered = False
+        about = legs.registration(phone) | {"user": phone.id, "host": phone.domain}
         self.core.fire("CUSTOM", about, "sofia::expire")
 
 

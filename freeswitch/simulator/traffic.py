@@ -15,7 +15,7 @@ from gevent.event import Event as Signal
 
 from freeswitch.simulator import people
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.people import Behaviour, Caller
+from freeswitch.simulator.people import Behaviour, Caller, Phone
 from freeswitch.simulator.switch import Switch
 
 
@@ -36,6 +36,19 @@ class Counts:
 
 
 _EMERGENCY = ("110", "118", "119")
+_NAMES = (
+    "",
+    "",
+    "",
+    "山田 太郎",
+    "(株)青葉商事",
+    "O'Brien, Ltd",
+    "A\nEvent-Name: FAKE",
+    "x,tt_tenant=victim",
+    "${system(id)}",
+    "x]sofia/external/evil@192.0.2.1,[tt_q=1",
+)
+"""Display names as the switch has decoded them: none, ordinary ones, and what attackers send."""
 
 
 class Traffic:
@@ -169,6 +182,7 @@ class Traffic:
     def _caller(self, **about: float | bool) -> Caller:
         return Caller(
             self._number(),
+            name=self._random.choice(_NAMES),
             patience_s=float(about.get("patience_s", 60.0)),
             waits_s=float(about.get("waits_s", self._between(6.0, 15.0))),
             talks_s=float(about.get("talks_s", self._between(1.0, 8.0))),
@@ -192,17 +206,24 @@ class Traffic:
     def _unknown_number(self) -> Channel:
         return self._in(self._caller(patience_s=8.0), self.unknown)
 
-    def _from_phone(self, number: str) -> Channel:
-        if not self.switch.phones:
-            return self._ordinary()
-        phone = self._random.choice(list(self.switch.phones))
-        return self.switch.incoming(self._caller(), number, phone=phone)
-
     def _goes_out(self) -> Channel:
-        return self._from_phone(self._number())
+        return self._from_phone(lambda _phone: self._number())
 
     def _internal(self) -> Channel:
-        return self._from_phone(self._random.choice(list(self.switch.phones) or [self.unknown]))
+        """Within one client, as its phones can."""
+        return self._from_phone(lambda phone: self._random.choice([one.id for one in self._colleagues(phone)]))
 
     def _emergency_call(self) -> Channel:
-        return self._from_phone(self._random.choice(_EMERGENCY))
+        return self._from_phone(lambda _phone: self._random.choice(_EMERGENCY))
+
+    def _from_phone(self, number_for: Callable[[Phone], str]) -> Channel:
+        """Operators' phones, which belong to no client, only answer."""
+        dialling = [phone for phone in self.switch.phones.values() if phone.tenant and phone.registered]
+        if not dialling:
+            return self._ordinary()
+        phone = self._random.choice(dialling)
+        return self.switch.incoming(self._caller(), number_for(phone), phone=phone.address)
+
+    def _colleagues(self, phone: Phone) -> list[Phone]:
+        same = [one for one in self.switch.phones.values() if one.tenant == phone.tenant]
+        return [one for one in same if one is not phone] or same

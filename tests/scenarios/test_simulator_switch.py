@@ -162,6 +162,24 @@ def test_a_caller_without_number_to_show() -> None:
         assert parked["variable_sip_Privacy"] == "id"
 
 
+def test_a_reference_in_a_caller_name_is_defused_before_anyone_can_expand_it() -> None:
+    with switch() as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, Caller("09012345678", name="${system(id)}"))
+        parked = listener.name("CHANNEL_PARK", leg.uuid)
+        assert parked["Caller-Caller-ID-Name"] == "%{system(id)}"
+        assert "variable_sip_from_display" not in parked
+
+
+def test_the_same_id_in_two_domains_is_two_phones() -> None:
+    two = [Phone("1001", who.RINGS_OUT), Phone("1001", Behaviour(after_s=0.1), domain="b.example", tenant="b")]
+    with switch(two) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        listener.send(f"api uuid_transfer {leg.uuid} {PLAN.format('bridge:sofia/internal/1001%b.example')}")
+        assert listener.name("CHANNEL_BRIDGE", leg.uuid)["Other-Leg-Destination-Number"] == "1001%b.example"
+
+
 def test_shutdown_ends_every_call_then_the_connection() -> None:
     with switch() as simulator:
         listener = Listener(simulator.port)
