@@ -27,8 +27,26 @@ _FOLDER = re.compile(r"/[A-Za-z0-9._/-]{0,200}")
 _EXTENSION = re.compile(r"[A-Za-z0-9_.-]{1,64} XML [A-Za-z0-9_.-]{1,64}")
 
 
+BUILT_IN: Mapping[str, str] = {
+    "confirm": "tone_stream://%(250,750,880);loops=3",
+    "voicemail": "tone_stream://%(500,200,660)",
+    "closed": "tone_stream://%(300,200,500);loops=3",
+    "not_in_use": "tone_stream://%(330,15,950);%(330,15,1400);%(330,1000,1800);loops=2",
+}
+"""Tones that need no file on the switch, until recorded announcements are named in the settings."""
+
+
 class Refused(Exception):
     """The command holds something that must not become FreeSWITCH text. The message never repeats what it was."""
+
+
+TONE = "tone_stream://%(300,200,880);loops=2"
+TONES = {
+    "not_in_use": "tone_stream://%(330,0,950);%(330,0,1400);%(330,1000,1800);loops=2",
+    "confirm": "tone_stream://%(250,100,880);loops=3",
+    "voicemail": "tone_stream://%(500,200,520)",
+}
+"""Heard where no prompts are installed. not_in_use is the special information tone (ITU-T E.180)."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +55,10 @@ class RenderSettings:
 
     phone_profile: str = "internal"
     recordings_dir: str = "/var/lib/freeswitch/recordings"
-    sounds_dir: str = "/usr/share/freeswitch/sounds/toritsugi"
+    sounds_dir: str = ""
+    """Folder of the switch with `<prompt>.wav`; empty: tones are heard in place of words, so that no call fails."""
     prompts: Mapping[str, str] = field(default_factory=dict)
-    """Prompt -> file or tone_stream, where it is not `<sounds_dir>/<prompt>.wav`."""
+    """Prompt -> file or tone_stream, where neither file nor tone shall be heard."""
     message_tone: str = "tone_stream://%(300,100,800)"
     confirm_prompt: str = "confirm"
     fallback: str = "fallback XML fallback"
@@ -104,9 +123,13 @@ def recording_path(tenant: str, recording: str, settings: RenderSettings) -> str
 
 
 def sound(prompt: str, settings: RenderSettings) -> str:
-    """Where a prompt is: as the settings name it, else a file of that name."""
+    """Where a prompt is: as the settings name it, else a file of that name, else a tone."""
     named = settings.prompts.get(prompt)
-    return f"{folder(settings.sounds_dir)}/{token(prompt)}.wav" if named is None else stream(named)
+    if named is not None:
+        return stream(named)
+    if settings.sounds_dir:
+        return f"{folder(settings.sounds_dir)}/{token(prompt)}.wav"
+    return stream(TONES.get(prompt, TONE))
 
 
 def stream(raw: str) -> str:

@@ -175,6 +175,12 @@ def test_prompts_messages_and_waiting() -> None:
     ]
 
 
+def test_without_any_sound_files_every_prompt_of_ours_is_heard() -> None:
+    for prompt in ("confirm", "voicemail", "closed", "not_in_use"):
+        (written,) = render(envelope(route(p.Play(prompt))), RenderSettings())
+        assert "playback:tone_stream://" in written.text
+
+
 def texts(body: Command) -> list[str]:
     return [written.text for written in render(envelope(body), SETTINGS)]
 
