@@ -139,7 +139,9 @@ def _add_agents(house: House) -> None:
 
 
 def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.SwitchSettings:
-    render = eventsocket.RenderSettings(recordings_dir=str(switch.recordings_dir), sounds_dir=str(switch.sounds_dir))
+    render = eventsocket.RenderSettings(
+        recordings_dir=str(switch.recordings_dir), sounds_dir=str(switch.sounds_dir or "")
+    )
     return eventsocket.SwitchSettings(
         switch.name,
         settings.data_dir,

@@ -40,7 +40,8 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     port: int = ESL_PORT
     password: str = ""
     recordings_dir: Path = Path("/var/lib/freeswitch/recordings")
-    sounds_dir: Path = Path("/usr/share/freeswitch/sounds/toritsugi")
+    sounds_dir: Path | None = None
+    """Folder of prompts; None: tones in their place."""
 
     def __repr__(self) -> str:
         return f"SwitchLink(name={self.name!r}, host={self.host!r}, port={self.port})"

@@ -98,8 +98,8 @@ def test_a_postgresql_address_names_our_driver() -> None:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("web:\n  port: 80800\n", ":2: web.port: '80800': allowed is a whole number from 1 to 65535"),
-        ("web:\n  port: 0x50\n", ":2: web.port: '0x50': allowed is a whole number from 1 to 65535"),
+        ("web:\n  port: 80800\n", ":2: web.port: '80800': allowed is a whole number from 0 to 65535"),
+        ("web:\n  port: 0x50\n", ":2: web.port: '0x50': allowed is a whole number from 0 to 65535"),
         ("partitions: 0\n", ":1: partitions: '0': allowed is a whole number from 1 to 64"),
         ("log_level: LOUD\n", ":1: log_level: 'LOUD': allowed is one of DEBUG, INFO, WARNING, ERROR"),
         ("bus: redis://x\n", ":1: bus: 'redis://x': allowed is `embedded:` or `amqp://host[:port]/…`"),
@@ -133,7 +133,7 @@ def test_a_mistake_names_file_line_key_value_and_what_is_allowed(tmp_path: Path,
 
 def test_a_mistake_in_the_environment_names_the_variable() -> None:
     assert mistakes(None, TORITSUGI_WEB_PORT="x") == [
-        "environment: TORITSUGI_WEB_PORT: 'x': allowed is a whole number from 1 to 65535"
+        "environment: TORITSUGI_WEB_PORT: 'x': allowed is a whole number from 0 to 65535"
     ]
     assert mistakes(None, TORITSUGI_BUS="http://u:s3cret@h") == [
         "environment: TORITSUGI_BUS: 'http://…@h': allowed is `embedded:` or `amqp://host[:port]/…`"
