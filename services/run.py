@@ -90,6 +90,7 @@ class Run:
             _, self.first_password = people.ensure_first_person(directory)
             if self.reset_login:
                 self.first_password = people.reset_login(directory)
+            people.tell(directory, self.house.bus)
         self.before = self._books() if self._keeps_books() else None
 
     def _announce(self) -> None:

@@ -48,6 +48,8 @@ class PagesHouse:
         ]
         self._folder = folder
         self.password = ""
+        self.asked_in_vain = 0
+        """How often a page looked for a person of whom it had not heard the latest."""
 
     def start(self) -> None:
         """Everything up, the first person known to the pages."""
@@ -79,13 +81,15 @@ class PagesHouse:
 
     def person(self, name: str) -> PersonChanged | None:
         """The projection that pages check sessions against."""
-        return self.history.run(lambda tx: projections.person(tx, name))
+        known = self.history.run(lambda tx: projections.person(tx, name))
+        told = self.directory.run(lambda tx: people.find(tx, name))
+        if known != told:
+            self.asked_in_vain += 1
+        return known
 
     def publish_people(self) -> None:
-        """Send what directory's outbox holds, as its worker does at start."""
-        waiting = self.directory.run(lambda tx: tx.unposted())
-        self.bus.publish(waiting)
-        self.directory.run(lambda tx: tx.posted([message.id for message in waiting]))
+        """Tell the pages of people who were added or renewed."""
+        people.tell(self.directory, self.bus)
 
     def tell(self, facts: Iterable[Envelope]) -> None:
         """Put facts on the bus."""

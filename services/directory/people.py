@@ -23,6 +23,7 @@ from proto.events import PersonChanged
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.runtime import clock
+from services.runtime.bus import Bus
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Emit
 
@@ -163,6 +164,17 @@ def _renew(tx: Tx, person: str, stored: str, now_us: int) -> None:
     renewed = find(tx, person)
     assert renewed is not None
     tx.post([outgoing(_told(renewed, now_us))])
+
+
+def tell(store: Store, bus: Bus) -> None:
+    """Send what the functions above left in the outbox, now. Raises Unavailable; then directory's worker sends it.
+
+    The worker may send the same at the same time: the ids are the same, so nothing is done twice.
+    """
+    waiting = store.run(lambda tx: tx.unposted())
+    if waiting:
+        bus.publish(waiting)
+        store.run(lambda tx: tx.posted([message.id for message in waiting]))
 
 
 def find(tx: Tx, person: str) -> PersonChanged | None:

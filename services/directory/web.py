@@ -47,7 +47,9 @@ def blueprint(store: Store) -> Blueprint:
         address = request.remote_addr or ""
         verdict = people.log_in(store, form.name.data or "", form.password.data or "", address, clock.now_us())
         if isinstance(verdict, people.Welcome):
-            start_session(verdict.person)
+            if not start_session(verdict.person):
+                text = gettext("ただいま準備中です。数秒後にもう一度お試しください。")
+                return make_response(_page(form, text), 503)
             log.info("logged in", person=verdict.person.person)
             return redirect(inside(request.args.get("next", "")), code=303)
         log.warning("log-in refused", address=address, waits=isinstance(verdict, people.Wait))

@@ -146,6 +146,22 @@ def test_a_renewed_login_makes_all_cookies_of_before_worthless(house: PagesHouse
     assert Visitor(house.server.port).log_in("admin", password).status == 303
 
 
+def test_whoever_logs_in_before_the_pages_know_the_new_session_is_let_in_once_they_do(house: PagesHouse) -> None:
+    password = people.reset_login(house.directory)
+    visitor = Visitor(house.server.port)
+    house.asked_in_vain = 0
+    asked = gevent.spawn(visitor.log_in, "admin", password)
+    house.until(lambda: people_asked(house) or asked.ready())
+    house.publish_people()
+    assert asked.get(timeout=10).status == 303
+    assert visitor.get("/").status == 200
+
+
+def people_asked(house: PagesHouse) -> bool:
+    """Whether the log-in has looked for its person at the pages, in vain."""
+    return house.asked_in_vain > 0
+
+
 def test_leaving_ends_the_session(admin: Visitor) -> None:
     assert admin.post("/logout", {}).status == 303
     assert admin.get("/").status == 302

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import gevent
 from flask import Flask, abort, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
 from proto.events import PersonChanged
+from services.runtime import clock
 
 People = Callable[[str], PersonChanged | None]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -24,6 +26,8 @@ ROLES = frozenset(
 )
 LOG_IN = "/login"
 """The one log-in of all pages; directory serves it."""
+HEARD_WITHIN_S = 5
+LOOK_AGAIN_S = 0.05
 _SCOPE = "_toritsugi_scope"
 
 
@@ -97,13 +101,25 @@ def is_file(app: Flask, endpoint: str | None) -> bool:
     return name == "static" and owner is not None and owner.has_static_folder
 
 
-def start_session(person: PersonChanged) -> None:
-    """Remember who logged in. What an earlier visitor of this browser had is forgotten."""
+def start_session(person: PersonChanged) -> bool:
+    """Remember who logged in. What an earlier visitor of this browser had is forgotten.
+
+    Waits until the pages have heard of this person's session version, since they would refuse the cookie until then.
+    False: they have not within HEARD_WITHIN_S.
+    """
+    people: People = current_app.extensions["toritsugi_people"]
+    cookie = (person.person, person.role, person.session_version)
+    deadline_us = clock.monotonic_us() + HEARD_WITHIN_S * 1_000_000
+    while still_valid(cookie, people) is None:
+        if clock.monotonic_us() > deadline_us:
+            return False
+        gevent.sleep(LOOK_AGAIN_S)
     session.clear()
     session.permanent = True
     session["person"] = person.person
     session["role"] = person.role
     session["version"] = person.session_version
+    return True
 
 
 def end_session() -> None:
