@@ -27,26 +27,18 @@ _FOLDER = re.compile(r"/[A-Za-z0-9._/-]{0,200}")
 _EXTENSION = re.compile(r"[A-Za-z0-9_.-]{1,64} XML [A-Za-z0-9_.-]{1,64}")
 
 
+ANY_PROMPT = "tone_stream://%(300,200,880);loops=2"
 BUILT_IN: Mapping[str, str] = {
     "confirm": "tone_stream://%(250,750,880);loops=3",
     "voicemail": "tone_stream://%(500,200,660)",
     "closed": "tone_stream://%(300,200,500);loops=3",
     "not_in_use": "tone_stream://%(330,15,950);%(330,15,1400);%(330,1000,1800);loops=2",
 }
-"""Tones that need no file on the switch, until recorded announcements are named in the settings."""
+"""Heard where no prompts are installed; not_in_use is the special information tone (ITU-T E.180)."""
 
 
 class Refused(Exception):
     """The command holds something that must not become FreeSWITCH text. The message never repeats what it was."""
-
-
-TONE = "tone_stream://%(300,200,880);loops=2"
-TONES = {
-    "not_in_use": "tone_stream://%(330,0,950);%(330,0,1400);%(330,1000,1800);loops=2",
-    "confirm": "tone_stream://%(250,100,880);loops=3",
-    "voicemail": "tone_stream://%(500,200,520)",
-}
-"""Heard where no prompts are installed. not_in_use is the special information tone (ITU-T E.180)."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +121,7 @@ def sound(prompt: str, settings: RenderSettings) -> str:
         return stream(named)
     if settings.sounds_dir:
         return f"{folder(settings.sounds_dir)}/{token(prompt)}.wav"
-    return stream(TONES.get(prompt, TONE))
+    return stream(BUILT_IN.get(prompt, ANY_PROMPT))
 
 
 def stream(raw: str) -> str:
