@@ -46,7 +46,8 @@ _TONES = {
     "arrived": "calm",
 }
 
-_RANK = {"legs.bridged": 1, "call.answered": 2, "leg.ended": 3, "leg.charged": 4}
+_RANK = {"call.arrived": 0, "legs.bridged": 2, "call.answered": 3, "leg.ended": 4, "leg.charged": 5}
+_OTHERS = 1
 """What happened at one microsecond is told in this order."""
 
 
@@ -199,7 +200,7 @@ def call_page(story: Story, lang: Lang, now_us: int) -> CallPage:
                 at_us=step.at_us,
                 what=step.what,
             )
-            for step in sorted(story.steps, key=lambda step: (step.at_us, _RANK.get(step.what, 0), step.id))
+            for step in sorted(story.steps, key=lambda step: (step.at_us, _RANK.get(step.what, _OTHERS), step.id))
         ),
         estimated=row.estimated,
     )

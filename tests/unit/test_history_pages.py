@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,6 +146,14 @@ def test_the_story_says_who_rang_why_it_went_on_and_what_each_leg_cost() -> None
     assert "転送先 090-1234-5678と通話開始" in texts
     assert "転送先 090-1234-5678の料金 52.8円(税込)" in texts
     assert "振り分けの指示を実行(6.2 ms)" in texts
+
+
+def test_what_happened_at_the_same_time_is_told_cause_first() -> None:
+    story = stories.Story("c1")
+    story.arrive()
+    at_once = [msgspec.structs.replace(fact, occurred_at_us=story.start_us) for fact in reversed(story.facts)]
+    story.facts[:] = at_once
+    assert page_of(story, "en").steps[0].what == "call.arrived"  # type: ignore[attr-defined]
 
 
 def test_the_picture_places_ringing_and_talking_in_proportion() -> None:
