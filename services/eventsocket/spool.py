@@ -56,6 +56,7 @@ class Spool:
         self._arrived = gevent.event.Event()
         self._to_write = gevent.event.Event()
         self._writer: gevent.Greenlet | None = None
+        self._stopping = False
         self.lost = 0
 
     def __len__(self) -> int:
@@ -77,7 +78,10 @@ class Spool:
     def stop(self) -> None:
         """Everything undone goes to the file."""
         if self._writer is not None:
-            self._writer.kill()
+            # Not killed: the thread that writes for it would go on, into a file that is being replaced.
+            self._stopping = True
+            self._to_write.set()
+            self._writer.join()
         with self._disk:
             _in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
         self._memory.clear()
@@ -144,6 +148,8 @@ class Spool:
         while True:
             self._to_write.wait()
             self._to_write.clear()
+            if self._stopping:
+                return
             with self._disk:
                 items, self._tail, self._tail_bytes = self._tail, [], 0
                 if not items:
