@@ -64,6 +64,8 @@ class Cast:
         cue = self._open_originates.pop(0)
         self._ids[cue.request.legs[0]] = request.legs[0]
         self._ids[cue.request.job] = request.job
+        # The trace rings the phone a little later than we asked; a switch has the channel from then on.
+        self._up.setdefault(request.legs[0], (("Unique-ID", request.legs[0]), ("Call-Direction", "outbound")))
 
     def _take(self, cue: Cue, ours: Request) -> None:
         if ours.kind not in ("transfer", "originate"):

@@ -36,6 +36,8 @@ class Faults:
     """Cut behind every event (and what was awaited there); the next one comes after the reconnect."""
     cut_inside: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Number of an event -> offsets within its frame; the whole frame comes again after each cut."""
+    before_cut: Callable[[], None] | None = None
+    """Runs before each cut: what must not be under way when the line goes."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,13 @@ class Player:
         if self._faults.cut_after_each and number:
             listeners = self._cut(listeners)
         for offset in self._faults.cut_inside.get(number, ()):
+            if self._faults.before_cut is not None:
+                self._faults.before_cut()
             for client in listeners:
                 frame = wire.event_frame(event, client.format)
                 client.send(frame[: max(1, min(offset, len(frame) - 1))])
-            listeners = self._cut(listeners)
+                client.cut()
+            listeners = self._listener()
         for client in listeners:
             frame = wire.event_frame(event, client.format)
             for piece in _bytes(frame) if self._faults.byte_by_byte else (frame,):
@@ -165,6 +170,8 @@ class Player:
 
     def _cut(self, listeners: list[Client]) -> list[Client]:
         """Ends these connections; the ones that come in their place."""
+        if self._faults.before_cut is not None:
+            self._faults.before_cut()
         for client in listeners:
             client.cut()
         return self._listener()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from sqlalchemy import select
 
 from freeswitch.simulator.player import Faults, Player
 from freeswitch.simulator.score import Captured, read_lines
+from proto.commands import HangUp
 from proto.envelope import MESSAGES, Envelope, decode
-from proto.events import LegEnded, TenantRevised
-from proto.message import Event
+from proto.events import CommandRefused, LegEnded, TenantRevised
+from proto.message import Event, Message
 from proto.tenant import Tenant
-from proto.topics import Outgoing, Queue, command_queue, outgoing
+from proto.topics import Outgoing, Queue, outgoing
 from proto.values import command_id
 from services.compose import BUILDS, House, compose
 from services.directory.service import Files
@@ -152,10 +153,16 @@ class TestHouse:
         self._agent_store.stop()
         self._tap.stop()
 
-    def play(self, book: Book, trace: Captured, faults: Faults | None = None) -> Played:
-        """The tenants of the book take effect, the trace is played, everything is worked off."""
+    def play(self, book: Book, trace: Captured, faults: Faults | None = None, *, settled: bool = False) -> Played:
+        """The tenants of the book take effect, the trace is played, everything is worked off.
+
+        `settled`: the line is only cut while no command is under way, since such a one is lost and never sent again.
+        """
         with in_time_of(read_lines(trace.json_lines)[0].us - BEHIND_US):
             self._let_take_effect(book)
+            faults = faults or Faults()
+            if settled:
+                faults = replace(faults, before_cut=lambda: self._settle(agent, player))
             player = Player(trace, book.awaited, PASSWORD, faults=faults, patience_s=DEADLINE_S)
             agent = self._agent(player.start())
             before, first = self._ids(), len(self._tap.heard)
@@ -190,19 +197,7 @@ class TestHouse:
         revision, at_us = f"round {self._rounds}", self._rounds  # the clock goes back between traces, this never
         body = msgspec.convert({"tenant": "barrier", "name": revision, "contract": {"from": "2026-04-01"}}, Tenant)
         fact = TenantRevised(revision=revision, body=body)
-        self.bus.publish(
-            [
-                outgoing(
-                    Envelope(
-                        body=fact,
-                        id=command_id(revision, at_us),
-                        source="test",
-                        tenant="barrier",
-                        occurred_at_us=at_us,
-                    )
-                )
-            ]
-        )
+        self.bus.publish([outgoing(_barrier(fact, revision, at_us))])
         stores = [self.house.stores[name] for name in KEEPS_TENANTS] + [self._agent_store]
         for store in stores:
             wait_until(lambda store=store: _revision(store) == revision, lambda: f"{revision} in every store")  # type: ignore[misc]
@@ -227,10 +222,32 @@ class TestHouse:
             # Agent -> services -> history -> connectors, and commands back to the agent: three times through.
             said = now
             for _ in range(3):
-                self._barrier(agent)
-                commands = command_queue(SWITCH).parts()[0]
-                wait_until(lambda: not self.bus.depth(commands) and not agent.waiting, lambda: "commands")  # noqa: B023
-                agent._commander._under_way.join(timeout=DEADLINE_S)
+                self._round(agent, player)
+
+    def _round(self, agent: Agent, player: Player) -> None:
+        """All that was said so far has been heard, and all that was asked for because of it has been answered."""
+        wait_until(lambda: not agent.waiting, lambda: f"{agent.waiting} in the agent")
+        self._barrier(agent)
+        # The last of a worker's batch is committed before the batch is published: the next one proves it.
+        self._barrier(agent)
+        leg = f"barrier-{self._rounds}"
+        last = HangUp(switch=SWITCH, leg=leg)
+        self.bus.publish([outgoing(_barrier(last, f"hang up {leg}", clock.now_us()))])
+        wait_until(
+            lambda: any(isinstance(e.body, CommandRefused) and e.body.leg == leg for e in self._tap.heard[-200:]),
+            lambda: f"the answer about {leg}",
+        )
+
+    def _settle(self, agent: Agent, player: Player) -> None:
+        """Rounds until the switch is asked for nothing more."""
+        asked = -1
+        while asked != (
+            now := sum(
+                1 for text, _ in player.replies if text.startswith(("uuid_", "originate")) and "barrier" not in text
+            )
+        ):
+            asked = now
+            self._round(agent, player)
 
     def _said(self, first: int) -> int:
         return sum(1 for e in self._tap.heard[first:] if e.tenant != "barrier")
@@ -260,6 +277,10 @@ class TestHouse:
         return self.house.stores[service].run(
             lambda tx: [dict(row._mapping) for row in tx.sql.execute(select(tx.tables[table]))]
         )
+
+
+def _barrier(body: Message, name: str, at_us: int) -> Envelope:
+    return Envelope(body=body, id=command_id(name, at_us), source="test", tenant="barrier", occurred_at_us=at_us)
 
 
 def _revision(store: Store) -> str:
