@@ -155,7 +155,6 @@ class Agent:
     def _lost(self, reason: str) -> None:
         log.warning("switch lost", switch=self.switch.name, reason=reason)
         self._tell(SwitchLost(switch=self.switch.name, reason=reason))
-        self._commander.switch_lost()
 
     # -- tenants --
 

@@ -7,6 +7,7 @@ written; after a crash or a lost connection the switch is asked, and nothing is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ BATCH = 32
 KEPT_FOR_US = 14 * 24 * 3600 * 1_000_000
 WAIT_FOR_SWITCH_S = 5.0
 JOB_SLACK_S = 20.0
+_ANSWERED = re.compile(r'"Answer-State": ?"answered"')
 log = get_logger("commander")
 
 Tell = Callable[[Fact, Envelope], None]
@@ -112,15 +114,11 @@ class Commander:
     # -- told by the agent --
 
     def switch_found(self) -> None:
-        """Ask what became of every command whose answer was lost."""
+        """Ask what became of every command whose answer was lost, and of every job that may have ended unheard."""
+        for job in list(self._jobs):
+            self._under_way.spawn(self._look_after, job)
         for envelope in list(self._unsure.values()):
             self._under_way.spawn(self._ask, envelope)
-
-    def switch_lost(self) -> None:
-        """Jobs that were running may have ended unheard."""
-        for job in list(self._jobs.values()):
-            if not job.ready():
-                job.set_exception(LinkLost("lost while the job ran"))
 
     def job_ended(self, event: Event) -> None:
         """A BACKGROUND_JOB: if it is ours, its body is the result."""
@@ -229,23 +227,56 @@ class Commander:
         try:
             # A reply that never comes ends the link, which fails every waiter: no reply is waited for without end.
             replies = [one.get(timeout=link.timeout if link else WAIT_FOR_SWITCH_S).text for one in posted]
-            good, word = verdict(replies[-1])
-            if good and job:
-                good, word = verdict(self._jobs[job].get(timeout=_job_s(envelope)))
         except LinkLost:
+            self._jobs.pop(job, None)
             self._lost_sight(envelope)
+            return
         except gevent.Timeout:
             if link is not None and not posted[-1].ready():
                 link.stop()
+            self._jobs.pop(job, None)
             self._lost_sight(envelope)
             self._ask(envelope)
+            return
+        good, word = verdict(replies[-1])
+        if good and job:
+            self._await_job(envelope, job)
+            return
+        self._jobs.pop(job, None)
+        if good:
+            self._finish(envelope, word, decision_us)
+        else:
+            self._refuse(envelope, word, "switch")
+
+    def _await_job(self, envelope: Envelope, job: str) -> None:
+        """A job outlives a connection: its BACKGROUND_JOB comes on the next one, unless it ended in between."""
+        try:
+            good, word = verdict(self._jobs[job].get(timeout=_job_s(envelope)))
+        except (LinkLost, gevent.Timeout):
+            self._not_known(envelope)
         else:
             if good:
-                self._finish(envelope, word, decision_us)
+                self._finish(envelope, word, None)
             else:
                 self._refuse(envelope, word, "switch")
         finally:
             self._jobs.pop(job, None)
+
+    def _look_after(self, job: str) -> None:
+        """Has the job of an originate ended while nobody listened? Its leg is answered then, or gone; else it rings."""
+        link, result = self._supervisor.commands, self._jobs.get(job)
+        if link is None or result is None:
+            return
+        try:
+            said = link.send(f"api uuid_dump {job} json").text
+        except LinkLost:
+            return  # asked again when the switch is back
+        if result.ready():
+            return
+        if not said.lstrip().startswith("{"):
+            result.set_exception(LinkLost("the job ended unheard"))
+        elif _ANSWERED.search(said):
+            result.set(f"+OK {job}")
 
     def _lost_sight(self, envelope: Envelope) -> None:
         """Asked when the switch is found again: `connected` is still set while a loss is on its way to us."""
@@ -255,6 +286,12 @@ class Commander:
         """What became of it: CommandFinished or CommandUnknown, never a second try."""
         link, question = self._supervisor.commands, question_about(envelope)
         if envelope.id not in self._unsure:
+            return
+        if isinstance(envelope.body, c.OriginateCall) and question is not None:
+            del self._unsure[envelope.id]
+            self._jobs[envelope.id] = gevent.event.AsyncResult()
+            self._under_way.spawn(self._await_job, envelope, envelope.id)
+            self._look_after(envelope.id)
             return
         finished = False
         if question is not None:
@@ -270,10 +307,11 @@ class Commander:
         if finished:
             self._finish(envelope, "asked", None)
         else:
-            body = envelope.body
-            self._tell(
-                CommandUnknown(switch=self._switch, command=envelope.id, name=body.NAME, leg=leg_of(envelope)), envelope
-            )
+            self._not_known(envelope)
+
+    def _not_known(self, envelope: Envelope) -> None:
+        name, leg = envelope.body.NAME, leg_of(envelope)
+        self._tell(CommandUnknown(switch=self._switch, command=envelope.id, name=name, leg=leg), envelope)
 
     def _finish(self, envelope: Envelope, word: str, decision_us: int | None) -> None:
         self._tell(
@@ -333,7 +371,7 @@ def question_about(envelope: Envelope) -> tuple[str, str] | None:
     if isinstance(body, c.RouteCall):
         return f"api uuid_getvar {body.leg} tt_decision", envelope.id
     if isinstance(body, c.OriginateCall):
-        return f"api uuid_exists {envelope.id}", "true"
+        return f"api uuid_dump {envelope.id} json", "{"
     if isinstance(body, c.HangUp):
         return f"api uuid_exists {body.leg}", "false"
     return None
