@@ -40,23 +40,23 @@ log.file.level = warning
 class Broker:
     """One broker. It answers on 127.0.0.1 only."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, vhosts: int = VHOSTS) -> None:
         """`base` is an empty folder that it may fill; removing it is the caller's business."""
         self._base = base
+        self._names = [f"test{n}" for n in range(vhosts)]
         self._password = secrets.token_hex(8)
-        self._vhosts = iter(range(VHOSTS))
+        self._unused = iter(self._names)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self.port, self._dist_port, self._epmd_port = _free_ports(3)
         self._write_files()
 
     def _write_files(self) -> None:
-        names = [f"test{n}" for n in range(VHOSTS)]
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         definitions = {
             "users": [{"name": "tests", "password": self._password, "tags": "administrator"}],
-            "vhosts": [{"name": name} for name in names],
-            "permissions": [{"user": "tests", "vhost": name, **everything} for name in names],
+            "vhosts": [{"name": name} for name in self._names],
+            "permissions": [{"user": "tests", "vhost": name, **everything} for name in self._names],
         }
         (self._base / "definitions.json").write_text(json.dumps(definitions))
         config = _CONFIG.format(port=self.port, definitions=self._base / "definitions.json")
@@ -90,7 +90,7 @@ class Broker:
 
     def url(self) -> str:
         """The address of a virtual host that nobody used before."""
-        return self.url_of(f"test{next(self._vhosts)}")
+        return self.url_of(next(self._unused))
 
     def url_of(self, vhost: str) -> str:
         """The address of a virtual host by name; one that does not exist is refused by the broker."""

@@ -1,0 +1,252 @@
+"""What only RabbitMQ can do to us: die, freeze, refuse, block."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import gevent.event
+import pika
+import pytest
+
+from proto.envelope import CONTENT_TYPE
+from proto.topics import Queue
+from services.runtime import clock
+from services.runtime.bus import Unavailable
+from services.runtime.bus.rabbitmq import RabbitBus
+from services.runtime.bus.topology import declarations
+from tests.contract import tally
+from tests.contract.bus_world import (
+    DEADLINE_S,
+    FS1,
+    HISTORY,
+    ROUTING,
+    World,
+    command,
+    fact,
+    publish_surely,
+    read,
+    texts,
+    wait_for,
+)
+from tests.contract.test_worker import Room
+from tests.rabbitmq import Broker
+
+
+@pytest.fixture
+def bus(broker: Broker) -> Iterator[RabbitBus]:
+    one = RabbitBus(broker.url(), publish_s=3)
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def victim(broker: Broker) -> Iterator[Broker]:
+    """A broker of this module's own, to be ill-treated. `broker` is asked for so that its absence is told once."""
+    base = Path(tempfile.mkdtemp(prefix="toritsugi-rabbitmq-"))
+    one = Broker(base, vhosts=6)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.close()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_a_broker_killed_in_mid_stream_loses_nothing_and_keeps_the_order(victim: Broker) -> None:
+    bus = RabbitBus(victim.url(), publish_s=3)
+    bus.start([HISTORY])
+    declared = time.monotonic()
+    heard: list[str] = []
+    confirmed = 0
+    done = gevent.event.Event()
+
+    def speak() -> None:
+        nonlocal confirmed
+        number = 0
+        while not done.is_set():
+            publish_surely(bus, [fact(str(number + n)) for n in range(5)])
+            number += 5
+            confirmed = number
+
+    def hear() -> None:
+        consumer = bus.consume("history.0")
+        while not (done.is_set() and confirmed and str(confirmed - 1) in heard[-1000:]):
+            deliveries = consumer.get(64, timeout_s=0.5)
+            heard.extend(texts(deliveries))
+            consumer.ack(deliveries)
+
+    people = [gevent.spawn(speak), gevent.spawn(hear)]
+    # RabbitMQ 3.10 writes the name of a new quorum queue down within half a second: killed earlier, the queue is dead.
+    wait_for(lambda: len(heard) > 300 and time.monotonic() > declared + 3)
+    victim.restart()
+    there = confirmed
+    wait_for(lambda: confirmed > there + 300)
+    done.set()
+    gevent.joinall(people, timeout=DEADLINE_S, raise_error=True)
+    assert all(person.dead for person in people)
+    first_time = list(dict.fromkeys(heard))
+    assert first_time == [str(n) for n in range(len(first_time))], "in order, nothing missing, once repeats are dropped"
+    assert len(first_time) >= confirmed
+    bus.stop()
+
+
+def test_a_worker_sits_out_a_broker_that_is_away(victim: Broker, tmp_path: Path) -> None:
+    world = World(victim.url(), tmp_path)
+    bus = world.open(tally.queue(), FS1)
+    with Room(bus, tmp_path) as room:
+        bus.publish(tally.facts(range(5)))
+        room.noted(5)
+        victim.stop()
+        with pytest.raises(Unavailable):
+            bus.publish(tally.facts([5]))
+        victim.start()
+        publish_surely(bus, tally.facts(range(5, 10)))
+        assert room.noted(10) == [str(n) for n in range(10)]
+    world.close()
+
+
+def test_a_frozen_broker_confirms_nothing(victim: Broker) -> None:
+    bus = RabbitBus(victim.url(), publish_s=1)
+    bus.start([HISTORY])
+    victim.pause()
+    try:
+        with pytest.raises(Unavailable, match="not confirmed within 1 s"):
+            bus.publish([fact("a")])
+    finally:
+        victim.resume()
+    publish_surely(bus, [fact("b")])
+    assert texts(read(bus.consume("history.0"), 1))[0] in "ab"
+    bus.stop()
+
+
+def test_a_broker_short_of_memory_blocks_publishing_and_not_reading(victim: Broker) -> None:
+    bus = RabbitBus(victim.url(), publish_s=2)
+    bus.start([HISTORY])
+    bus.publish([fact("before")])
+    victim.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        wait_for(lambda: refused(bus))
+        with pytest.raises(Unavailable, match="blocked"):
+            bus.publish([fact("c")])
+        assert texts(read(bus.consume("history.0"), 1)) == ["before"]
+    finally:
+        victim.control("set_vm_memory_high_watermark", "absolute", "600MB")
+    publish_surely(bus, [fact("after")])
+    bus.stop()
+
+
+def refused(bus: RabbitBus) -> bool:
+    try:
+        bus.publish([fact("b")])
+    except Unavailable:
+        return True
+    return False
+
+
+def test_nobody_at_the_address_is_unavailable() -> None:
+    bus = RabbitBus("amqp://nobody:secret@127.0.0.1:1/none", connect_s=0.5)
+    with pytest.raises(Unavailable) as trouble:
+        bus.start([HISTORY])
+    assert "secret" not in str(trouble.value)
+
+
+def test_a_virtual_host_that_does_not_exist_is_named_by_the_broker(broker: Broker) -> None:
+    bus = RabbitBus(broker.url_of("missing"), connect_s=3)
+    with pytest.raises(Unavailable, match="missing"):
+        bus.start([HISTORY])
+
+
+def test_a_queue_that_stands_with_other_arguments_is_named(broker: Broker) -> None:
+    url = broker.url()
+    with pika.BlockingConnection(pika.URLParameters(url)) as plain:
+        plain.channel().queue_declare("history.0", durable=True)
+    bus = RabbitBus(url, connect_s=3)
+    with pytest.raises(Unavailable, match=r"history\.0"):
+        bus.start([HISTORY])
+
+
+def test_a_queue_that_was_deleted_is_declared_again_and_nothing_is_said_to_nobody(broker: Broker) -> None:
+    url = broker.url()
+    bus = RabbitBus(url)
+    bus.start([HISTORY])
+    consumer = bus.consume("history.0")
+    bus.publish([fact("a")])
+    assert texts(read(consumer, 1)) == ["a"]
+    with pika.BlockingConnection(pika.URLParameters(url)) as plain:
+        plain.channel().queue_delete("history.0")
+    publish_surely(bus, [fact("b")])
+    assert texts(read(consumer, 1)) == ["b"]
+    bus.stop()
+
+
+def test_a_cut_connection_is_made_again_and_stale_acknowledgements_are_ignored(broker: Broker) -> None:
+    url = broker.url()
+    bus = RabbitBus(url)
+    bus.start([HISTORY])
+    consumer = bus.consume("history.0")
+    bus.publish([fact("a"), fact("b")])
+    stale = read(consumer, 2, ack=False)
+    broker.control("close_all_connections", "--vhost", url.rpartition("/")[2], "cut by a test")
+    again = read(consumer, 2, ack=False)
+    consumer.ack(stale)
+    assert texts(again) == ["a", "b"]
+    assert all(d.redelivered for d in again)
+    consumer.ack(again)
+    publish_surely(bus, [fact("c")])
+    assert texts(read(consumer, 1)) == ["c"]
+    bus.stop()
+
+
+def test_a_message_shows_its_tenant_id_and_type_to_plain_consumers(broker: Broker) -> None:
+    url = broker.url()
+    bus = RabbitBus(url)
+    bus.start([tally.queue(), FS1])
+    (hand_over,) = tally.facts([7])
+    soon_us = clock.now_us() + 2_000_000
+    bus.publish([hand_over, command("c", not_after_us=soon_us)])
+    with pika.BlockingConnection(pika.URLParameters(url)) as plain:
+        channel = plain.channel()
+        _, properties, body = next(channel.consume("tally.0", auto_ack=True, inactivity_timeout=DEADLINE_S))
+        assert body == hand_over.body
+        assert (properties.content_type, properties.delivery_mode) == (CONTENT_TYPE, 2)
+        assert properties.headers == {
+            "tenant": "acme",
+            "id": hand_over.id,
+            "type": "jp.toritsugi.call.handed_over",
+        }
+        channel.cancel()
+        _, properties, _ = next(channel.consume("commands.fs1.0", auto_ack=True, inactivity_timeout=DEADLINE_S))
+        assert properties.headers["not-after-us"] == soon_us
+        assert 5_000 < int(properties.expiration) <= 7_000, "the broker drops it some time after, if nobody reads"
+    bus.stop()
+
+
+def test_what_rabbitmq_must_hold_is_derived_from_the_queues_alone() -> None:
+    found = list(declarations([Queue("history", "fact", ("*.leg.ended",), 2), FS1]))
+    said = [(d.method, d.name, d.source, d.key) for d in found]
+    assert ("bind_exchange", "toritsugi.history", "toritsugi.events", "*.leg.ended") in said
+    assert [d.key for d in found if d.source == "toritsugi.history"] == ["1", "1"], "equal weights"
+    assert ("bind_queue", "commands.fs1.0", "toritsugi.commands", "fs1") in said
+    queues = {d.name: d.arguments for d in found if d.method == "queue"}
+    assert set(queues) == {"toritsugi.dead", "history.0", "history.1", "commands.fs1.0"}
+    assert all(a["x-queue-type"] == "quorum" for a in queues.values())
+    assert all(queues[n]["x-single-active-consumer"] for n in ("history.0", "history.1", "commands.fs1.0"))
+    (hashing,) = [d for d in found if d.kind == "x-consistent-hash"]
+    assert hashing.arguments == {"hash-header": "tenant"}
+
+
+def test_many_greenlets_publish_through_one_connection(bus: RabbitBus) -> None:
+    bus.start([ROUTING])
+    speakers = [
+        gevent.spawn(lambda n=n: [bus.publish([fact(f"{n} {m} {k}") for k in range(3)]) for m in range(20)])
+        for n in range(40)
+    ]
+    gevent.joinall(speakers, timeout=DEADLINE_S, raise_error=True)
+    heard = texts(read(bus.consume("routing.0", prefetch=1000), 2400))
+    for n in range(40):
+        assert [t for t in heard if t.startswith(f"{n} ")] == [f"{n} {m} {k}" for m in range(20) for k in range(3)]
