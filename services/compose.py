@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, ServiceStarted
-from proto.topics import HEARS, all_queues, outgoing, service_queue
+from proto.topics import HEARS, agent_queue, all_queues, command_queue, outgoing, service_queue
 from proto.values import PLATFORM_TENANT, command_id
 from services.answering import service as answering
 from services.billing import service as billing
@@ -59,6 +59,8 @@ class House:
     parts: list[tuple[str, Part]] = field(default_factory=list)
     stores: dict[str, Store] = field(default_factory=dict)
     agents: list[eventsocket.Agent] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
+    """Partition queues that are read in this process."""
     web: WebServer | None = None
 
     def start(self) -> None:
@@ -113,6 +115,7 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
     if name == "directory":
         house.parts.append((f"{name} files", directory.Files(store, house.bus, settings.tenants_dir)))
     for queue in service_queue(name, settings.partitions).parts():
+        house.queues.append(queue)
         house.parts.append((queue, Worker(service, store, house.bus, queue)))
     house.parts.append((f"{name} timers", Timers(service, store, house.bus)))
     if name == "connectors":
@@ -135,6 +138,7 @@ def _add_agents(house: House) -> None:
         store = house.stores[name] = Store(store_url(house.settings, name), eventsocket.metadata())
         agent = eventsocket.Agent(_as_agent_sees(switch, house.settings), house.bus, store)
         house.agents.append(agent)
+        house.queues += [*agent_queue(switch.name).parts(), *command_queue(switch.name).parts()]
         house.parts += [(f"{name} store", store), (name, agent)]
 
 

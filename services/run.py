@@ -1,40 +1,38 @@
 """`toritsugi run`: the house in one process, or one service of it; with a simulated switch where no real one is named.
 
 Enters: arguments, settings, the environment. Leaves: pages, call lines on stderr, and as the last line on stdout the
-result of a measured run. How the rooms stand together is `compose.py`; how a run is judged is `trial.py`.
+result of a run with simulated callers. How the rooms stand together is `compose.py`; who calls is `simulated.py`; how a
+run is judged is `trial.py`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import gevent
 import msgspec
 
-from freeswitch.simulator import Simulator, Traffic
+from freeswitch.simulator import Simulator
 from proto.envelope import Envelope
 from proto.events import CallEnded
-from services import trial
-from services.billing.service import entries
 from services.compose import AGENT, EVERYTHING, House, compose
 from services.directory import people
 from services.history.narrate import line
-from services.history.summary import summary
 from services.runtime import log
-from services.runtime.app import App
-from services.runtime.bus.choose import connect
+from services.runtime.app import EXIT_START_FAILED, App
+from services.runtime.bus import Bus
+from services.runtime.bus.choose import EMBEDDED, connect
 from services.runtime.settings import Settings, SwitchLink, load_or_exit
-from services.runtime.store import Tx
-from services.simulated import NothingToSimulate, simulator_for
+from services.runtime.store import Store
+from services.simulated import DRAIN_S, Callers, NothingToSimulate, simulator_for
 
-DRAIN_S = 15.0
 SIMULATED_CALLS_PER_SECOND = 0.5
+EXIT_NOT_CLEAN = 4
+"""Something was lost or doubled."""
 
 
 class Duration(click.ParamType[float]):
@@ -62,14 +60,11 @@ class Run:
     settings: Settings
     names: Sequence[str]
     for_s: float | None
+    simulator: Simulator | None
     calls_per_second: float
     seed: int
-    simulator: Simulator | None = None
-    traffic: Traffic | None = None
-    first_password: str | None = None
-    reset_login: bool = False
+    reset_login: bool
     house: House = field(init=False)
-    before: trial.Books | None = None
     ended_calls: int = 0
 
     def go(self) -> int:
@@ -77,29 +72,29 @@ class Run:
         settings = self.settings
         self.house = compose(settings, connect(settings.bus, settings.data_dir), self.names, self._narrate)
         parts = list(self.house.parts)
-        parts.append(("first log-in", _Hook(self._prepare)))
+        log_in, callers = self._first_log_in(), None
+        if log_in is not None:
+            parts.append(("first log-in", log_in))
         if self.simulator is not None:
             # Stops first: whoever is up is hung up through the switch while everything still listens.
-            parts.append(("simulated callers", _Hook(self._begin_calls, self._end_calls)))
-        code = App(parts, settings.drain_s + DRAIN_S).run(self.for_s, self._announce)
-        return self._judge(code)
+            callers = Callers(self.house, self.simulator, self.calls_per_second, self.seed)
+            parts.append(("simulated callers", callers))
+        code = App(parts, settings.drain_s + DRAIN_S).run(self.for_s, lambda: self._announce(log_in))
+        if code == EXIT_START_FAILED:
+            return code
+        return self._sum_up(callers, code)
 
-    def _prepare(self) -> None:
-        directory = self.house.stores.get("directory")
-        if directory is not None:
-            _, self.first_password = people.ensure_first_person(directory)
-            if self.reset_login:
-                self.first_password = people.reset_login(directory)
-            people.tell(directory, self.house.bus)
-        self.before = self._books() if self._keeps_books() else None
+    def _first_log_in(self) -> _FirstLogIn | None:
+        store = self.house.stores.get("directory")
+        return None if store is None else _FirstLogIn(store, self.house.bus, self.reset_login)
 
-    def _announce(self) -> None:
+    def _announce(self, log_in: _FirstLogIn | None) -> None:
         if self.house.web is not None:
             click.echo(f"ページ / page: {self.house.web.url}", err=True)
-            if self.first_password:
-                click.echo(f"ログイン / log-in: {people.FIRST_PERSON}  {self.first_password}", err=True)
-            else:
-                click.echo("ログイン / log-in: as printed at the first start (--reset-login renews it)", err=True)
+        if log_in is not None and log_in.password:
+            click.echo(f"ログイン / log-in: {people.FIRST_PERSON}  {log_in.password}", err=True)
+        elif log_in is not None:
+            click.echo("ログイン / log-in: as printed at the first start (--reset-login renews it)", err=True)
         what = "everything" if len(self.names) == len(EVERYTHING) else ", ".join(self.names)
         click.echo(f"Running {what}; Ctrl-C ends.", err=True)
 
@@ -109,82 +104,33 @@ class Run:
                 self.ended_calls += 1
                 click.echo(line(envelope.tenant, envelope.body), err=True)
 
-    # -- the simulated callers and the books --
-
-    def _begin_calls(self) -> None:
-        assert self.simulator is not None
-        for agent in self.house.agents:
-            agent.wait_ready(30.0)
-        self.traffic = self.simulator.traffic(calls_per_second=self.calls_per_second, seed=self.seed)
-        self.traffic.start()
-
-    def _end_calls(self) -> None:
-        """No new calls; hang up what is up through the switch; wait until the books agree or the time is over."""
-        if self.traffic is None:
-            return
-        self.traffic.stop_intake()
-        with gevent.Timeout(DRAIN_S, False):
-            self.traffic.hang_up_all(DRAIN_S)
-            while not self._agrees():
-                gevent.sleep(0.05)
-
-    def _keeps_books(self) -> bool:
-        return {"history", "billing"} <= set(self.house.stores)
-
-    def _agrees(self) -> bool:
-        if not self._keeps_books():
-            return True
-        quiet = all(agent.waiting == 0 for agent in self.house.agents)
-        return quiet and self._result().lost == 0
-
-    def _result(self) -> trial.Result:
-        assert self.traffic is not None and self.before is not None
-        counts = self.traffic.counts()
-        seen = trial.SwitchCount(arrived=counts.arrived, ended=counts.ended, answered=counts.answered)
-        return trial.compare(seen, trial.since(self.before, self._books()))
-
-    def _books(self) -> trial.Books:
-        """Legs ended and routed as history heard them; charges as they stand in the ledger itself."""
-        heard = self.house.stores["history"].run(summary)
-        return trial.Books(
-            calls=heard.calls,
-            legs_ended=heard.legs_ended,
-            legs_charged=Counter(self.house.stores["billing"].run(_charged_legs)),
-            routed=heard.decided,
-            decision_us=heard.decision_us,
-        )
-
-    def _judge(self, code: int) -> int:
-        if self.traffic is None or self.before is None or code == 1:
-            click.echo(f"{self.ended_calls} calls ended.", err=True)
+    def _sum_up(self, callers: Callers | None, code: int) -> int:
+        result = None if callers is None else callers.result()
+        if "connectors" in self.names:
+            click.echo(f"終了 / ended: {self.ended_calls} calls", err=True)
+        if result is None:
             return code
-        for name in ("history", "billing"):
-            self.house.stores[name].start()
-        result = self._result()
-        for name in ("history", "billing"):
-            self.house.stores[name].stop()
         click.echo(msgspec.json.encode(result).decode())
-        return code or (0 if result.clean else 4)
-
-
-def _charged_legs(tx: Tx) -> list[str]:
-    return [entry.leg for entry in entries(tx)]
+        return code or (0 if result.clean else EXIT_NOT_CLEAN)
 
 
 @dataclass
-class _Hook:
-    """A part made of two functions."""
+class _FirstLogIn:
+    """Makes the first person, or gives them a new password, and tells everybody."""
 
-    begin: object
-    end: object = None
+    store: Store
+    bus: Bus
+    renew: bool
+    password: str | None = None
 
     def start(self) -> None:
-        if callable(self.begin):
-            self.begin()
+        _, self.password = people.ensure_first_person(self.store)
+        if self.renew and self.password is None:
+            self.password = people.reset_login(self.store)
+        people.tell(self.store, self.bus)
 
     def stop(self) -> None:
-        if callable(self.end):
-            self.end()
+        """Nothing is kept."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -215,24 +161,21 @@ def main(
     Without TORITSUGI_ESL (host:port of a real FreeSWITCH) a simulated switch and simulated callers are used.
     """
     settings = load_or_exit(file, _environment(bus=bus, data_dir=data, tenants_dir=tenants, web_port=port))
+    if service and settings.bus == EMBEDDED:
+        raise click.UsageError(f"{service} alone needs a bus that others share: --bus amqp://user:password@host/vhost")
+    if reset_login and service not in (None, "directory"):
+        raise click.UsageError("--reset-login belongs to the process that runs directory")
     log.configure(settings.log_level if "TORITSUGI_LOG_LEVEL" in os.environ or file else "WARNING")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     names = (service,) if service else EVERYTHING
     simulator = None
-    if AGENT in names and not settings.switches:
-        try:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if AGENT in names and not settings.switches:
             settings, simulator = _with_simulator(settings)
-        except NothingToSimulate as error:
-            raise click.ClickException(str(error)) from None
-    run = Run(
-        settings,
-        names,
-        for_s,
-        calls_per_second or SIMULATED_CALLS_PER_SECOND,
-        seed,
-        simulator=simulator,
-        reset_login=reset_login,
-    )
+    except (NothingToSimulate, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    rate = calls_per_second or SIMULATED_CALLS_PER_SECOND
+    run = Run(settings, names, for_s, simulator, rate, seed, reset_login)
     try:
         code = run.go()
     finally:

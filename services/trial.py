@@ -1,4 +1,4 @@
-"""What a measured run comes to: the switch's own count against the services' books.
+"""What a run with simulated callers comes to: the switch's own count against the services' books.
 
 Enters: the simulator's counts, history's summary, the ledger's rows per leg. Leaves: the last line of `toritsugi run
 --for …`. Pure; a surplus is counted, not hidden.
@@ -38,20 +38,20 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The last line of a run."""
+    """The last line of a run; None where the books are in other processes."""
 
     calls_arrived: int
-    calls_routed: int
+    calls_routed: int | None
     legs_ended: int
-    legs_charged: int
-    lost: int
-    duplicated: int
-    decision_ms: Percentiles
+    legs_charged: int | None
+    lost: int | None
+    duplicated: int | None
+    decision_ms: Percentiles | None
 
     @property
     def clean(self) -> bool:
-        """Nothing lost, nothing doubled."""
-        return self.lost == 0 and self.duplicated == 0
+        """Nothing lost, nothing doubled, as far as this process can tell."""
+        return not self.lost and not self.duplicated
 
 
 def compare(switch: SwitchCount, books: Books) -> Result:
@@ -70,6 +70,11 @@ def compare(switch: SwitchCount, books: Books) -> Result:
         duplicated=sum(_surplus(seen, booked) for seen, booked in pairs),
         decision_ms=Percentiles(p50=percentile_ms(books.decision_us, 50), p99=percentile_ms(books.decision_us, 99)),
     )
+
+
+def not_compared(switch: SwitchCount) -> Result:
+    """The switch's own count, in a process that has no books."""
+    return Result(len(switch.arrived), None, len(switch.ended), None, None, None, None)
 
 
 def _lost(seen: Collection[str], booked: Mapping[str, int]) -> int:

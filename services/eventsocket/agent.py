@@ -133,6 +133,11 @@ class Agent:
         return bool(self.supervisor.connected.wait(timeout_s) and self._knows_tenants.wait(timeout_s))
 
     @property
+    def knows_tenants(self) -> bool:
+        """Whether directory has spoken, in this life or an earlier one."""
+        return self._platform is not None and bool(self._tenants)
+
+    @property
     def waiting(self) -> int:
         """Records and answers that the bus does not have yet."""
         return len(self._spool) + len(self._to_tell)
