@@ -39,7 +39,7 @@ from tests.traces.book import Book
 
 SWITCH = "fs1"
 PASSWORD = "trace player"  # noqa: S105
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 BEHIND_US = 10_000_000
 """The house's clock against the switch's at the beginning of a trace."""
 KEEPS_TENANTS = ("routing", "recording", "answering", "billing", "history", "connectors")

@@ -47,8 +47,8 @@ def cut_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def lone_house(broker: Broker, tmp_path: Path) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path))
+def lone_house(request: pytest.FixtureRequest, broker: Broker, tmp_path: Path) -> Iterator[TestHouse]:
+    yield from _run(TestHouse(broker.url(), tmp_path, getattr(request, "param", lambda bus: bus)))
 
 
 def _run(one: TestHouse) -> Iterator[TestHouse]:
@@ -71,8 +71,11 @@ def test_a_captured_call_comes_to_what_the_switch_itself_wrote_down(house: TestH
     compare(book(number), house.play(book(number), traces.load(number)))
 
 
-def test_a_call_id_used_for_several_attempts_is_one_call(lone_house: TestHouse) -> None:
-    compare(book(SHARED_CALL), lone_house.play(book(SHARED_CALL), traces.load(SHARED_CALL)))
+@pytest.mark.parametrize("lone_house", [lambda bus: bus, Twice], ids=["once", "twice"], indirect=True)
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_a_call_id_used_for_several_attempts_is_one_call(lone_house: TestHouse, cut: bool) -> None:
+    faults = cuts(SHARED_CALL) if cut else None
+    compare(book(SHARED_CALL), lone_house.play(book(SHARED_CALL), traces.load(SHARED_CALL), faults), cut=cut)
 
 
 # -- with every message delivered twice --------------------------------------------------------------------------------
