@@ -1,0 +1,229 @@
+"""`toritsugi run` as a person starts it: real processes, the page over HTTP, what is printed, how it ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.command import Commands, Running, commands_in, until
+from tests.rabbitmq import Broker
+from tests.visitor import Visitor
+
+KEYS = ["calls_arrived", "calls_routed", "legs_ended", "legs_charged", "lost", "duplicated", "decision_ms"]
+CALLING = ("--calls-per-second", "5")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    yield from commands_in(tmp_path)
+
+
+def assert_clean(run: Running) -> None:
+    result = run.result()
+    assert list(result) == KEYS
+    assert (result["lost"], result["duplicated"]) == (0, 0), result
+    assert 0 < result["calls_routed"] <= result["calls_arrived"]
+    assert result["calls_arrived"] <= result["legs_ended"]
+    assert 0 < result["legs_charged"] <= result["legs_ended"]
+    assert list(result["decision_ms"]) == ["p50", "p99"]
+    assert 0 < result["decision_ms"]["p50"] <= result["decision_ms"]["p99"]
+
+
+def assert_stores_agree(commands: Commands, result: dict[str, int]) -> None:
+    """The stores themselves, beside what the process says of them."""
+    assert len(commands.rows("history", "SELECT * FROM calls")) == result["calls_arrived"]
+    assert len(ended_legs(commands)) == result["legs_ended"]
+    assert sorted(charged_legs(commands)) == sorted(answered_legs(commands))
+
+
+def ended_legs(commands: Commands) -> list[str]:
+    return [leg for (leg,) in commands.rows("history", "SELECT leg FROM tallies WHERE what = 'leg.ended'")]
+
+
+def answered_legs(commands: Commands) -> list[str]:
+    query = "SELECT leg FROM legs WHERE answered_at_us IS NOT NULL AND ended_at_us IS NOT NULL"
+    return [leg for (leg,) in commands.rows("history", query)]
+
+
+def charged_legs(commands: Commands) -> list[str]:
+    return [leg for (leg,) in commands.rows("billing", "SELECT leg FROM ledger")]
+
+
+def told_twice(commands: Commands) -> list[tuple[str, str]]:
+    return commands.rows("history", "SELECT what, leg FROM tallies WHERE times <> 1")
+
+
+# -- everything in one process ------------------------------------------------------------------------------------
+
+
+def test_a_measured_run_ends_by_itself_with_one_line_on_stdout(commands: Commands) -> None:
+    run = commands.run("--for", "6s", *CALLING)
+    assert run.ended() == 0
+    assert_clean(run)
+    assert len(run.out) == 1
+    assert len(run.calls) == run.result()["calls_arrived"]
+    assert_stores_agree(commands, run.result())
+
+
+def test_the_same_over_rabbitmq(commands: Commands, broker: Broker) -> None:
+    run = commands.run("--bus", broker.url(), "--for", "6s", *CALLING)
+    assert run.ended() == 0
+    assert_clean(run)
+    assert_stores_agree(commands, run.result())
+
+
+def test_the_page_shows_calls_to_whoever_logs_in_and_ctrl_c_hangs_up_and_sums_up(commands: Commands) -> None:
+    run = commands.run(*CALLING)
+    visitor = Visitor(run.port())
+    assert visitor.get("/").status == 302
+    assert visitor.get("/calls.json", accept="application/json").status == 401
+    assert visitor.log_in("admin", run.password()).status == 303
+    until(lambda: run.calls)
+    page = visitor.get("/")
+    assert page.status == 200
+    assert "/calls/" in page.text
+    until(lambda: commands.rows("history", "SELECT leg FROM legs WHERE ended_at_us IS NULL"))
+    assert run.end(signal.SIGINT) == 0
+    assert_clean(run)
+    assert_stores_agree(commands, run.result())
+    assert not commands.rows("history", "SELECT leg FROM legs WHERE ended_at_us IS NULL")
+
+
+def test_it_listens_on_this_machine_only(commands: Commands) -> None:
+    run = commands.run("--calls-per-second", "0.01")
+    run.says("Running everything")
+    listening = [c.laddr.ip for c in psutil.Process(run.process.pid).net_connections() if c.status == "LISTEN"]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+    assert run.end() == 0
+
+
+def test_a_new_password_ends_old_sessions_and_the_old_password(commands: Commands) -> None:
+    first = commands.run("--calls-per-second", "0.01")
+    visitor = Visitor(first.port())
+    old = first.password()
+    assert visitor.log_in("admin", old).status == 303
+    assert visitor.get("/").status == 200
+    assert first.end() == 0
+
+    second = commands.run("--calls-per-second", "0.01", "--reset-login")
+    visitor.port = second.port()
+    new = second.password()
+    assert new != old
+    assert visitor.get("/").status == 302
+    assert visitor.log_in("admin", old).status == 422
+    assert visitor.log_in("admin", new).status == 303
+    assert visitor.get("/").status == 200
+    assert second.end() == 0
+
+
+def test_a_process_killed_in_the_middle_of_calls_is_taken_up_again_without_a_double_charge(commands: Commands) -> None:
+    first = commands.run(*CALLING)
+    until(lambda: len(first.calls) > 10)
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    known = set(charged_legs(commands))
+
+    second = commands.run("--for", "4s", *CALLING)
+    assert second.ended() == 0
+    assert_clean(second)
+    charged = charged_legs(commands)
+    assert known < set(charged)
+    assert len(charged) == len(set(charged))
+    assert sorted(charged) == sorted(answered_legs(commands))
+    assert not told_twice(commands)
+    # The password was printed once, by the first life.
+    assert not [line for line in second.said if first.password() in line or "log-in: admin" in line]
+
+
+# -- over a broker that fails ---------------------------------------------------------------------------------------
+
+
+def test_a_broker_that_dies_in_the_middle_of_calls_loses_and_doubles_nothing(
+    commands: Commands, broker: Broker
+) -> None:
+    run = commands.run("--bus", broker.url(), *CALLING)
+    until(lambda: len(run.calls) > 5)
+    broker.kill()
+    try:
+        run.says("bus lost")
+    finally:
+        broker.start()
+    before = len(run.calls)
+    until(lambda: len(run.calls) > before + 10)
+    assert run.end(signal.SIGINT) == 0
+    result = run.result()
+    assert (result["lost"], result["duplicated"]) == (0, 0), result
+    assert_stores_agree(commands, result)
+
+
+def test_without_its_broker_it_says_so_in_one_sentence(commands: Commands) -> None:
+    run = commands.run("--bus", "amqp://someone:secret@127.0.0.1:1/none")
+    assert run.ended() == 1
+    assert len(run.said) == 1
+    assert run.said[0].startswith("toritsugi: bus could not start: ")
+    assert "secret" not in "".join(run.err)
+    assert not run.out
+
+
+# -- mistakes -------------------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_the_settings_names_file_line_and_key(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("log_level: INFO\nweb:\n  port: eighty\n")
+    run = commands.run("--settings", str(file))
+    assert run.ended() == 2
+    assert len(run.err) == 1
+    assert run.err[0].startswith(f"{file}:3: web.port: 'eighty'")
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no folder", "empty folder"])
+def test_without_client_files_it_says_which_folder(commands: Commands, tmp_path: Path, made: bool) -> None:
+    folder, file = tmp_path / "clients", tmp_path / "own.yaml"
+    if made:
+        folder.mkdir()
+    file.write_text(f"tenants_dir: {folder}\n")
+    run = commands.run("--settings", str(file))
+    assert run.ended() == 1
+    assert len(run.err) == 1
+    assert str(folder) in run.err[0]
+
+
+def test_one_service_alone_needs_a_bus_that_others_share(commands: Commands) -> None:
+    run = commands.run("routing")
+    assert run.ended() == 2
+    assert "--bus" in run.err[-1]
+
+
+# -- one process per service ----------------------------------------------------------------------------------------
+
+
+def test_each_service_in_a_process_of_its_own_started_in_any_order(commands: Commands, broker: Broker) -> None:
+    url = broker.url()
+    order = ("eventsocket", "history", "billing", "connectors", "answering", "recording", "routing", "directory")
+    house = {name: commands.run(name, "--bus", url, *(CALLING if name == "eventsocket" else ())) for name in order}
+    until(lambda: len(house["connectors"].calls) > 10)
+
+    # The directory logs people in; history shows the calls; both read the same key.
+    visitor = Visitor(house["directory"].port())
+    assert visitor.log_in("admin", house["directory"].password()).status == 303
+    reader = Visitor(house["history"].port(), visitor.cookies)
+    until(lambda: reader.get("/").status == 200)
+    assert "/calls/" in reader.get("/").text
+
+    assert house["eventsocket"].end(signal.SIGTERM) == 0
+    seen = house["eventsocket"].result()
+    assert seen["calls_arrived"] > 10
+    assert seen["lost"] is None  # the books are in other processes
+    until(lambda: len(ended_legs(commands)) >= seen["legs_ended"])
+    until(lambda: len(charged_legs(commands)) >= len(answered_legs(commands)))
+    for name in order[1:]:
+        assert house[name].end(signal.SIGTERM) == 0
+    assert_stores_agree(commands, seen)
+    assert not told_twice(commands)
