@@ -23,6 +23,9 @@ DEAD_EXCHANGE = "toritsugi.dead"
 """Fan-out to the one queue of dead letters."""
 DEAD_QUEUE = "toritsugi.dead"
 
+EXPIRED_SLACK_US = 5_000_000
+"""A command outlives its `not_after` on the bus by so much, so that its refusal is told and not only its absence."""
+
 Delivery = Literal["fact", "command"]
 """fact: persistent, confirmed, at least once, ordered per partition, no TTL. command: at most once, with not_after."""
 
@@ -93,7 +96,9 @@ class Outgoing(msgspec.Struct, frozen=True):
     routing_key: str
     tenant: TenantId
     body: bytes
-    not_after_us: int | None = None
+    lives_us: int | None = None
+    """How long the bus keeps a command, from its publishing on; None: for ever. A span, since `not_after` is in the
+    switch's time: the agent, which knows that clock, refuses exactly and says so."""
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -114,11 +119,17 @@ def outgoing(envelope: Envelope) -> Outgoing:
     """Envelope -> bytes with an address. A timer goes only to the service that set it."""
     body = envelope.body
     if isinstance(body, Command):
-        return Outgoing(envelope.id, "command", body.switch, envelope.tenant, encode(envelope), envelope.not_after_us)
+        return Outgoing(envelope.id, "command", body.switch, envelope.tenant, encode(envelope), _lives_us(envelope))
     key = f"{envelope.tenant}.{body.NAME}"
     if isinstance(body, e.TimerFired):
         key = f"{envelope.tenant}.timer.{body.service}"
     return Outgoing(envelope.id, "fact", key, envelope.tenant, encode(envelope))
+
+
+def _lives_us(envelope: Envelope) -> int | None:
+    if envelope.not_after_us is None:
+        return None
+    return max(0, envelope.not_after_us - envelope.occurred_at_us) + EXPIRED_SLACK_US
 
 
 def service_queue(service: str, partitions: int = 1) -> Queue:

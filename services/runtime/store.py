@@ -87,7 +87,7 @@ def add_runtime_tables(metadata: MetaData) -> None:
         Column("routing_key", String(300), nullable=False),
         Column("tenant", String(40), nullable=False),
         Column("body", LargeBinary, nullable=False),
-        Column("not_after_us", BigInteger),
+        Column("lives_us", BigInteger),
     )
     Table(
         "timers",
@@ -228,7 +228,7 @@ class Tx:
         if cause is not None:
             wanted = wanted.where(table.c.cause == cause)
         rows = self.sql.execute(wanted)
-        return [Outgoing(r.id, r.delivery, r.routing_key, r.tenant, bytes(r.body), r.not_after_us) for r in rows]
+        return [Outgoing(r.id, r.delivery, r.routing_key, r.tenant, bytes(r.body), r.lives_us) for r in rows]
 
     def posted(self, ids: Sequence[str]) -> None:
         """The bus has confirmed these."""

@@ -61,9 +61,9 @@ def fact(text: str, tenant: str = "acme", name: str = "leg.ended") -> Outgoing:
     return Outgoing(text, "fact", f"{tenant}.{name}", tenant, text.encode())
 
 
-def command(text: str, switch: str = "fs1", not_after_us: int | None = None) -> Outgoing:
+def command(text: str, switch: str = "fs1", lives_us: int | None = None) -> Outgoing:
     """A request to a switch."""
-    return Outgoing(text, "command", switch, "acme", text.encode(), not_after_us)
+    return Outgoing(text, "command", switch, "acme", text.encode(), lives_us)
 
 
 def texts(deliveries: Sequence[Delivery]) -> list[str]:

@@ -135,10 +135,9 @@ def test_whatever_was_confirmed_to_a_killed_process_is_there_in_order(world: Wor
 
 def test_a_command_is_not_delivered_after_its_time(world: World) -> None:
     bus = world.open(FS1)
-    now_us = clock.now_us()
-    soon_us = now_us + 300_000
-    bus.publish([command("late", not_after_us=now_us - 1), command("soon late", not_after_us=soon_us)])
-    bus.publish([command("in time", not_after_us=now_us + 60_000_000), command("any time")])
+    bus.publish([command("late", lives_us=0), command("soon late", lives_us=300_000)])
+    bus.publish([command("in time", lives_us=60_000_000), command("any time")])
+    soon_us = clock.now_us() + 300_000
     wait_for(lambda: clock.now_us() > soon_us)
     consumer = bus.consume("commands.fs1.0")
     assert texts(read(consumer, 2)) == ["in time", "any time"]

@@ -46,7 +46,7 @@ class Consumer(Protocol):
     def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
         """Up to `limit` deliveries in order; waits for the first (None: for ever). Empty after the time or on close.
 
-        A command past its `not_after` is never among them: it is counted and dropped.
+        A command older than its `lives_us` is never among them: it is counted and dropped.
         """
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:

@@ -107,7 +107,7 @@ class EmbeddedConsumer:
         now_us = clock.now_us()
         while ready and len(taken) < room:
             row, redelivered = ready.popleft()
-            if row.not_after_us is not None and row.not_after_us < now_us:
+            if row.until_us is not None and row.until_us < now_us:
                 late.append(row.seq)
                 continue
             self._unacked[row.seq] = row
@@ -306,8 +306,8 @@ class EmbeddedBus:
         rows: list[tuple[_Part, Row]] = []
         for write in writes:
             for part, message in write.rows:
-                not_after_us = message.not_after_us if message.delivery == "command" else None
-                row = Row(self._next_seq, part.name, message.tenant, not_after_us, message.body)
+                until_us = None if message.lives_us is None else clock.now_us() + message.lives_us
+                row = Row(self._next_seq, part.name, message.tenant, until_us, message.body)
                 rows.append((part, row))
                 self._next_seq += 1
         if not writes and not gone:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS messages (
-    seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, tenant TEXT NOT NULL, not_after_us INTEGER, body BLOB NOT NULL);
+    seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, tenant TEXT NOT NULL, until_us INTEGER, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_queue ON messages (queue, seq);
 CREATE TABLE IF NOT EXISTS dead (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     seq: int
     queue: str
     tenant: str
-    not_after_us: int | None
+    until_us: int | None
     body: bytes
 
 

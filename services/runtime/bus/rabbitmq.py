@@ -27,7 +27,7 @@ from proto.envelope import CONTENT_TYPE
 from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Outgoing, Queue, matches
 from services.runtime import clock
 from services.runtime.bus import DeadLetter, Unavailable, reason_text
-from services.runtime.bus.subscription import NOT_AFTER, RabbitConsumer
+from services.runtime.bus.subscription import UNTIL, RabbitConsumer
 from services.runtime.bus.topology import Declaration, declarations
 from services.runtime.log import get_logger
 from services.runtime.metrics import UNHEARD
@@ -37,8 +37,6 @@ CONNECT_S = 15.0
 PUBLISH_S = 5.0
 CONFIRM_WINDOW = 256
 """Publishes on their way at once. One by one the broker's sync bounds everything (LIBRARIES: AMQP)."""
-TTL_SLACK_MS = 5_000
-"""The broker drops a command this long after its time; precise is the consumer, whose clock the time was made for."""
 
 T = TypeVar("T")
 log = get_logger("bus")
@@ -301,9 +299,9 @@ def _parcel(write: _Write, message: Outgoing) -> _Parcel:
     ):  # only a label: bytes that are no message travel as they are
         headers["type"] = _type_of.decode(message.body).type
     expiration = None
-    if message.delivery == "command" and message.not_after_us is not None:
-        headers[NOT_AFTER] = message.not_after_us
-        expiration = str(max(0, (message.not_after_us - clock.now_us()) // 1000) + TTL_SLACK_MS)
+    if message.lives_us is not None:
+        headers[UNTIL] = clock.now_us() + message.lives_us
+        expiration = str(message.lives_us // 1000 + 1)
     properties = BasicProperties(
         content_type=CONTENT_TYPE, headers=headers, delivery_mode=2, message_id=message.id, expiration=expiration
     )

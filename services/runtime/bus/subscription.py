@@ -19,7 +19,7 @@ from services.runtime.bus import Delivery
 from services.runtime.log import get_logger
 from services.runtime.metrics import EXPIRED
 
-NOT_AFTER = "not-after-us"
+UNTIL = "until-us"
 """Header of a command: microseconds since 1970 after which it must not be carried out."""
 CLOSE_S = 5.0
 AGAIN_S = 0.5
@@ -43,7 +43,7 @@ class Lines(Protocol):
 class _Tag(NamedTuple):
     channel: Any
     number: int
-    not_after_us: int | None
+    until_us: int | None
 
 
 class RabbitConsumer:
@@ -76,8 +76,8 @@ class RabbitConsumer:
         now_us = clock.now_us()
         while self._arrived and len(taken) < limit:
             delivery = self._arrived.popleft()
-            not_after_us = delivery.tag.not_after_us
-            (taken if not_after_us is None or not_after_us >= now_us else late).append(delivery)
+            until_us = delivery.tag.until_us
+            (taken if until_us is None or until_us >= now_us else late).append(delivery)
         if late:
             EXPIRED.labels(self.queue).inc(len(late))
             log.warning("commands past their time dropped", queue=self.queue, count=len(late))
@@ -145,10 +145,10 @@ class RabbitConsumer:
     def _deliver(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         if channel is not self._channel:
             return
-        not_after = (properties.headers or {}).get(NOT_AFTER)
+        until_us = (properties.headers or {}).get(UNTIL)
         self._unsettled.add(method.delivery_tag)
         self._last = method.delivery_tag
-        tag = _Tag(channel, method.delivery_tag, not_after if isinstance(not_after, int) else None)
+        tag = _Tag(channel, method.delivery_tag, until_us if isinstance(until_us, int) else None)
         self._arrived.append(Delivery(body, bool(method.redelivered), tag))
         self._wake.set()
 
