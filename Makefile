@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check lint types coverage-table lock picture bench clean
+.PHONY: run test check lint types coverage-table lock picture clean
 
 run: $(VENV)/run-ready
 	@exec $(BIN)/toritsugi run $(ARGS)
@@ -32,7 +32,7 @@ lock: $(VENV)/run-ready
 # The picture of the page in README, taken by the browser test.
 picture: $(VENV)/test-ready
 	@tests/install-packages
-	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k picture
+	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k "first_page or story"
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Please install Python 3.11 or newer: sudo apt install python3 python3-venv"; exit 1; }
