@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check lint types coverage-table lock picture clean
+.PHONY: run test check coverage-table lock picture clean
 
 run: $(VENV)/run-ready
 	@exec $(BIN)/toritsugi run $(ARGS)

@@ -80,6 +80,19 @@ def test_without_awaited_commands_a_trace_plays_as_it_was_captured(playing: Any,
     assert [{k: v for k, v in event.items() if k != "Content-Length"} for event in got] == wanted
 
 
+@pytest.mark.parametrize("number", (1, 15, 25, 34))
+def test_a_plain_client_gets_the_very_bytes_that_were_captured(playing: Any, number: int) -> None:
+    player, _ = playing(number)
+    client = Raw(player.server.port)
+    client.write("event plain ALL")
+    client.frame()
+    player.play()
+    wanted, got = traces.load(number).plain, client.buffer
+    while len(got) < len(wanted):
+        got += client.socket.recv(1 << 20)
+    assert got == wanted
+
+
 @pytest.mark.parametrize("number", traces.ALL)
 def test_a_command_stands_before_what_it_caused_and_behind_the_park_that_it_answers(number: int) -> None:
     score = arrange(traces.load(number))

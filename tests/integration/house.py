@@ -217,12 +217,11 @@ class TestHouse:
         wait_until(
             lambda: not missing() and not agent.waiting, lambda: f"ends of {missing()}, {agent.waiting} in the agent"
         )
-        said = -1
-        while said != (now := self._said(first)):
-            # Agent -> services -> history -> connectors, and commands back to the agent: three times through.
-            said = now
-            for _ in range(3):
-                self._round(agent, player)
+        said, quiet = -1, 0
+        while quiet < 3:  # agent -> services -> history -> connectors: three rounds in which nobody says anything new
+            self._round(agent, player)
+            now = self._said(first)
+            said, quiet = now, quiet + 1 if now == said else 0
 
     def _round(self, agent: Agent, player: Player) -> None:
         """All that was said so far has been heard, and all that was asked for because of it has been answered."""

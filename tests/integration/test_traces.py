@@ -59,8 +59,13 @@ def _run(one: TestHouse) -> Iterator[TestHouse]:
     assert dead == []
 
 
-def together() -> list[int]:
-    return [number for number in traces.ALL if number not in ALONE]
+SHOWS = {9: "R30", 10: "R30"}
+"""Traces that show a row of the requirements: press 1, and a mobile's voicemail that does not get the call."""
+
+
+def together() -> list[Any]:
+    marks = {number: [pytest.mark.requirement(row)] for number, row in SHOWS.items()}
+    return [pytest.param(number, marks=marks.get(number, [])) for number in traces.ALL if number not in ALONE]
 
 
 # -- as captured -------------------------------------------------------------------------------------------------------
