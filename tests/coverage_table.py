@@ -28,7 +28,9 @@ class Marks:
         for item in items:
             for mark in item.iter_markers("requirement"):
                 for row in mark.args:
-                    self.tests.setdefault(str(row), []).append(item.nodeid.replace(" ", "_"))
+                    test = item.nodeid.partition("[")[0]  # one entry for all its parameters
+                    if test not in self.tests.setdefault(str(row), []):
+                        self.tests[str(row)].append(test)
 
 
 def rows(text: str) -> list[str]:
