@@ -75,7 +75,6 @@ class Player:
         self._patience_s = patience_s
         self._cast = Cast(tuple(cue for cue in self._score if isinstance(cue, Cue)))
         self._last = next(line for line in self._score if isinstance(line, Line))
-        self._jobs: list[tuple[str, str]] = []
 
     # -- playing --
 
@@ -106,7 +105,6 @@ class Player:
             self._cast.notice(one)
             if self._send(one, number):
                 number += 1
-            self._answer_jobs()
         self.sent = number
         for client in self._cut(self._listeners()) if self._faults.cut_after_each else self._listeners():
             client.flush(self._patience_s)
@@ -209,16 +207,11 @@ class Player:
             self.server.publish(self._job(job, self._reply(command, argument)))
             return
         if not self._cast.awaits_originate(self._awaited):
-            self._jobs.append((job, "-ERR USER_NOT_REGISTERED\n"))
+            self.server.publish(self._job(job, "-ERR USER_NOT_REGISTERED\n"))
         else:
             self._cast.expect_originate(request)
         self.heard.append(Heard(text, request))
         self._news.set()
-
-    def _answer_jobs(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        for job, body in jobs:
-            self.server.publish(self._job(job, body))
 
     def _job(self, job: str, body: str) -> dict[str, str]:
         core = {name: self._last.get(name) for name in _CORE_HEADERS}
