@@ -133,6 +133,9 @@ def test_it_says_what_did_not_come(playing: Any) -> None:
 
 def test_an_operator_has_the_id_that_we_gave_and_a_surplus_one_is_not_registered(playing: Any) -> None:
     player, listener = playing(18, (1,))
+    with gevent.Timeout(5):
+        while not any(client.subscribed.is_set() for client in player.server.clients):
+            gevent.sleep(0.001)
     for name in ("first", "second"):
         text = f"originate {{origination_uuid={name},tt_leg=operator,tt_call=call-1}}sofia/internal/1001%a &park()"
         assert listener.commands.ask(f"bgapi {text}\nJob-UUID: {name}") == f"+OK Job-UUID: {name}"
