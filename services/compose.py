@@ -112,14 +112,17 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         service = replace(service, after_commit=_both(service.after_commit, heard))
     store = house.stores[name] = Store(store_url(settings, name), service.metadata)
     house.parts.append((f"{name} store", store))
+    courier = None
+    if name == "connectors":
+        courier = connectors.Courier(store, allow_private=settings.allow_private_webhooks)
+        service = replace(service, after_commit=_both(service.after_commit, courier.look))
     if name == "directory":
         house.parts.append((f"{name} files", directory.Files(store, house.bus, settings.tenants_dir)))
     for queue in service_queue(name, settings.partitions).parts():
         house.queues.append(queue)
         house.parts.append((queue, Worker(service, store, house.bus, queue)))
     house.parts.append((f"{name} timers", Timers(service, store, house.bus)))
-    if name == "connectors":
-        courier = connectors.Courier(store, allow_private=settings.allow_private_webhooks)
+    if courier is not None:
         house.parts.append((f"{name} courier", courier))
 
 

@@ -13,6 +13,7 @@ import gevent.event
 from gevent.pool import Pool
 from prometheus_client import Counter
 
+from proto.envelope import Envelope
 from services.connectors.decide import DELAYS_S, Next, after
 from services.connectors.deliveries import Due, claim, settle
 from services.connectors.post import TIMEOUT_S, post
@@ -37,7 +38,7 @@ class Courier:
         store: Store,
         allow_private: bool = False,
         *,
-        every_s: float = 0.5,
+        every_s: float = 2.0,
         timeout_s: float = TIMEOUT_S,
         delays_s: Sequence[float] = DELAYS_S,
     ) -> None:
@@ -65,6 +66,10 @@ class Courier:
             self._greenlet.join()
         self._pool.join(timeout=STOP_S)
         self._pool.kill()
+
+    def look(self, _committed: Sequence[Envelope] = ()) -> None:
+        """Something new may be due; without a word it is seen within `every_s`."""
+        self._wake.set()
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

@@ -124,6 +124,7 @@ class Agent:
         self.supervisor.stop()
         self._stopping.set()
         self._told.set()
+        self._spool.wake()
         gevent.joinall(self._greenlets, timeout=10)
         self._worker.stop()
         self._spool.stop()
@@ -209,7 +210,7 @@ class Agent:
         self._know_tenants()
         self._knows_tenants.set()
         while not self._stopping.is_set() or len(self._spool):
-            items = self._spool.peek(BATCH, timeout_s=0.2)
+            items = self._spool.peek(BATCH)
             if items and not self._publish([e for item in items for e in self._facts_of(item)]):
                 return
             self._spool.done(len(items))
@@ -279,7 +280,7 @@ class Agent:
         while not self._stopping.is_set() or self._to_tell:
             if not self._to_tell:
                 self._told.clear()
-                self._told.wait(0.5)
+                self._told.wait()
                 continue
             batch = [self._to_tell[n] for n in range(min(BATCH, len(self._to_tell)))]
             if not self._publish([envelope for envelope, _ in batch]):

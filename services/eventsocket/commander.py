@@ -140,7 +140,7 @@ class Commander:
     def _loop(self) -> None:
         assert self._consumer is not None
         while not self._stopping.is_set():
-            deliveries = self._consumer.get(BATCH, timeout_s=0.5)
+            deliveries = self._consumer.get(BATCH)
             if not deliveries:
                 continue
             fresh = self._take(deliveries)

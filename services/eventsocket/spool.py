@@ -111,6 +111,10 @@ class Spool:
             self._refill()
         return [self._memory[n] for n in range(min(limit, len(self._memory)))]
 
+    def wake(self) -> None:
+        """Whoever waits in `peek` gets what is there, even if it is nothing."""
+        self._arrived.set()
+
     def done(self, number: int) -> None:
         """The oldest `number` records are with the bus."""
         for _ in range(number):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import gevent.event
 import msgspec
 from gevent.threadpool import ThreadPool
 from sqlalchemy import (
@@ -310,6 +311,9 @@ class Store:
         self._connection: Connection | None = None
         self.next_timer_us = 0
         """No timer set through this store is due before; 0: not known yet."""
+        self.sooner = gevent.event.Event()
+        """Set when a timer was set that is due before `awaited_us`."""
+        self.awaited_us = NEVER_US
 
     def start(self) -> None:
         """Open the database and make what tables are missing. Raises Unavailable."""
@@ -335,7 +339,10 @@ class Store:
 
         Raises Unavailable when the database is locked or gone: run it again.
         """
-        return self._call(lambda: self._transact(work))
+        result = self._call(lambda: self._transact(work))
+        if self.next_timer_us < self.awaited_us:
+            self.sooner.set()
+        return result
 
     def _transact(self, work: Callable[[Tx], T]) -> T:
         connection = self._connection or self._open()

@@ -33,6 +33,8 @@ IDLE_S = 0.5
 RESTART_S = 1.0
 CONFLICT_S = 0.05
 TIDY_EVERY_US = 10_000_000
+TIMER_PAUSE_S = 0.01
+"""Timers due within this time of each other are published together."""
 LEFT_AFTER_US = 5_000_000
 """A message this long in the outbox was left by somebody who died, or was put there by a page."""
 SEEN_FOR_US = 14 * 24 * 3600 * 1_000_000
@@ -136,7 +138,7 @@ class Worker:
         self.idle.set()
 
     def _turn(self) -> None:
-        deliveries = self._reader.get(BATCH, timeout_s=IDLE_S)
+        deliveries = self._reader.get(BATCH, timeout_s=IDLE_S if self._confirmed else TIDY_EVERY_US / 1_000_000)
         if deliveries:
             self.idle.clear()
             self._work_off(deliveries)
@@ -332,7 +334,6 @@ class Timers:
     service: Service
     store: Store
     bus: Bus
-    every_s: float = 0.05
     _greenlet: gevent.Greenlet | None = None
     _stopping: gevent.event.Event = field(default_factory=gevent.event.Event)
 
@@ -343,25 +344,31 @@ class Timers:
     def stop(self) -> None:
         """Stop looking; timers stay in the store."""
         self._stopping.set()
+        self.store.sooner.set()
         if self._greenlet is not None:
             self._greenlet.join()
 
     def _loop(self) -> None:
-        looked_us = 0
-        while not self._stopping.wait(self.every_s):
-            now_us, steady_us = clock.now_us(), clock.monotonic_us()
-            if now_us < self.store.next_timer_us and steady_us - looked_us < LOOK_AGAIN_US:
-                continue
+        while not self._stopping.is_set():
             try:
-                while self.fire_due(now_us) == TIMERS_AT_ONCE and not self._stopping.is_set():
+                while self.fire_due(clock.now_us()) == TIMERS_AT_ONCE and not self._stopping.is_set():
                     log.warning("many timers are due", service=self.service.name)
-                looked_us = steady_us
+                self._await_next()
             except (Unavailable, Conflict) as error:
                 log.warning("timers wait", service=self.service.name, reason=str(error))
                 self._stopping.wait(IDLE_S)
             except Exception as error:
                 log.error("timers failed", service=self.service.name, exc_info=error)
                 self._stopping.wait(RESTART_S)
+
+    def _await_next(self) -> None:
+        """Until the next timer is due, a sooner one is set, or it is time to look what others have set."""
+        if self._stopping.wait(TIMER_PAUSE_S):
+            return
+        self.store.sooner.clear()
+        self.store.awaited_us = self.store.next_timer_us
+        until_us = min(self.store.awaited_us - clock.now_us(), LOOK_AGAIN_US)
+        self.store.sooner.wait(max(0, until_us) / 1_000_000)
 
     def fire_due(self, now_us: int) -> int:
         """Publish what is due, then forget it: a crash between gives the same message id again, which is dropped."""
