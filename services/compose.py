@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, ServiceStarted
-from proto.topics import HEARS, agent_queue, all_queues, command_queue, outgoing, service_queue
+from proto.topics import agent_queue, all_queues, command_queue, outgoing, service_queue
 from proto.values import PLATFORM_TENANT, command_id
 from services.answering import service as answering
 from services.billing import service as billing
@@ -191,25 +191,22 @@ class _OpenBus:
 
 @dataclass
 class _Greeting:
-    """Says which services began, so that directory tells them all revisions again."""
+    """Says that this process began, once for all its rooms, so that directory tells them all revisions again."""
 
     bus: Bus
     names: tuple[str, ...]
 
     def start(self) -> None:
         now_us = clock.now_us()
-        facts = [
-            Envelope(
-                body=ServiceStarted(service=name, instance=str(now_us)),
-                id=command_id(f"started/{name}", now_us),
-                source=name,
-                tenant=PLATFORM_TENANT,
-                occurred_at_us=now_us,
-            )
-            for name in self.names
-            if name in HEARS or name == AGENT
-        ]
-        self.bus.publish([outgoing(fact) for fact in facts])
+        name = self.names[0] if len(self.names) == 1 else "house"
+        fact = Envelope(
+            body=ServiceStarted(service=name, instance=str(now_us)),
+            id=command_id(f"started/{name}", now_us),
+            source=name,
+            tenant=PLATFORM_TENANT,
+            occurred_at_us=now_us,
+        )
+        self.bus.publish([outgoing(fact)])
 
     def stop(self) -> None:
         """Nothing is kept."""
