@@ -211,10 +211,18 @@ class Commands:
             asked = plan.originate(argument)
         except plan.Malformed:
             return "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>]\n"
-        outcome = dial.Dialling(self.switch, Waiter(self.switch), asked.dial, None).run()
+        waiter = Waiter(self.switch)
+        outcome = dial.Dialling(self.switch, waiter, asked.dial, None).run()
         leg = outcome.leg
         if leg is None:
             return f"-ERR {outcome.cause}\n"
+        seen = leg.profile.index
+        waiter.pause(dial.LOOKS_EVERY_S, until=lambda: bool(leg.hangup_cause) or leg.profile.index != seen)
+        if leg.hangup_cause:
+            return f"-ERR {leg.hangup_cause}\n"
+        if leg.profile.index != seen:
+            # uuid_bridge or uuid_transfer took the leg away meanwhile: it lives on, but the originate has failed.
+            return "-ERR ORIGINATOR_CANCEL\n"
         leg.watcher = None
         leg.fire("CALL_UPDATE", before={"Direction": "SEND"})
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""
+LOOKS_EVERY_S = 0.02
+"""An originate learns of an answer by looking; here always a whole turn later, as the worst real one."""
 
 
 @dataclass(frozen=True)

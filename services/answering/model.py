@@ -30,6 +30,11 @@ class Signal(StrEnum):
     """What can happen to an offer."""
 
     ANSWERED = "answered"
+    """The phone was picked up, while the originate is still under way."""
+    REACHED = "reached"
+    """The originate is done: the leg stands parked and can be bridged."""
+    BRIDGE_TAKEN = "bridge_taken"
+    """The switch took the command to bridge; it says so even if the caller goes in this moment."""
     BRIDGED = "bridged"
     NOT_REACHED = "not_reached"
     """The originate was refused: busy, no answer, rejected, unregistered, expired."""
@@ -46,6 +51,8 @@ class Move(StrEnum):
 
     BRIDGE = "bridge"
     TALK = "talk"
+    TRUST = "trust"
+    """Either they talk now or one of them ends: nobody need look after it."""
     NEXT = "next"
     """Not taken: the person rests, the caller keeps the place in the queue."""
     RELEASE = "release"
@@ -122,7 +129,11 @@ TABLE = total(
     OfferState,
     Signal,
     {
-        (_S.RINGING, _X.ANSWERED): Move.BRIDGE,
+        # Bridged before its originate is done, the leg is taken out of it, and the job fails with ORIGINATOR_CANCEL
+        # (switch_ivr_originate.c, peer_eligible).
+        (_S.RINGING, _X.ANSWERED): Move.IGNORE,
+        (_S.RINGING, _X.REACHED): Move.BRIDGE,
+        (_S.RINGING, _X.BRIDGE_TAKEN): Move.IGNORE,
         (_S.RINGING, _X.BRIDGED): Move.TALK,  # the answer was told late
         (_S.RINGING, _X.NOT_REACHED): Move.NEXT,
         (_S.RINGING, _X.NOT_BRIDGED): Move.IGNORE,
@@ -130,7 +141,9 @@ TABLE = total(
         (_S.RINGING, _X.CALLER_ENDED): Move.DISMISS,
         (_S.RINGING, _X.CALLER_PARKED): Move.CONTINUE,
         (_S.RINGING, _X.OVERDUE): Move.RETRY,
-        (_S.BRIDGING, _X.ANSWERED): Move.IGNORE,  # LegAnswered and CommandFinished both say so
+        (_S.BRIDGING, _X.ANSWERED): Move.IGNORE,
+        (_S.BRIDGING, _X.REACHED): Move.IGNORE,
+        (_S.BRIDGING, _X.BRIDGE_TAKEN): Move.TRUST,
         (_S.BRIDGING, _X.BRIDGED): Move.TALK,
         (_S.BRIDGING, _X.NOT_REACHED): Move.IGNORE,
         (_S.BRIDGING, _X.NOT_BRIDGED): Move.RETRY,
@@ -140,6 +153,8 @@ TABLE = total(
         (_S.BRIDGING, _X.CALLER_PARKED): Move.RETRY,
         (_S.BRIDGING, _X.OVERDUE): Move.RETRY,
         (_S.TALKING, _X.ANSWERED): Move.IGNORE,
+        (_S.TALKING, _X.REACHED): Move.IGNORE,
+        (_S.TALKING, _X.BRIDGE_TAKEN): Move.IGNORE,
         (_S.TALKING, _X.BRIDGED): Move.IGNORE,
         (_S.TALKING, _X.NOT_REACHED): Move.IGNORE,
         (_S.TALKING, _X.NOT_BRIDGED): Move.IGNORE,
@@ -148,6 +163,8 @@ TABLE = total(
         (_S.TALKING, _X.CALLER_PARKED): Move.FOLLOW,
         (_S.TALKING, _X.OVERDUE): Move.IGNORE,
         (_S.LEAVING, _X.ANSWERED): Move.IGNORE,
+        (_S.LEAVING, _X.REACHED): Move.IGNORE,
+        (_S.LEAVING, _X.BRIDGE_TAKEN): Move.IGNORE,
         (_S.LEAVING, _X.BRIDGED): Move.IGNORE,
         (_S.LEAVING, _X.NOT_REACHED): Move.RELEASE,
         (_S.LEAVING, _X.NOT_BRIDGED): Move.IGNORE,

@@ -213,6 +213,8 @@ class Floor:
             self._bridge(offer)
         elif move is Move.TALK:
             self._talk(offer)
+        elif move is Move.TRUST:
+            self._change(offer, due_at_us=None)
         elif move is Move.NEXT:
             self._rest[offer.phone] = self.at_us + REST_US
             self._release(offer)
@@ -322,7 +324,7 @@ def others_with(people: Iterable[str], entries: Iterable[PoolEntry], name: str) 
 def _signal_of(fact: CommandFinished | CommandRefused | CommandUnknown, offer: Offer) -> Signal | None:
     """What the answer to a command about an operator's leg means."""
     if isinstance(fact, CommandFinished):
-        return {OriginateCall.NAME: Signal.ANSWERED, BridgeLegs.NAME: Signal.BRIDGED}.get(fact.name)
+        return {OriginateCall.NAME: Signal.REACHED, BridgeLegs.NAME: Signal.BRIDGE_TAKEN}.get(fact.name)
     if isinstance(fact, CommandUnknown):
         lost = fact.name == OriginateCall.NAME and offer.state is OfferState.RINGING
         return Signal.OVERDUE if lost else None

@@ -66,8 +66,16 @@ GOES_ON = (
     "RECOVERY_ON_TIMER_EXPIRE",
     "PROGRESS_TIMEOUT",
     "INTERWORKING",
+    "SERVICE_NOT_IMPLEMENTED",
+    "EXCHANGE_ROUTING_ERROR",
+    "NORMAL_CLEARING",
 )
-"""Causes after which the next step is tried. Both names of no answer; not the caller's own hanging up."""
+"""Causes after which the next step is tried. Both names of no answer; not the caller's own hanging up.
+
+NORMAL_CLEARING is whoever took the call and hung up without the key that confirms: it would end the caller's call with
+500. A talk that ended so never comes here (hangup_after_bridge). The last but these: what mod_sofia makes of 482, 483,
+501 (sofia_glue.c, sofia_glue_sip_cause_to_freeswitch).
+"""
 
 
 def plan_text(envelope: Envelope, body: c.RouteCall, settings: RenderSettings) -> str:

@@ -13,6 +13,7 @@ from proto.envelope import Envelope
 from proto.events import (
     CallHandedOver,
     CallWaiting,
+    CommandFinished,
     CommandRefused,
     LegAnswered,
     LegEnded,
@@ -60,6 +61,11 @@ def answers(leg: str, tenant: str = "acme", call: str = "c1") -> Envelope:
     return envelope(fact, tenant, call, now())
 
 
+def reached(operator: str) -> Envelope:
+    """The originate is done."""
+    return envelope(CommandFinished(switch="fs1", command=operator, name=OriginateCall.NAME), at_us=now())
+
+
 def ends(leg: str, tenant: str = "acme", call: str = "c1", cause: str = "NORMAL_CLEARING") -> Envelope:
     fact = LegEnded(
         switch="fs1",
@@ -82,7 +88,7 @@ def test_a_person_freed_from_one_client_takes_another_clients_caller(room: OneRo
     room.await_(OriginateCall)
     first = room.envelopes(OriginateCall)[0]
     assert room.await_(OperatorOffered)[0].operator_leg == first.id, "the new leg's id is the command's id"
-    room.tell(answers(first.id))
+    room.tell(answers(first.id), reached(first.id))
     assert room.await_(BridgeLegs)[0] == BridgeLegs(switch="fs1", leg="a", other=first.id)
     room.tell(envelope(LegsBridged(switch="fs1", leg="a", other=first.id), at_us=now()), ends(first.id), parks("a"))
     room.await_(OriginateCall, 2)
@@ -95,7 +101,7 @@ def test_nobody_free_the_caller_waits_on_and_keeps_the_place(room: OneRoom) -> N
     revise(room, with_pools({"pool": "tokyo-pool", "phones": PHONES}))
     room.tell(waits("talking"))
     operator = room.await_(OriginateCall) and room.envelopes(OriginateCall)[0].id
-    room.tell(answers(operator), envelope(LegsBridged(switch="fs1", leg="talking", other=operator), at_us=now()))
+    room.tell(reached(operator), envelope(LegsBridged(switch="fs1", leg="talking", other=operator), at_us=now()))
     room.tell(waits("first"), waits("second"), parks("first"))
     again = room.await_(RouteCall)[0]
     assert (again.leg, again.plan) == ("first", (Wait("tokyo-pool", "moh", 60),))
@@ -160,7 +166,7 @@ def test_everything_told_twice_changes_nothing(room: OneRoom) -> None:
     room.tell(waits("a"), waits("a"))
     room.await_(OriginateCall)
     operator = room.envelopes(OriginateCall)[0].id
-    answer, bridge = answers(operator), envelope(LegsBridged(switch="fs1", leg="a", other=operator), at_us=now())
+    answer, bridge = reached(operator), envelope(LegsBridged(switch="fs1", leg="a", other=operator), at_us=now())
     room.tell(answer, answer, bridge, bridge)
     end, park = ends(operator), parks("a")
     room.tell(end, park, end, park)

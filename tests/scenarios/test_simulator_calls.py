@@ -341,6 +341,24 @@ def test_17_an_operator_is_called_and_the_caller_parks_again_afterwards() -> Non
         compare(17, listener.events, legs_seen=[leg.uuid, operator], legs_captured=pairs)
 
 
+def test_an_operator_bridged_in_the_moment_of_the_answer_talks_but_the_originate_has_failed() -> None:
+    """As a real switch does: uuid_bridge takes the leg out of the originate, whose job says ORIGINATOR_CANCEL."""
+    with switch([Phone("1001", Behaviour(after_s=0.3))]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        _, _, originate, join = (one.command for one in traces.load(17).commands)
+        listener.send(f"api uuid_transfer {leg.uuid} {plan_of(17)}")
+        listener.send(originate)
+        operator = "952d9725-a3da-4b25-9764-8414d86ce0b1"
+        listener.name("CHANNEL_ANSWER", operator)
+        assert listener.send(join.replace(join.split()[2], leg.uuid)) == f"+OK {operator}\n"
+        assert listener.name("BACKGROUND_JOB")["_body"] == "-ERR ORIGINATOR_CANCEL\n"
+        assert listener.name("CHANNEL_BRIDGE", leg.uuid)["Bridge-B-Unique-ID"] == operator
+        leg.far_hangup()
+        finish(listener, leg.uuid, operator)
+        assert "CHANNEL_PARK" not in [e["Event-Name"] for e in listener.events if e.get("Unique-ID") == operator]
+
+
 def test_18_the_caller_leaves_the_queue_and_the_offer_is_withdrawn() -> None:
     with switch([Phone("1001", who.RINGS_OUT)]) as simulator:
         listener = Listener(simulator.port)

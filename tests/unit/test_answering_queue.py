@@ -65,8 +65,10 @@ class Room:
         return self.hear(fact, "acme", f"call-{leg}")
 
     def answers(self, leg: str) -> list[Message]:
+        """The phone is picked up, and the originate has done its work."""
         fact = LegAnswered(switch="fs1", leg=leg, kind="operator", direction="outbound", via="phone")
-        return self.hear(fact)
+        assert self.hear(fact) == []
+        return self.hear(CommandFinished(switch="fs1", command=leg, name=OriginateCall.NAME))
 
     def bridged(self, caller: str, operator: str) -> list[Message]:
         return self.hear(LegsBridged(switch="fs1", leg=caller, other=operator))
@@ -120,11 +122,25 @@ def test_the_operator_answers_and_the_two_talk() -> None:
     room = Room("2001")
     room.waits("caller")
     operator = room.offered("caller")
-    assert room.answers(operator) == [BridgeLegs(switch="fs1", leg="caller", other=operator)]
+    picked_up = LegAnswered(switch="fs1", leg=operator, kind="operator", direction="outbound", via="phone")
+    assert room.hear(picked_up) == [], "bridged before its originate is done, the leg is taken out of it: the job fails"
     originated = CommandFinished(switch="fs1", command=operator, name=OriginateCall.NAME)
-    assert room.hear(originated) == [], "the job's success says the same as the answer"
+    assert room.hear(originated) == [BridgeLegs(switch="fs1", leg="caller", other=operator)]
+    assert room.hear(originated) == []
     assert room.bridged("caller", operator) == []
     assert room.pool.offers[0].state is OfferState.TALKING
+
+
+def test_a_caller_who_goes_while_the_bridge_is_made_frees_the_operator_at_once() -> None:
+    """A real switch says +OK to uuid_bridge although the caller hangs up in that moment: no bridge ever comes."""
+    room = Room("2001")
+    room.waits("caller")
+    operator = room.offered("caller")
+    room.answers(operator)
+    taken = CommandFinished(switch="fs1", command=room.pool.offers[0].command, name=BridgeLegs.NAME)
+    assert room.hear(taken) == []
+    assert room.pool.offers[0].due_at_us is None, "a talk whose bridge we did not hear of is not torn"
+    assert room.ends("caller") == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
 
 
 def talking(*phones: str) -> tuple[Room, str]:
