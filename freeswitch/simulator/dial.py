@@ -219,8 +219,10 @@ class Dialling:
         mine.variables["last_bridge_hangup_cause"] = leg.hangup_cause
         if code := leg.variables.get("proto_specific_hangup_cause"):
             mine.variables["last_bridge_proto_specific_hangup_cause"] = code
+            # Only a refused INVITE has them: whoever answered and left before pressing the key has not.
             for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
-                mine.variables[name] = leg.variables[name]
+                if name in leg.variables:
+                    mine.variables[name] = leg.variables[name]
 
     def _drop(self, cause: str, but: Channel | None = None) -> None:
         for attempt in list(self._attempts):

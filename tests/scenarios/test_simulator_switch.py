@@ -106,6 +106,19 @@ def test_desk_phone_first_and_the_app_only_if_that_is_not_answered() -> None:
         assert listener.name("CHANNEL_HANGUP_COMPLETE", app)["Hangup-Cause"] == "LOSE_RACE"
 
 
+def test_who_answers_and_leaves_without_the_key_is_no_winner_and_the_plan_goes_on() -> None:
+    with switch([Phone("1001", Behaviour(after_s=0.1, talks_s=0.2))]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        ask = "set:group_confirm_key=1~set:group_confirm_file=silence_stream://100~bridge:sofia/internal/1001%127.0.0.1"
+        listener.send(f"api uuid_transfer {leg.uuid} {PLAN.format(ask)}")
+        parked = listener.name("CHANNEL_PARK", leg.uuid, nth=2)
+        assert parked["variable_last_bridge_hangup_cause"] == "NORMAL_CLEARING"
+        assert not leg.times.answered
+        listener.send(f"api uuid_kill {leg.uuid}")
+        finish(listener, leg.uuid)
+
+
 def test_bounded_music_parks_again_with_tt_next() -> None:
     """How a queue waits: if nobody sends the next plan, the fallback takes the caller."""
     with switch() as simulator:
