@@ -23,7 +23,7 @@ from services.compose import AGENT, EVERYTHING, House, compose
 from services.directory import people
 from services.history.narrate import line
 from services.runtime import log
-from services.runtime.app import EXIT_START_FAILED, App
+from services.runtime.app import EXIT_DRAIN_CUT, EXIT_START_FAILED, App
 from services.runtime.bus import Bus
 from services.runtime.bus.choose import EMBEDDED, connect
 from services.runtime.settings import Settings, SwitchLink, load_or_exit
@@ -108,8 +108,11 @@ class Run:
         result = None if callers is None else callers.result()
         if "connectors" in self.names:
             click.echo(f"終了 / ended: {self.ended_calls} calls", err=True)
-        if result is None:
+        if callers is None or result is None:
             return code
+        if not callers.drained:
+            click.echo(f"toritsugi: not everything had ended and was written within {DRAIN_S:.0f} s", err=True)
+            code = code or EXIT_DRAIN_CUT
         click.echo(msgspec.json.encode(result).decode())
         return code or (0 if result.clean else EXIT_NOT_CLEAN)
 

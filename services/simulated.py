@@ -29,6 +29,7 @@ from services.runtime.store import Tx
 DRAIN_S = 15.0
 PATIENCE_S = 3.0
 """So long it waits in silence for the clients' files."""
+HANG_UP_S = 1.0
 LOOK_AGAIN_S = 0.1
 
 
@@ -85,6 +86,8 @@ class Callers:
         self._keeps_books = {"history", "billing"} <= set(house.stores)
         self._before: trial.Books | None = None
         self._began = False
+        self.drained = False
+        """Whether all calls had ended and all was written when it stopped."""
 
     def start(self) -> None:
         """Wait until the agent knows the clients and an earlier life's messages are worked off; then calls come in."""
@@ -101,9 +104,11 @@ class Callers:
         """No new calls; hang up what is up through the switch; wait until the books agree or the time is over."""
         self._traffic.stop_intake()
         with gevent.Timeout(DRAIN_S, False):
-            self._traffic.hang_up_all(DRAIN_S)
-            while not (self._quiet() and self._agree()):
-                gevent.sleep(LOOK_AGAIN_S)
+            while not self.drained:
+                # Again and again: an operator may be called for a caller who has just been hung up.
+                self._traffic.hang_up_all(HANG_UP_S)
+                self.drained = self._quiet() and self._agree() and not self._traffic.switch.channels
+                gevent.sleep(0 if self.drained else LOOK_AGAIN_S)
 
     def result(self) -> trial.Result | None:
         """What the run came to, once everything has stopped; None if it never began."""
