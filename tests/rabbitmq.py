@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-VHOSTS = 40
-START_S, STOP_S = 90, 30
+VHOSTS = 80
+START_S, STOP_S = 180, 30
 _MORTAL = ("setpriv", "--pdeathsig", "KILL", "--")
 _CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -90,7 +90,10 @@ class Broker:
 
     def url(self) -> str:
         """The address of a virtual host that nobody used before."""
-        return self.url_of(next(self._unused))
+        name = next(self._unused, None)
+        if name is None:
+            raise RuntimeError(f"all {VHOSTS} virtual hosts are used up: tests/rabbitmq.py makes them at the start")
+        return self.url_of(name)
 
     def url_of(self, vhost: str) -> str:
         """The address of a virtual host by name; one that does not exist is refused by the broker."""
