@@ -27,6 +27,7 @@ from proto.envelope import CONTENT_TYPE
 from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Outgoing, Queue, matches
 from services.runtime import clock
 from services.runtime.bus import DeadLetter, Unavailable, reason_text
+from services.runtime.bus.reasons import said
 from services.runtime.bus.subscription import UNTIL, RabbitConsumer
 from services.runtime.bus.topology import Declaration, declarations
 from services.runtime.log import get_logger
@@ -51,6 +52,7 @@ class _Line:
         self._greenlet: gevent.Greenlet | None = None
         self._stopping = gevent.event.Event()
         self._delays = _backoff()
+        self._was_up = False
         self.problem = "not connected yet"
 
     def start(self) -> None:
@@ -79,7 +81,7 @@ class _Line:
         try:
             work(connection)
         except AMQPError as error:  # a channel that closed meanwhile: its own callback tells who waits
-            log.info("bus line", reason=_said(error))
+            log.info("bus line", reason=said(error))
 
     def hang_up(self) -> None:
         """Close the connection; unless stopping, a new one follows."""
@@ -89,23 +91,24 @@ class _Line:
         """The connection is of use: the next loss is met with a short delay again."""
         self._delays = _backoff()
         self.problem = ""
+        self._was_up = True
 
     def _live(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._connect()
             except Exception as error:  # pika's own trouble must not end the line
-                self.problem = _said(error)
+                self.problem = said(error)
                 log.error("bus line broke", exc_info=error)
             self._connection = None
             self._down()
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and self._was_up:
                 log.warning("bus lost, connecting again", reason=self.problem)
             self._stopping.wait(next(self._delays))
 
     def _connect(self) -> None:
         def lost(connection: SelectConnection, error: Any) -> None:
-            self.problem = _said(error)
+            self.problem = said(error)
             connection.ioloop.stop()
 
         connection = SelectConnection(
@@ -134,10 +137,6 @@ def _backoff() -> Iterator[float]:
     while True:
         yield delay * random.uniform(0.5, 1.5)
         delay = min(delay * 2, 5.0)
-
-
-def _said(error: object) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
 
 
 @dataclass(eq=False)
@@ -221,10 +220,10 @@ class _Publisher:
         self.ready.set()
 
     def _channel_closed(self, channel: Channel, reason: Exception) -> None:
-        self.line.problem = _said(reason)
+        self.line.problem = said(reason)
         if channel.connection.is_open:
-            log.error("bus channel closed", reason=_said(reason))
-            channel.connection.close(320, _said(reason)[:120])
+            log.error("bus channel closed", reason=said(reason))
+            channel.connection.close(320, said(reason)[:120])
 
     def _lost(self) -> None:
         self.ready.clear()
@@ -333,7 +332,7 @@ class RabbitBus:
         if not self._publisher.ready.wait(self._connect_s):
             problem = self._publisher.line.problem
             self.stop()
-            raise Unavailable(f"bus: {problem}")
+            raise Unavailable(f"RabbitMQ was not reached within {self._connect_s:g} s: {problem}")
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """See `services.runtime.bus.Bus.publish`."""
@@ -419,7 +418,7 @@ class RabbitBus:
 
         def closed(_channel: Channel, reason: Exception) -> None:
             if not result.ready():
-                result.set_exception(Unavailable(f"bus: {_said(reason)}"))
+                result.set_exception(Unavailable(f"bus: {said(reason)}"))
 
         def opened(channel: Channel) -> None:
             def answer(value: T) -> None:
