@@ -14,6 +14,14 @@ import gevent.monkey
 from services.runtime import clock
 
 
+def process_was_frozen(slept_us: int, limit_s: float) -> bool:
+    """Whether the watching thread, which sleeps a tenth of the limit, stood still itself: the whole process did.
+
+    It runs again, so the hub reads all that waits in the socket; a reset would throw that away.
+    """
+    return slept_us > limit_s * 200_000
+
+
 class Watchdog:
     """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
 
@@ -45,8 +53,12 @@ class Watchdog:
         sleep = gevent.monkey.get_original("time", "sleep")
         dropped = False
         while not self._stopped:
+            before = clock.monotonic_us()
             sleep(self._limit_s / 10)
-            late = clock.monotonic_us() - self._seen > self._limit_s * 800_000
+            now = clock.monotonic_us()
+            if process_was_frozen(now - before, self._limit_s):
+                self._seen = now
+            late = now - self._seen > self._limit_s * 800_000
             if late and not dropped:
                 self._drop()
             dropped = late

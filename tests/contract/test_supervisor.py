@@ -13,7 +13,7 @@ import pytest
 from freeswitch.simulator.esl_server import EslServer, UnknownCommand
 from services.eventsocket.frames import Frame, event_of
 from services.eventsocket.supervisor import Found, Supervisor
-from services.eventsocket.watch import Poker, Watchdog
+from services.eventsocket.watch import Poker, Watchdog, process_was_frozen
 
 PASSWORD = "secret"  # noqa: S105
 
@@ -151,6 +151,12 @@ def test_a_process_that_stands_still_loses_its_event_link_within_seconds(world: 
     assert link.lost.wait(2)
     watchdog.stop()
     world.until(lambda: len([t for t in world.told if isinstance(t, Found)]) == 2)
+
+
+def test_a_process_that_was_frozen_reads_on_and_loses_no_event_to_a_reset() -> None:
+    """SIGSTOP and SIGCONT: what happened on the switch meanwhile still waits in the socket."""
+    assert process_was_frozen(10_500_000, limit_s=5.0)
+    assert not process_was_frozen(520_000, limit_s=5.0), "only the hub stands still: reset"
 
 
 def test_newlines_between_commands_disturb_nothing(world: World) -> None:
