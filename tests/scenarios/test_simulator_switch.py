@@ -184,6 +184,22 @@ def test_a_reference_in_a_caller_name_is_defused_before_anyone_can_expand_it() -
         assert "variable_sip_from_display" not in parked
 
 
+@pytest.mark.parametrize(
+    ("dialled", "shown"), [("110", "0312345678"), ("186118", "0312345678"), ("184119", "anonymous")]
+)
+def test_emergency_calls_are_bridged_at_once_whether_the_number_is_hidden_or_shown(dialled: str, shown: str) -> None:
+    with switch([Phone("1001", tenant="acme")]) as simulator:
+        listener = Listener(simulator.port)
+        leg = simulator.call_from_phone("1001", dialled, Caller("1001", talks_s=0.1))
+        finish(listener, leg.uuid)
+        _, dialled_leg = legs(listener.events)
+        seen = listener.name("CHANNEL_CREATE", dialled_leg)
+        assert seen["Caller-Destination-Number"] == dialled[-3:]
+        assert seen["variable_tt_leg"] == "emergency"
+        assert seen["Caller-Caller-ID-Number"] == shown
+        assert "CHANNEL_PARK" not in {event["Event-Name"] for event in listener.events}
+
+
 def test_the_same_id_in_two_domains_is_two_phones() -> None:
     two = [Phone("1001", who.RINGS_OUT), Phone("1001", Behaviour(after_s=0.1), domain="b.example", tenant="b")]
     with switch(two) as simulator:
