@@ -113,6 +113,8 @@ class Run:
         if not callers.drained:
             click.echo(f"toritsugi: not everything had ended and was written within {DRAIN_S:.0f} s", err=True)
             code = code or EXIT_DRAIN_CUT
+        if result.lost is not None:
+            click.echo(f"欠落 / lost: {result.lost}  重複 / doubled: {result.duplicated}", err=True)
         click.echo(msgspec.json.encode(result).decode())
         return code or (0 if result.clean else EXIT_NOT_CLEAN)
 

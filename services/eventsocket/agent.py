@@ -159,7 +159,8 @@ class Agent:
         self._commander.switch_found()
 
     def _lost(self, reason: str) -> None:
-        log.warning("switch lost", switch=self.switch.name, reason=reason)
+        say = log.info if self.supervisor.stopping else log.warning
+        say("switch lost", switch=self.switch.name, reason=reason)
         self._tell(SwitchLost(switch=self.switch.name, reason=reason))
 
     # -- tenants --

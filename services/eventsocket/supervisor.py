@@ -73,6 +73,11 @@ class Supervisor:
             self._close()
             self._greenlet.join()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether links are lost because we close them."""
+        return bool(self._stopping.is_set())
+
     def drop_events_link(self) -> None:
         """From any thread: reset the event link, because this process no longer reads it."""
         link = self.events
@@ -112,7 +117,8 @@ class Supervisor:
         except LinkLost as error:
             self._why = str(error)
             self._refused = isinstance(error, LoginRefused)
-            log.warning("switch not reached", reason=self._why)
+            if not self.stopping:
+                log.warning("switch not reached", reason=self._why)
             self._close()
             return None
         self.clock_offset_us = found.clock_offset_us
