@@ -192,7 +192,9 @@ def _held(call: Call, envelope: Envelope, fact: e.LegHeld | e.LegResumed) -> Cal
     )
 
 
-_RECORDING: tuple[RecordingState, ...] = ("", "running", "stored")
+_RECORDING: tuple[RecordingState, ...] = ("", "running", "discarded", "stored")
+_DISCARDED = frozenset({"empty-file", "input-too-short"})
+"""The switch removed the file again: nothing was said in it."""
 
 
 def _recorded(call: Call, path: str, state: RecordingState, message: bool | None) -> Call:
@@ -209,7 +211,8 @@ def _recording_started(call: Call, _envelope: Envelope, fact: e.RecordingStarted
 
 
 def _recording_stopped(call: Call, _envelope: Envelope, fact: e.RecordingStopped) -> Call:
-    return _recorded(call, fact.path, "running", fact.length_ms > 0 if fact.stage == "voicemail" else None)
+    state: RecordingState = "discarded" if fact.completion in _DISCARDED else "running"
+    return _recorded(call, fact.path, state, fact.length_ms > 0 if fact.stage == "voicemail" else None)
 
 
 def _recording_stored(call: Call, _envelope: Envelope, fact: e.RecordingStored) -> Call:

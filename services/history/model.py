@@ -16,7 +16,7 @@ from proto.values import Party
 CallState = Literal["arrived", "ringing", "waiting", "talking", "held", "ended"]
 Direction = Literal["inbound", "outbound", "internal", "emergency"]
 Result = Literal["", "answered", "message", "missed", "busy", "failed", "not_in_use", "fallback"]
-RecordingState = Literal["", "running", "stored"]
+RecordingState = Literal["", "running", "discarded", "stored"]
 
 
 class Leg(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -23,7 +23,7 @@ def row(call: Call, tenant: str) -> Row:
     ended_at_us = _ended_at_us(call) if is_over(call) else None
     by = call.legs.get(talk.by, Leg()) if talk else Leg()
     recordings = call.recordings.values()
-    recording: RecordingState = "stored" if "stored" in recordings else "running" if recordings else ""
+    recording: RecordingState = "stored" if "stored" in recordings else "running" if "running" in recordings else ""
     if ended_at_us is None and "running" in recordings:
         recording = "running"
     return Row(

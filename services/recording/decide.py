@@ -29,6 +29,8 @@ START_WITHIN_US = 30_000_000
 PROVE_WITHIN_US = 10_000_000
 """So long after asking, a recording that has not begun is marked as failed."""
 START_OVERDUE = "start_overdue"
+DISCARDED = frozenset({"empty-file", "input-too-short"})
+"""Completions after which the switch has removed the file again (switch_ivr_async.c, record_callback)."""
 
 Fact = CallAnswered | RecordingStarted | RecordingStopped | CommandRefused | TimerFired
 
@@ -117,6 +119,9 @@ def _store(row: Recording, event: Envelope, fact: RecordingStopped) -> Decision:
         size_bytes=fact.size_bytes,
         completion=fact.completion,
     )
+    if fact.completion in DISCARDED:
+        reason = f"the switch removed the file: {fact.completion}"
+        return Decision(msgspec.structs.replace(stored, state=RecordingState.FAILED, size_bytes=0, reason=reason))
     fact_out = RecordingStored(
         recording=stored.recording,
         leg=stored.leg,

@@ -36,9 +36,16 @@ def started(path: str, recording: str = "", stage: str = "", leg: str = "caller"
     return envelope(fact, at_us=now())
 
 
-def stopped(path: str, recording: str = "", stage: str = "", leg: str = "caller") -> Envelope:
+def stopped(path: str, recording: str = "", stage: str = "", completion: str = "success-maxtime") -> Envelope:
     fact = RecordingStopped(
-        switch="fs1", leg=leg, path=path, recording=recording, stage=stage, length_ms=12_340, size_bytes=395_000
+        switch="fs1",
+        leg="caller",
+        path=path,
+        recording=recording,
+        stage=stage,
+        length_ms=12_340,
+        size_bytes=395_000,
+        completion=completion,
     )
     return envelope(fact, at_us=now())
 
@@ -110,6 +117,17 @@ def test_a_recording_that_never_began_is_marked_and_one_that_began_late_is_not_l
         path = f"/rec/acme/{command.recording}.wav"
         room.tell(started(path, command.recording), stopped(path, command.recording))
         assert [(row.state, row.reason) for row in rows(room)] == [(RecordingState.STORED, "")]
+
+
+def test_a_file_that_the_switch_removed_again_is_never_said_to_be_stored(room: OneRoom) -> None:
+    """A talk of a few milliseconds: RECORD_START, RECORD_STOP, and no file (seen on a real switch)."""
+    room.tell(answered())
+    command = room.await_(StartRecording)[0]
+    path = f"/rec/acme/{command.recording}.wav"
+    room.tell(started(path, command.recording), stopped(path, command.recording, completion="empty-file"))
+    room.until(lambda: rows(room)[0].state is RecordingState.FAILED, "the mark")
+    assert rows(room)[0].reason == "the switch removed the file: empty-file"
+    assert room.envelopes(RecordingStored) == []
 
 
 def test_another_clients_file_is_never_taken_for_ours(room: OneRoom) -> None:

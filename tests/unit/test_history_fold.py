@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.envelope import Envelope
+from proto.events import RecordingStarted, RecordingStopped
 from proto.values import Party
 from services.history.fold import fold
 from services.history.model import Call
 from services.history.row import ended, row
 from services.history.steps import better, step_of
 from tests import stories
+from tests.clients import envelope
 
 WHOLE = {make.__name__: make("c1").facts for make in stories.STORIES}
 
@@ -66,6 +68,15 @@ def test_the_switchs_word_wins_over_a_concluded_end_in_any_order(data: st.DataOb
     mixed = data.draw(st.permutations([*seen.facts, *guessed.facts]))
     line = row(told(mixed), "acme")
     assert (line.result, line.ended_at_us, line.estimated) == ("missed", seen.us(8.01), False)
+
+
+def test_a_recording_that_the_switch_threw_away_is_neither_running_nor_stored() -> None:
+    facts = [
+        RecordingStarted(switch="fs1", leg="a", path="/r/a.wav"),
+        RecordingStopped(switch="fs1", leg="a", path="/r/a.wav", length_ms=0, completion="empty-file"),
+    ]
+    assert row(told([envelope(fact, "acme", "c1", 1) for fact in facts]), "acme").recording == ""
+    assert row(told([envelope(facts[0], "acme", "c1", 1)]), "acme").recording == "running"
 
 
 def test_a_forwarded_call_shows_who_answered_how_long_and_what_it_cost() -> None:
