@@ -69,12 +69,13 @@ GOES_ON = (
     "SERVICE_NOT_IMPLEMENTED",
     "EXCHANGE_ROUTING_ERROR",
     "NORMAL_CLEARING",
+    "ORIGINATOR_CANCEL",
 )
-"""Causes after which the next step is tried. Both names of no answer; not the caller's own hanging up.
+"""Causes after which the next step is tried: both names of no answer, and all that mod_sofia makes of an answer.
 
-NORMAL_CLEARING is whoever took the call and hung up without the key that confirms: it would end the caller's call with
-500. A talk that ended so never comes here (hangup_after_bridge). The last but these: what mod_sofia makes of 482, 483,
-501 (sofia_glue.c, sofia_glue_sip_cause_to_freeswitch).
+NORMAL_CLEARING is whoever took the call and hung up without the key that confirms; ORIGINATOR_CANCEL a called switch
+that says 487 by itself: either would end the caller's own call. A talk that ended never comes here
+(hangup_after_bridge), nor does a caller who hung up (switch_channel.c, switch_channel_handle_cause).
 """
 
 
@@ -116,6 +117,8 @@ def _first_variables(envelope: Envelope, body: c.RouteCall) -> dict[str, str]:
         "hangup_after_bridge": "true",
         **_dialling_variables(body.plan),
         "sip_copy_custom_headers": "false",
+        # Else the code of the last leg (404, 482, 503) reaches the caller in the place of the cause decided on.
+        "sip_ignore_remote_cause": "true",
         **effective_identity(body.caller),
     }
 

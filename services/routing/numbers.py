@@ -45,7 +45,8 @@ def kind(number: str) -> Kind:
         return "international"
     if re.fullmatch(r"0[0-9]{8,13}", number):
         return "domestic"
-    return "short" if re.fullmatch(r"1[0-9]{2}", number) else "other"
+    # 184 and 186 without a number behind them lead nowhere
+    return "short" if re.fullmatch(r"1[0-9]{2}", number) and number not in ("184", "186") else "other"
 
 
 def is_geographic(number: str) -> bool:

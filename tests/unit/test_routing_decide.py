@@ -229,6 +229,11 @@ def test_184_hides_and_186_shows(prefix: str, withhold: bool) -> None:
     assert decision.caller.number == ("" if withhold else "0312345678")
 
 
+@pytest.mark.parametrize("dialled", ["184", "186"])
+def test_a_prefix_without_a_number_is_not_sent_to_the_carrier(dialled: str) -> None:
+    assert from_phone(dialled).plan[-1] == Reject("UNALLOCATED_NUMBER")
+
+
 def test_a_leased_number_never_originates() -> None:
     only_leased = [ACME["numbers"][2]]
     lines = [{**ACME["lines"][0], "present": "05012345678"}]
