@@ -1,8 +1,8 @@
 """What was heard from the switch and is not yet with the bus: in memory while little, then on disk, in order.
 
 Enters: records from the reader, which is never held up. Leaves: the same records, oldest first, until they are done.
-What is on disk survives a restart; a record may come twice after a crash, and consumers drop it by its id. Disk work
-runs in the hub's threads. What the records say belongs elsewhere.
+What is on disk survives a restart; a record may come twice after a crash, and consumers drop it by its id. A disk that
+fails is told and tried again, never raised. Disk work runs in the hub's threads. What the records say belongs elsewhere.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from services.runtime.log import get_logger
 IN_MEMORY = 2_000
 UNWRITTEN_BYTES = 256 * 1024 * 1024
 """More than this waiting for a disk that does not take it is thrown away, counted and logged: reading must go on."""
+DISK_PAUSE_S = 1.0
+"""So long after the disk has failed it is tried again."""
 _LENGTH = struct.Struct(">I")
 
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class Spool:
         self._tail_bytes = 0
         self._unread = 0
         self._read_at = 0
+        self._size = 0
+        """Bytes of the file that count; what a failed write left behind them is cut off by the next one."""
         self._disk = gevent.lock.BoundedSemaphore(1)
         self._arrived = gevent.event.Event()
         self._to_write = gevent.event.Event()
@@ -83,7 +87,10 @@ class Spool:
             self._to_write.set()
             self._writer.join()
         with self._disk:
-            _in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
+            try:
+                _in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
+            except OSError as error:
+                log.error("spool cannot be written at the end", reason=error.strerror, records=self.in_memory)
         self._memory.clear()
         self._tail.clear()
 
@@ -103,12 +110,12 @@ class Spool:
         self._arrived.set()
 
     def peek(self, limit: int, timeout_s: float | None = None) -> list[Item]:
-        """The oldest records, up to `limit`; waits for the first. They stay until `done`."""
+        """The oldest records, up to `limit`; waits for the first. They stay until `done`. Empty while the disk fails."""
         if not len(self):
             self._arrived.clear()
             self._arrived.wait(timeout_s)
-        if not self._memory:
-            self._refill()
+        if not self._memory and not self._refill():
+            gevent.sleep(DISK_PAUSE_S)
         return [self._memory[n] for n in range(min(limit, len(self._memory)))]
 
     def wake(self) -> None:
@@ -121,32 +128,52 @@ class Spool:
             self._memory.popleft()
         if not self._memory and not self._unread and self._read_at:
             with self._disk:
-                if not self._memory and not self._unread:
-                    self._read_at = 0
+                if self._memory or self._unread:
+                    return
+                try:
                     _in_thread(lambda: self._path.write_bytes(b""))
+                    self._read_at = self._size = 0
+                except OSError as error:
+                    log.error("spool cannot be emptied", reason=error.strerror)
 
     def keep(self) -> None:
         """The bus is away: put what is only in memory on the disk too, so that a crash loses nothing of it."""
         with self._disk:
-            if self._unread or self._tail or not self._memory or any(item.stored for item in self._memory):
-                return
-            items = [*self._memory]
-            written = _in_thread(lambda: self._append(items))
+            if not self._unread:  # else the writer has kept it already: it does so before the file grows beyond it
+                try:
+                    self._store_memory()
+                except OSError as error:
+                    log.error("spool cannot be written", reason=error.strerror, records=self.in_memory)
+
+    def _store_memory(self) -> None:
+        """Append the part of memory that is on no disk: always its end. Nothing unread may stand in the file."""
+        items = [item for item in self._memory if not item.stored]
+        if items:
+            self._write(items)
             for item in items:
                 item.stored = True
-            self._read_at += written
+            self._read_at = self._size
 
-    def _refill(self) -> None:
+    def _refill(self) -> bool:
+        """More into memory; False if the disk fails."""
         with self._disk:
             if self._unread:
                 at, limit = self._read_at, self._limit
-                loaded, self._read_at = _in_thread(lambda: self._load(at, limit))
+                try:
+                    loaded, self._read_at = _in_thread(lambda: self._load(at, limit))
+                except OSError as error:
+                    log.error("spool cannot be read", reason=error.strerror, records=self._unread)
+                    return False
+                if not loaded:
+                    self.lost += self._unread
+                    log.error("the spool's file is shorter than it was", lost=self._unread)
                 self._unread = self._unread - len(loaded) if loaded else 0
                 self._memory.extend(loaded)
             elif self._tail:
                 self._memory.extend(self._tail)
                 self._tail.clear()
                 self._tail_bytes = 0
+        return True
 
     def _write_on(self) -> None:
         while True:
@@ -154,23 +181,35 @@ class Spool:
             self._to_write.clear()
             if self._stopping:
                 return
-            with self._disk:
-                items, self._tail, self._tail_bytes = self._tail, [], 0
-                if not items:
-                    continue
-                self._unread += len(items)
-                try:
-                    _in_thread(partial(self._append, items))
-                except OSError as error:
-                    log.error("spool cannot be written", reason=error.strerror)
-                    self._unread -= len(items)
-                    self._tail = items + self._tail
-                    self._tail_bytes = sum(len(item.raw) for item in self._tail)
-                    gevent.sleep(1.0)
-                    self._to_write.set()
-                    continue
-            if self._on_spill is not None:
-                self._on_spill(len(items))
+            if not self._spill():
+                gevent.sleep(DISK_PAUSE_S)
+                self._to_write.set()
+
+    def _spill(self) -> bool:
+        """What came behind a full memory goes to the file; False if the disk fails."""
+        with self._disk:
+            items, self._tail, self._tail_bytes = self._tail, [], 0
+            if not items:
+                return True
+            first = not self._unread
+            self._unread += len(items)  # from here on no new record may pass them by way of memory
+            try:
+                if first:
+                    self._store_memory()
+                self._write(items)
+            except OSError as error:
+                log.error("spool cannot be written", reason=error.strerror)
+                self._unread -= len(items)
+                self._tail = items + self._tail
+                self._tail_bytes = sum(len(item.raw) for item in self._tail)
+                return False
+        if self._on_spill is not None:
+            self._on_spill(len(items))
+        return True
+
+    def _write(self, items: Sequence[Item]) -> None:
+        size = self._size
+        self._size += _in_thread(partial(self._append, items, size))
 
     # -- in a native thread --
 
@@ -187,18 +226,15 @@ class Spool:
                 at += _LENGTH.size + _LENGTH.unpack(head)[0]
                 file.seek(at)
                 whole += 1
+        self._size = at
         return whole
 
-    def _append(self, items: Sequence[Item]) -> int:
+    def _append(self, items: Sequence[Item], size: int) -> int:
         data = b"".join(_LENGTH.pack(len(item.raw)) + item.raw for item in items)
-        with self._path.open("ab") as file:
-            before = file.tell()
-            try:
-                file.write(data)
-                file.flush()
-            except OSError:
-                file.truncate(before)
-                raise
+        with self._path.open("r+b" if size else "wb") as file:
+            file.truncate(size)
+            file.seek(size)
+            file.write(data)
         return len(data)
 
     def _load(self, at: int, limit: int) -> tuple[list[Item], int]:
@@ -213,7 +249,7 @@ class Spool:
 
     def _rewrite(self, first: Sequence[Item], last: Sequence[Item]) -> None:
         fresh = self._path.with_suffix(".new")
-        rest = self._path.read_bytes()[self._read_at :] if self._unread else b""
+        rest = self._path.read_bytes()[self._read_at : self._size] if self._unread else b""
         with fresh.open("wb") as file:
             file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in first)
             file.write(rest)

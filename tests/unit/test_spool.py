@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.eventsocket import spool as spool_module
 from services.eventsocket.spool import Spool
 
 
@@ -85,6 +86,76 @@ def test_a_crash_while_the_bus_is_away_loses_nothing_and_a_half_record_is_droppe
     again.stop()
     spool.put(b"later")
     assert take(spool, 6) == [*records(0, 5), b"later"]
+
+
+def test_an_outage_keeps_all_that_came_during_it_not_only_what_was_there_at_its_begin(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path / "s")
+    spool.put(b"record 0")
+    spool.keep()
+    spool.put(b"record 1")
+    spool.put(b"record 2")
+    spool.keep()
+    spool.keep()
+    again = spool_at(tmp_path / "s")
+    assert take(again, len(again)) == records(0, 3)
+    again.stop()
+
+
+def test_what_spills_over_a_full_memory_leaves_nothing_behind_in_it_alone(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path / "s", 3)
+    for record in records(0, 10):
+        spool.put(record)
+    with gevent.Timeout(5):
+        while spool.in_memory > 3:
+            gevent.sleep(0.005)
+    again = spool_at(tmp_path / "s")
+    assert take(again, len(again)) == records(0, 10), "a crash now"
+    again.stop()
+
+
+def test_a_disk_that_fails_is_no_error_of_the_caller_and_is_used_again_when_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "DISK_PAUSE_S", 0.01)
+    path = tmp_path / "folder" / "s"
+    spool = spool_at(path, 4)
+    for record in records(0, 3):
+        spool.put(record)
+    spool.keep()
+    path.rename(tmp_path / "away")
+    path.mkdir()  # whoever opens it as a file now gets an OSError
+    for record in records(3, 12):
+        spool.put(record)
+    spool.keep()
+    assert take(spool, 4) == records(0, 4)
+    gevent.sleep(0.05)
+    path.rmdir()
+    (tmp_path / "away").rename(path)
+    assert take(spool, 8) == records(4, 12)
+    spool.stop()
+    assert len(spool_at(path)) == 0
+
+
+def test_what_is_on_a_disk_that_cannot_be_read_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "DISK_PAUSE_S", 0.01)
+    path = tmp_path / "folder" / "s"
+    spool = spool_at(path)
+    for record in records(0, 5):
+        spool.put(record)
+    spool.stop()
+    again = spool_at(path)
+    path.rename(tmp_path / "away")
+    path.mkdir()
+    assert again.peek(5) == []
+    path.rmdir()
+    (tmp_path / "away").rename(path)
+    assert take(again, 5) == records(0, 5)
+    again.put(b"one")
+    again.keep()
+    path.rename(tmp_path / "away")
+    path.mkdir()
+    again.done(1)
+    assert (len(again), again.lost) == (0, 0)
 
 
 @settings(max_examples=40, deadline=None)
