@@ -46,11 +46,13 @@ class Consumer(Protocol):
     def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
         """Up to `limit` deliveries in order; waits for the first (None: for ever). Empty after the time or on close.
 
-        A command older than its `lives_us` is never among them: it is counted and dropped.
+        A command that waited longer than its `lives_us` is not among them, by the bus's clock alone; one that comes
+        through at the last moment is refused by its reader, aloud.
         """
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Done. It may take effect only when everything handed out is settled, so that order outlives a crash.
+        """Done. For facts it may take effect only when everything handed out is settled: order outlives a crash.
+        For commands it returns when the bus has it, so that none comes again once it is carried out.
 
         Stale tags (from before a reconnect) are ignored: the message comes again and is dropped by its id.
         """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import gevent
 import gevent.event
@@ -24,12 +24,12 @@ from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from proto.envelope import CONTENT_TYPE
-from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Outgoing, Queue, matches
-from services.runtime import clock
+from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, EVENTS_EXCHANGE, Outgoing, Queue, matches
 from services.runtime.bus import DeadLetter, Unavailable, reason_text
+from services.runtime.bus.questions import ask, count, first_standing, letters
 from services.runtime.bus.reasons import said
-from services.runtime.bus.subscription import UNTIL, RabbitConsumer
-from services.runtime.bus.topology import Declaration, declarations
+from services.runtime.bus.subscription import RabbitConsumer
+from services.runtime.bus.topology import Declaration, declarations, one_too_many
 from services.runtime.log import get_logger
 from services.runtime.metrics import UNHEARD
 
@@ -38,8 +38,9 @@ CONNECT_S = 15.0
 PUBLISH_S = 5.0
 CONFIRM_WINDOW = 256
 """Publishes on their way at once. One by one the broker's sync bounds everything (LIBRARIES: AMQP)."""
+SLICE = 500
+"""Messages of one caller that stand before those of the others."""
 
-T = TypeVar("T")
 log = get_logger("bus")
 
 
@@ -144,6 +145,7 @@ class _Write:
     """What one caller publishes; `done` when all of it is confirmed, or `error`."""
 
     left: int
+    unsent: int
     error: str = ""
     done: gevent.event.Event = field(default_factory=gevent.event.Event)
 
@@ -176,9 +178,17 @@ class _Publisher:
         self._unconfirmed: dict[int, _Parcel] = {}
         self._last_tag = 0
         self._blocked = False
+        self.confirmed = 0
+        """Publishes that the broker has answered."""
+        self.refusal = ""
+        """Why this broker cannot be used as it is."""
+        self.decided = gevent.event.Event()
+        """Set when the first connection is of use, or refused."""
+        self.command_queues: frozenset[str] = frozenset()
 
     def start(self, queues: Sequence[Queue]) -> None:
         self._queues = tuple(queues)
+        self.command_queues = frozenset(p for q in queues if q.delivery == "command" for p in q.parts())
         self._declarations = tuple(declarations(queues))
         self.line.start()
 
@@ -194,7 +204,21 @@ class _Publisher:
     def _connected(self, connection: SelectConnection) -> None:
         connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
-        connection.channel(on_open_callback=self._declare)
+        if self.decided.is_set():
+            connection.channel(on_open_callback=self._declare)
+        else:
+            first_standing(connection, map(one_too_many, self._queues), partial(self._looked, connection))
+
+    def _looked(self, connection: SelectConnection, surplus: str | None) -> None:
+        """Partitions that nobody would read any more: what is in them would be lost without a word."""
+        if surplus is None:
+            connection.channel(on_open_callback=self._declare)
+            return
+        self.refusal = (
+            f"queue {surplus} stands in RabbitMQ since there were more partitions, and nobody would read it: "
+            "set partitions back until it is empty, then stop every process, delete it and start with fewer"
+        )
+        self.decided.set()
 
     def _block(self, blocked: bool) -> None:
         log.warning("broker blocks publishing" if blocked else "broker takes messages again")
@@ -218,6 +242,7 @@ class _Publisher:
         self._channel, self._last_tag = channel, 0
         self.line.settled()
         self.ready.set()
+        self.decided.set()
 
     def _channel_closed(self, channel: Channel, reason: Exception) -> None:
         self.line.problem = said(reason)
@@ -238,6 +263,7 @@ class _Publisher:
         channel = self._channel
         while channel is not None and channel.is_open and self._todo and len(self._unconfirmed) < CONFIRM_WINDOW:
             parcel = self._todo.popleft()
+            parcel.write.unsent -= 1
             if parcel.write.error:  # its caller has given up
                 continue
             self._last_tag += 1
@@ -251,6 +277,7 @@ class _Publisher:
         refused = "refused by the broker" if isinstance(method, Basic.Nack) else ""
         tag = method.delivery_tag
         tags = [t for t in self._unconfirmed if t <= tag] if method.multiple else [tag]
+        self.confirmed += len(tags)
         for one in tags:
             parcel = self._unconfirmed.pop(one, None)
             if parcel is not None:
@@ -262,7 +289,7 @@ class _Publisher:
         key = method.routing_key
         if method.exchange == COMMANDS_EXCHANGE:
             UNHEARD.labels("command").inc()
-            letter = _letter(_Write(1), key, "no queue for this switch", body)
+            letter = _letter(_Write(1, 1), key, "no queue for this switch", body)
             self._todo.appendleft(letter)
         elif any(q.delivery == "fact" and matches(b, key) for q in self._queues for b in q.bindings):
             for parcel in self._unconfirmed.values():
@@ -299,7 +326,7 @@ def _parcel(write: _Write, message: Outgoing) -> _Parcel:
         headers["type"] = _type_of.decode(message.body).type
     expiration = None
     if message.lives_us is not None:
-        headers[UNTIL] = clock.now_us() + message.lives_us
+        # A span, measured by the broker's clock alone: the clocks of two machines are never compared.
         expiration = str(message.lives_us // 1000 + 1)
     properties = BasicProperties(
         content_type=CONTENT_TYPE, headers=headers, delivery_mode=2, message_id=message.id, expiration=expiration
@@ -319,7 +346,7 @@ class RabbitBus:
     def __init__(self, url: str, connect_s: float = CONNECT_S, publish_s: float = PUBLISH_S) -> None:
         """`url` is `amqp://user:password@host:port/vhost`, with pika's query parameters if need be.
 
-        `connect_s`: how long `start` tries. `publish_s`: how long a publish may stay unconfirmed.
+        `connect_s`: how long `start` tries. `publish_s`: how long a publish may wait without progress.
         """
         self._connect_s, self._publish_s = connect_s, publish_s
         self._publisher = _Publisher(url)
@@ -329,33 +356,47 @@ class RabbitBus:
     def start(self, queues: Sequence[Queue]) -> None:
         """See `services.runtime.bus.Bus.start`."""
         self._publisher.start(queues)
-        if not self._publisher.ready.wait(self._connect_s):
+        if not self._publisher.decided.wait(self._connect_s):
             problem = self._publisher.line.problem
             self.stop()
             raise Unavailable(f"RabbitMQ was not reached within {self._connect_s:g} s: {problem}")
+        if self._publisher.refusal:
+            self.stop()
+            raise Unavailable(self._publisher.refusal)
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """See `services.runtime.bus.Bus.publish`."""
-        write = _Write(len(messages))
-        self._submit(write, [_parcel(write, message) for message in messages])
+        for first in range(0, len(messages), SLICE):
+            some = messages[first : first + SLICE]
+            write = _Write(len(some), len(some))
+            self._submit(write, [_parcel(write, message) for message in some])
 
     def put_aside(self, letters: Sequence[tuple[str, str, bytes]]) -> None:
         """Publish dead letters: (queue, reason, body). Raises Unavailable."""
-        write = _Write(len(letters))
+        write = _Write(len(letters), len(letters))
         self._submit(write, [_letter(write, *letter) for letter in letters])
 
     def _submit(self, write: _Write, parcels: Sequence[_Parcel]) -> None:
         if not parcels:
             return
+        before = self._progress(write)
         self._publisher.submit(parcels)
-        if not write.done.wait(self._publish_s):
-            write.error = f"not confirmed within {self._publish_s:g} s"
+        while not write.done.wait(self._publish_s):
+            now = self._progress(write)
+            if now == before:
+                write.error = f"nothing confirmed for {self._publish_s:g} s"
+                break
+            before = now
         if write.error:
             raise Unavailable(f"bus: {write.error}")
 
+    def _progress(self, write: _Write) -> tuple[int, int]:
+        """As long as parts of it stand behind what others publish, the confirmations of those are its progress."""
+        return write.left, self._publisher.confirmed if write.unsent else 0
+
     def consume(self, queue: str, prefetch: int = 64) -> RabbitConsumer:
         """See `services.runtime.bus.Bus.consume`."""
-        consumer = RabbitConsumer(self, queue, prefetch)
+        consumer = RabbitConsumer(self, queue, prefetch, at_once=queue in self._publisher.command_queues)
         self._consumers.append(consumer)
         self._consuming.start()
         self._consuming.run(consumer.open_on)
@@ -381,59 +422,11 @@ class RabbitBus:
 
     def depth(self, queue: str) -> int:
         """Messages ready in the partition queue. Raises Unavailable."""
-
-        def count(channel: Channel, answer: Callable[[int], None]) -> None:
-            channel.queue_declare(queue, passive=True, callback=lambda frame: answer(frame.method.message_count))
-
-        return self._ask(count)
+        return ask(self._publisher.line.run, count(queue), self._publish_s)
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """See `services.runtime.bus.Bus.dead_letters`."""
-
-        def read(channel: Channel, answer: Callable[[list[DeadLetter]], None]) -> None:
-            found: list[DeadLetter] = []
-
-            def got(_channel: Channel, _method: Any, properties: BasicProperties, body: bytes) -> None:
-                headers = properties.headers or {}
-                queue = headers.get("queue") or headers.get("x-first-death-queue") or ""
-                found.append(
-                    DeadLetter(queue, headers.get("reason") or headers.get("x-first-death-reason") or "", body)
-                )
-                more()
-
-            def more() -> None:
-                if len(found) < limit:
-                    channel.basic_get(DEAD_QUEUE, got)
-                else:
-                    answer(found)
-
-            channel.add_callback(lambda _frame: answer(found), [Basic.GetEmpty])
-            more()
-
-        return self._ask(read)
-
-    def _ask(self, question: Callable[[Channel, Callable[[T], None]], None]) -> T:
-        """A question on a channel of its own: what it took and did not settle goes back when the channel closes."""
-        result = gevent.event.AsyncResult()
-
-        def closed(_channel: Channel, reason: Exception) -> None:
-            if not result.ready():
-                result.set_exception(Unavailable(f"bus: {said(reason)}"))
-
-        def opened(channel: Channel) -> None:
-            def answer(value: T) -> None:
-                result.set(value)
-                channel.close()
-
-            channel.add_on_close_callback(closed)
-            question(channel, answer)
-
-        if not self._publisher.line.run(lambda connection: connection.channel(on_open_callback=opened)):
-            raise Unavailable(f"bus: {self._publisher.line.problem}")
-        try:
-            return cast(T, result.get(timeout=self._publish_s))
-        except gevent.Timeout:
-            raise Unavailable("bus: no answer") from None
+        return ask(self._publisher.line.run, letters(limit, Basic.GetEmpty), self._publish_s)
 
     def stop(self) -> None:
         """See `services.runtime.bus.Bus.stop`."""

@@ -2,7 +2,7 @@
 
 Enters: what a channel delivers (pika's objects, duck-typed: pika itself is imported in `rabbitmq.py` alone). Leaves:
 deliveries, and acknowledgements for the channel they came on; those of an earlier channel are ignored, since RabbitMQ
-gives their messages again.
+gives their messages again. What is past its time the broker drops: its clock alone measures that span.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from typing import Any, NamedTuple, Protocol
 import gevent
 import gevent.event
 
-from services.runtime import clock
 from services.runtime.bus import Delivery
 from services.runtime.log import get_logger
-from services.runtime.metrics import EXPIRED
 
-UNTIL = "until-us"
-"""Header of a command: microseconds since 1970 after which it must not be carried out."""
+SETTLE_S = 5.0
 CLOSE_S = 5.0
 AGAIN_S = 0.5
 
@@ -43,14 +40,15 @@ class Lines(Protocol):
 class _Tag(NamedTuple):
     channel: Any
     number: int
-    until_us: int | None
 
 
 class RabbitConsumer:
     """A reader of one partition queue; RabbitMQ gives the messages to one of them at a time."""
 
-    def __init__(self, bus: Lines, queue: str, prefetch: int) -> None:
-        self._bus, self.queue, self._prefetch = bus, queue, prefetch
+    def __init__(self, bus: Lines, queue: str, prefetch: int, at_once: bool = False) -> None:
+        """`at_once`: for commands. Each `ack` returns when the broker has it; their order after a cut is of no matter,
+        since each is carried out once, by its id."""
+        self._bus, self.queue, self._prefetch, self._at_once = bus, queue, prefetch, at_once
         self._channel: Any = None
         self._arrived: deque[Delivery] = deque()
         self._unsettled: set[int] = set()
@@ -58,6 +56,7 @@ class RabbitConsumer:
         self._closed = False
         self._wake = gevent.event.Event()
         self._gone = gevent.event.Event()
+        self._settling: set[gevent.event.Event] = set()
 
     def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
         """See `services.runtime.bus.Consumer.get`."""
@@ -71,40 +70,45 @@ class RabbitConsumer:
         return []
 
     def _take(self, limit: int) -> list[Delivery]:
-        taken: list[Delivery] = []
-        late: list[Delivery] = []
-        now_us = clock.now_us()
-        while self._arrived and len(taken) < limit:
-            delivery = self._arrived.popleft()
-            until_us = delivery.tag.until_us
-            (taken if until_us is None or until_us >= now_us else late).append(delivery)
-        if late:
-            EXPIRED.labels(self.queue).inc(len(late))
-            log.warning("commands past their time dropped", queue=self.queue, count=len(late))
-            self.ack(late)
-        return taken
+        return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See `services.runtime.bus.Consumer.ack`.
 
-        RabbitMQ hears of it when everything delivered is settled. Otherwise a connection lost just after could bring
-        newer messages before older ones: a quorum queue that gave new ones for the acknowledged gets those back first
-        (measured on 3.10.8).
+        Facts: RabbitMQ hears of it when everything delivered is settled. Otherwise a connection lost just after could
+        bring newer messages before older ones: a quorum queue that gave new ones for the acknowledged gets those back
+        first (measured on 3.10.8).
         """
         channel = self._channel
-        for delivery in deliveries:
-            if delivery.tag.channel is channel:
-                self._unsettled.discard(delivery.tag.number)
-        last = self._last
-        if channel is None or self._unsettled or last == self._acked:
+        tags = [d.tag.number for d in deliveries if d.tag.channel is channel and d.tag.number in self._unsettled]
+        self._unsettled.difference_update(tags)
+        if channel is None:
             return
-        self._acked = last
+        if self._at_once:
+            self._ack_now(channel, tags)
+        elif not self._unsettled and self._last != self._acked:
+            self._acked = last = self._last
+            self._on(channel, lambda: channel.basic_ack(last, multiple=True))
 
-        def settle(_connection: Any) -> None:
-            if channel.is_open:
-                channel.basic_ack(last, multiple=True)
+    def _ack_now(self, channel: Any, tags: Sequence[int]) -> None:
+        """Returns when the broker has it, or the channel is lost; then they come again."""
+        if not tags:
+            return
+        settled = gevent.event.Event()
+        self._settling.add(settled)
 
-        self._bus.ask_consuming(settle)
+        def settle() -> None:
+            for tag in tags:
+                channel.basic_ack(tag)
+            # Acknowledgements have no answer, but a channel is worked off in order: the answer to this follows them.
+            channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _: settled.set())
+
+        if self._on(channel, settle):
+            settled.wait(SETTLE_S)
+        self._settling.discard(settled)
+
+    def _on(self, channel: Any, work: Callable[[], None]) -> bool:
+        return self._bus.ask_consuming(lambda _: work() if channel is self._channel and channel.is_open else None)
 
     def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
         """See `services.runtime.bus.Consumer.dead_letter`."""
@@ -142,13 +146,12 @@ class RabbitConsumer:
             prefetch_count=self._prefetch, callback=lambda _: channel.basic_consume(self.queue, self._deliver)
         )
 
-    def _deliver(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+    def _deliver(self, channel: Any, method: Any, _properties: Any, body: bytes) -> None:
         if channel is not self._channel:
             return
-        until_us = (properties.headers or {}).get(UNTIL)
         self._unsettled.add(method.delivery_tag)
         self._last = method.delivery_tag
-        tag = _Tag(channel, method.delivery_tag, until_us if isinstance(until_us, int) else None)
+        tag = _Tag(channel, method.delivery_tag)
         self._arrived.append(Delivery(body, bool(method.redelivered), tag))
         self._wake.set()
 
@@ -167,3 +170,5 @@ class RabbitConsumer:
         self._unsettled.clear()
         self._last = self._acked = 0
         self._gone.set()
+        for settled in self._settling:
+            settled.set()

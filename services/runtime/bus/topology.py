@@ -45,6 +45,11 @@ def partition_exchange(queue: Queue) -> str:
     return f"toritsugi.{queue.name}"
 
 
+def one_too_many(queue: Queue) -> str:
+    """Name of the partition that stands only if there once were more of them."""
+    return f"{queue.name}.{queue.partitions}"
+
+
 def declarations(queues: Sequence[Queue]) -> Iterator[Declaration]:
     """Everything, in order. All of it is durable."""
     yield Declaration("exchange", EVENTS_EXCHANGE, kind="topic")
