@@ -29,6 +29,7 @@ from services.routing import service as routing
 from services.runtime import clock, projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
+from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
@@ -91,6 +92,8 @@ def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, hea
             _add_agents(house)
         else:
             _add_service(house, name, heard if name == "connectors" else None)
+    if settings.metrics_port is not None:
+        house.parts.append(("metrics", MetricsServer(settings.metrics_port)))
     if {"history", "directory"} & set(names):
         house.web = WebServer(pages(house), settings.web.host, settings.web.port)
         house.parts.append(("web", house.web))
@@ -171,7 +174,14 @@ def pages(house: House) -> Flask:
     def look_up(person: str) -> PersonChanged | None:
         return people.run(lambda tx: projections.person(tx, person))
 
-    return create_app(blueprints, key_file=house.settings.data_dir / "session.key", people=look_up)
+    settings = house.settings
+    return create_app(
+        blueprints,
+        key_file=settings.session_key_file or settings.data_dir / "session.key",
+        people=look_up,
+        https=settings.web.https,
+        trusted_proxies=settings.web.trusted_proxies,
+    )
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Figures for Prometheus. Labels are services, types and switches: never a number, a call or a tenant's client.
 
-Enters: counts from the shell. Leaves: the page /metrics.
+Enters: counts from the shell. Leaves: figures; the page /metrics is served by `metrics_server.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ DECISION_SECONDS = Histogram(
 )
 ESL_EVENTS = Counter("toritsugi_esl_events_total", "Events read from the switch", ["switch"])
 SPOOLED = Counter("toritsugi_spooled_total", "Records that had to go to the spool on disk", ["switch"])
+UNKNOWN_NUMBERS = Counter("toritsugi_unknown_numbers_total", "Arrivals for a number or phone of no client", ["switch"])
 TENANT_MISMATCH = Counter(
     "toritsugi_tenant_mismatch_total", "Arrivals whose tt_tenant was not the number's owner", ["switch"]
 )

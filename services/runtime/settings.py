@@ -30,6 +30,10 @@ class Web(msgspec.Struct, frozen=True):
 
     host: str = "127.0.0.1"
     port: int = 8080
+    https: bool = False
+    """Whether people reach them by https (a web server in front speaks TLS): cookies are then never sent without."""
+    trusted_proxies: int = 0
+    """How many web servers in front add to X-Forwarded-For and set X-Forwarded-Proto; without one both are ignored."""
 
 
 class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     """Empty: SQLite files in `data_dir`; else the URL of a PostgreSQL server."""
     web: Web = Web()
+    session_key_file: Path | None = None
+    """Signs session cookies: the same file for every process that serves pages. None: `session.key` in `data_dir`."""
+    metrics_port: int | None = None
+    """Where 127.0.0.1 serves /metrics; None: nowhere."""
     partitions: int = 1
     log_level: str = "INFO"
     tenants_dir: Path = Path("deploy/tenants")
@@ -149,18 +157,21 @@ _SWITCH: dict[str, _Key] = {
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
 }
+_YES_OR_NO = _one_of({"true": True, "yes": True, "false": False, "no": False})
 _TOP: dict[str, Any] = {
     "data_dir": _FOLDER,
     "bus": _Key(_bus, "`embedded:` or `amqp://host[:port]/…`", "login"),
     "bus_file": _FILE,
     "database": _Key(_database, "empty (SQLite) or `postgresql://host[:port]/name`", "login"),
     "database_file": _FILE,
-    "web": {"host": _HOST, "port": _whole(0, 65535)},
+    "web": {"host": _HOST, "port": _whole(0, 65535), "https": _YES_OR_NO, "trusted_proxies": _whole(0, 9)},
+    "session_key_file": _Key(_path, "a file; it is made if there is none"),
+    "metrics_port": _whole(0, 65535),
     "partitions": _whole(1, 64),
     "log_level": _one_of({level: level for level in LEVELS}),
     "tenants_dir": _FOLDER,
     "switches": [_SWITCH],
-    "allow_private_webhooks": _one_of({"true": True, "yes": True, "false": False, "no": False}),
+    "allow_private_webhooks": _YES_OR_NO,
     "drain_s": _whole(1, 600),
 }
 _ESL = re.compile(

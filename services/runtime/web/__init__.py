@@ -14,6 +14,7 @@ from pathlib import Path
 from flask import Blueprint, Flask
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services.runtime import clock
 from services.runtime.web import access, errors, headers, language
@@ -33,12 +34,17 @@ SESSION_LASTS = timedelta(hours=12)
 MAX_FORM_BYTES = 1 << 20
 
 
-def create_app(blueprints: Iterable[Blueprint], *, key_file: Path, people: People, https: bool = False) -> Flask:
+def create_app(
+    blueprints: Iterable[Blueprint], *, key_file: Path, people: People, https: bool = False, trusted_proxies: int = 0
+) -> Flask:
     """The application. Raises access.UndeclaredScope if a route says nothing about who may see it.
 
-    `people` gives the projection of PersonChanged by person id, or None; `https` marks cookies as Secure.
+    `people` gives the projection of PersonChanged by person id, or None; `https` marks cookies as Secure;
+    `trusted_proxies`: how many entries of X-Forwarded-For and -Proto, counted from the end, are believed.
     """
     app = Flask("services.runtime.web")
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     app.config.update(
         SECRET_KEY=read_or_make_key(key_file),
         SESSION_COOKIE_NAME="toritsugi",

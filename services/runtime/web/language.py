@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask_babel import Babel, Domain
 
 LANGUAGES = {"ja": "日本語", "en": "English"}
@@ -91,5 +91,6 @@ def _for_templates() -> dict[str, Any]:
 def _remember(response: Response) -> Response:
     asked = request.args.get("lang")
     if asked in LANGUAGES:
-        response.set_cookie(COOKIE, asked, max_age=_YEAR_S, samesite="Lax", httponly=True)
+        secure = current_app.config["SESSION_COOKIE_SECURE"]
+        response.set_cookie(COOKIE, asked, max_age=_YEAR_S, samesite="Lax", httponly=True, secure=secure)
     return response
