@@ -91,9 +91,7 @@ class Run:
     def _announce(self, log_in: _FirstLogIn | None) -> None:
         if self.house.web is not None:
             click.echo(f"ページ / page: {self.house.web.url}", err=True)
-        if log_in is not None and log_in.password:
-            click.echo(f"ログイン / log-in: {people.FIRST_PERSON}  {log_in.password}", err=True)
-        elif log_in is not None:
+        if log_in is not None and not log_in.shown:
             click.echo("ログイン / log-in: as printed at the first start (--reset-login renews it)", err=True)
         what = "everything" if len(self.names) == len(EVERYTHING) else ", ".join(self.names)
         click.echo(f"Running {what}; Ctrl-C ends.", err=True)
@@ -126,13 +124,18 @@ class _FirstLogIn:
     store: Store
     bus: Bus
     renew: bool
-    password: str | None = None
+    shown: bool = False
 
     def start(self) -> None:
-        _, self.password = people.ensure_first_person(self.store)
-        if self.renew and self.password is None:
-            self.password = people.reset_login(self.store)
+        people.ensure_first_person(self.store, self._show)
+        if self.renew and not self.shown:
+            self._show(people.reset_login(self.store))
         people.tell(self.store, self.bus)
+
+    def _show(self, password: str) -> None:
+        """At once, whatever happens after: nobody can be told it a second time."""
+        click.echo(f"ログイン / log-in: {people.FIRST_PERSON}  {password}", err=True)
+        self.shown = True
 
     def stop(self) -> None:
         """Nothing is kept."""
