@@ -1,7 +1,8 @@
 """Log lines: one JSON object each, to stderr; telephone numbers masked, line breaks harmless.
 
-Enters: events with fields. Leaves: JSON lines. Everything that looks like a number of eight digits or more keeps its
-first two and last two digits, wherever it stands (JAPAN: 通信の秘密).
+Enters: events with fields, and what libraries log by Python's own `logging`. Leaves: JSON lines. Eight digits or more,
+also with the separators that people and URLs put between them, keep their first two and last two, wherever they stand
+(JAPAN: 通信の秘密). UUIDs, long hexadecimal ids, dates and IP addresses are no numbers.
 """
 
 from __future__ import annotations
@@ -14,22 +15,75 @@ from typing import Any
 
 import structlog
 
-_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(\+?\d{2})[\d-]{4,}(\d{2})(?![0-9A-Za-z-])")
+_KEPT = (
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"  # UUID
+    r"|(?<![0-9a-z])[0-9a-f]{32,}(?![0-9a-z])"
+    r"|(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?![\d-])"
+    r"|(?<!\d)\d\d:\d\d:\d\d(?:\.\d{1,6})?(?!\d)"  # a time
+    r"|(?<![\d.])(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})(?![\d.])"  # IPv4: a number begins with 0, or is longer
+)
+_NUMBER = re.compile(rf"({_KEPT})|\d(?:(?:%[0-9a-f]{{2}}|[\s.()/_\-‐-―−ー－]){{0,3}}\d){{7,}}", re.IGNORECASE)
+_TOKEN = re.compile(r"%[0-9a-f]{2}|\d", re.IGNORECASE)
+_HARMFUL = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON allows raw and a terminal or a reader of lines obeys: C1 controls, line separators, directions."""
 _UNMASKED = {"timestamp", "message", "call", "leg", "cause", "command", "core"}
 """Ids: derived from UUIDs, never numbers."""
+_UNITS = ("_us", "_ms", "_s", "_bytes")
+"""Fields of these names are measured, not dialled."""
 
 
 def mask(text: str) -> str:
-    """`09012345678` -> `09*******78`; ids with letters or many dashes are left alone."""
-    return _NUMBER.sub(lambda m: m.group(1) + "*" * (len(m.group(0)) - len(m.group(1)) - 2) + m.group(2), text)
+    """`090-1234-5678` -> `09*-****-**78`; ids, dates and addresses are left alone."""
+    return _NUMBER.sub(lambda m: m.group(0) if m.group(1) else _starred(m.group(0)), text)
+
+
+def _starred(number: str) -> str:
+    tokens = list(_TOKEN.finditer(number))
+    digits = [token.start() for token in tokens if len(token.group(0)) == 1]
+    hidden = set(digits[2:-2])
+    return "".join("*" if place in hidden else letter for place, letter in enumerate(number))
+
+
+def _masked(value: Any) -> Any:
+    """The same value with every number in it masked, however deep; what is not data is written as its text."""
+    if isinstance(value, str):
+        return mask(value)
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 10**7 else mask(str(value))
+    if isinstance(value, Mapping):
+        return {mask(str(name)): item if str(name).endswith(_UNITS) else _masked(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(item) for item in value]
+    return mask(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
 
 
 def _mask_all(_logger: Any, _name: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    return {k: v if k in _UNMASKED else mask(v) if isinstance(v, str) else v for k, v in fields.items()}
+    kept = {name: value for name, value in fields.items() if name in _UNMASKED and isinstance(value, str)}
+    masked: dict[str, Any] = _masked({name: value for name, value in fields.items() if name not in kept})
+    return masked | kept
+
+
+def _render(logger: Any, name: str, fields: MutableMapping[str, Any]) -> str:
+    line = str(structlog.processors.JSONRenderer(ensure_ascii=False)(logger, name, fields))
+    return _HARMFUL.sub(lambda m: f"\\u{ord(m.group(0)):04x}", line)
+
+
+class _Libraries(logging.Handler):
+    """What a library logs becomes a line like ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        try:
+            text = record.getMessage()
+        except Exception:  # a library's own mistake in a log line must not become ours
+            text = str(record.msg)
+        getattr(structlog.get_logger(part=record.name), level)(text[:2000], exc_info=record.exc_info)
 
 
 def configure(level: str = "INFO") -> None:
-    """Once per process. Levels: DEBUG, INFO, WARNING, ERROR."""
+    """Once per process. Levels: DEBUG, INFO, WARNING, ERROR. Libraries are heard from WARNING on."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -37,12 +91,14 @@ def configure(level: str = "INFO") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _mask_all,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Libraries)]
+    root.addHandler(_Libraries(logging.WARNING))
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 

@@ -1,0 +1,132 @@
+"""Log lines: no telephone number in the clear, one line per event, nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.runtime import log
+
+NUMBERS = [
+    "09012345678",
+    "+819012345678",
+    "%2B819012345678",
+    "090-1234-5678",
+    "090 1234 5678",
+    "090.1234.5678",
+    "090%201234%205678",
+    "(03) 1234-5678",
+    "x09012345678",
+    "sip:09012345678@203.0.113.5",
+    "number09012345678",
+    "call-09012345678",
+    "09012345678_x",
+    "０９０１２３４５６７８",
+    "090ー1234ー5678",
+    "tel=0312345678;",
+]
+NO_NUMBERS = [
+    "0b6c1d52-1234-4123-9999-123456789012",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b12345678",
+    "2026-11-22T01:00:00.123456Z",
+    "192.168.100.200:54321",
+    "14:05:03.250 acme 1001",
+    "leg 1234567",
+]
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What a process writes to stderr."""
+    handlers, pika, out = list(logging.getLogger().handlers), logging.getLogger("pika").level, io.StringIO()
+    monkeypatch.setattr("sys.stderr", out)
+    log.configure("INFO")
+    yield out
+    structlog.reset_defaults()
+    logging.getLogger().handlers = handlers
+    logging.getLogger("pika").setLevel(pika)
+
+
+def only(lines: io.StringIO) -> dict[str, Any]:
+    text = lines.getvalue()
+    assert text.splitlines() == [text.rstrip("\n")], "one line, also for readers who know U+2028 and U+0085"
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_number_keeps_two_digits_at_each_end_however_it_is_written(text: str) -> None:
+    shown = [c for c in log.mask(text.replace("203.0.113.5", "").replace("%2B", "").replace("%20", " ")) if c.isdigit()]
+    assert len(shown) == 4
+    assert "*" in log.mask(text)
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_ids_dates_and_addresses_stay_readable(text: str) -> None:
+    assert log.mask(text) == text
+
+
+@given(st.text(st.sampled_from("x +%-.("), max_size=3), st.text(st.sampled_from("0123456789"), min_size=8, max_size=15))
+def test_no_number_of_eight_to_fifteen_digits_stands_in_the_clear(before: str, number: str) -> None:
+    assert number not in log.mask(f"{before}{number} heard")
+
+
+def test_values_that_are_not_text_are_masked_too(lines: io.StringIO) -> None:
+    log.get_logger("test").warning(
+        "x", numbers=["09012345678", ("0312345678",)], by={"09012345678": 1}, caller=9012345678, raw=b"09012345678",
+        why=ValueError("sip:09012345678"), decision_us=1795309200123456,
+    )  # fmt: skip
+    found = only(lines)
+    assert found["numbers"] == ["09*******78", ["03******78"]]
+    assert found["by"] == {"09*******78": 1}
+    assert (found["caller"], found["raw"], found["why"]) == ("90******78", "09*******78", "sip:09*******78")
+    assert found["decision_us"] == 1795309200123456
+
+
+def test_the_ids_of_calls_stay_whole_only_where_they_are_text(lines: io.StringIO) -> None:
+    log.get_logger("test").warning("x", leg="0b6c1d52-7", call=["09012345678"])
+    found = only(lines)
+    assert (found["leg"], found["call"]) == ("0b6c1d52-7", ["09*******78"])
+
+
+def test_what_a_library_logs_is_a_masked_line_of_ours(lines: io.StringIO) -> None:
+    logging.getLogger("some.library").warning("no route to %s", "sip:09012345678@x")
+    found = only(lines)
+    assert (found["event"], found["part"], found["level"]) == (
+        "no route to sip:09*******78@x",
+        "some.library",
+        "warning",
+    )
+
+
+def test_a_librarys_traceback_is_in_the_same_line(lines: io.StringIO) -> None:
+    try:
+        raise ValueError("09012345678")
+    except ValueError:
+        logging.getLogger("some.library").exception("broken")
+    found = only(lines)
+    assert "ValueError: 09*******78" in found["exception"]
+    assert found["level"] == "error"
+
+
+def test_a_librarys_own_mistake_in_a_log_line_does_no_harm(lines: io.StringIO) -> None:
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if isinstance(handler, log._Libraries)]  # not pytest's own
+    logging.getLogger("some.library").warning("%s %s", "one")
+    assert only(lines)["event"] == "%s %s"
+
+
+@pytest.mark.parametrize("bad", ["\r\n", "\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u2029", "\u202e", "\x7f", "\ud800"])
+def test_nothing_that_a_terminal_or_a_reader_of_lines_obeys_stands_raw(lines: io.StringIO, bad: str) -> None:
+    log.get_logger("test").warning("x", caller=f"a{bad}b")
+    assert only(lines)["caller"] == f"a{bad}b"
+    assert bad not in lines.getvalue()
+    assert all(ord(c) >= 32 or c == "\n" for c in lines.getvalue())
