@@ -100,7 +100,9 @@ class Run:
         for envelope in envelopes:
             if isinstance(envelope.body, CallEnded):
                 self.ended_calls += 1
-                click.echo(line(envelope.tenant, envelope.body), err=True)
+                text = line(envelope.tenant, envelope.body)
+                # Invented callers have no secret; where people call, stderr is somebody's journal.
+                click.echo(log.mask(text) if self.simulator is None else text, err=True)
 
     def _sum_up(self, callers: Callers | None, code: int) -> int:
         result = None if callers is None else callers.result()
@@ -177,7 +179,7 @@ def main(
     names = (service,) if service else EVERYTHING
     simulator = None
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if AGENT in names and not settings.switches:
             settings, simulator = _with_simulator(settings)
     except (NothingToSimulate, OSError) as error:

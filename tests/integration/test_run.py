@@ -95,6 +95,22 @@ def test_the_page_shows_calls_to_whoever_logs_in_and_ctrl_c_hangs_up_and_sums_up
     assert not commands.rows("history", "SELECT leg FROM legs WHERE ended_at_us IS NULL")
 
 
+def test_what_it_writes_is_nobody_elses_on_this_machine(commands: Commands) -> None:
+    run = commands.run("--calls-per-second", "5")
+    until(lambda: run.calls)
+    assert run.end() == 0
+    written = [commands.data, *commands.data.rglob("*")]
+    assert len(written) > 10
+    others = {str(path): oct(path.stat().st_mode) for path in written if path.stat().st_mode & 0o077}
+    assert not others
+
+
+def test_its_help_names_the_command_that_people_type(commands: Commands) -> None:
+    run = commands.run("--help")
+    assert run.ended() == 0
+    assert run.out[0].startswith("Usage: toritsugi run [OPTIONS]")
+
+
 def test_it_listens_on_this_machine_only(commands: Commands) -> None:
     run = commands.run("--calls-per-second", "0.01")
     run.says("Running everything")

@@ -8,7 +8,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from services.run import Duration, main
+from freeswitch.simulator import Simulator
+from proto.envelope import Envelope
+from proto.events import CallEnded
+from proto.values import Party
+from services.run import Duration, Run, main
+from services.runtime.settings import Settings
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("5m", 300), ("1h", 3600), ("0.5s", 0.5), ("45", 45)])
@@ -39,3 +44,30 @@ def test_a_mistake_is_told_and_nothing_is_started(tmp_path: Path, arguments: lis
     assert told.exit_code == 2
     assert sentence in told.output
     assert not data.exists()
+
+
+ENDED = CallEnded(
+    dialled="0312345678",
+    caller=Party("09011112222"),
+    direction="inbound",
+    result="answered",
+    started_at_us=0,
+    answered_at_us=1_000_000,
+    ended_at_us=2_000_000,
+    talk_ms=1000,
+    legs=2,
+)
+
+
+@pytest.mark.parametrize("invented", [True, False], ids=["simulated callers", "people"])
+def test_call_lines_show_whole_numbers_only_of_invented_callers(
+    capsys: pytest.CaptureFixture[str], invented: bool
+) -> None:
+    """通信の秘密: where people call, the terminal is somebody's journal."""
+    simulator = Simulator(password="x", domain="pbx.example") if invented else None  # noqa: S106
+    run = Run(Settings(), ("connectors",), None, simulator, 1.0, 1, False)
+    run._narrate([Envelope(body=ENDED, id="e1", source="history", tenant="acme", call="c1", occurred_at_us=0)])
+    said = capsys.readouterr().err
+    assert said.startswith("09:00:02.000 acme")
+    assert ("090-1111-2222" in said, "03-1234-5678" in said) == (invented, invented)
+    assert ("09*-****-**22" in said, "03-****-**78" in said) == (not invented, not invented)
