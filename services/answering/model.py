@@ -77,6 +77,8 @@ class Caller(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     party: Party
     since_us: int
     """The place in the queue: when this caller first began to wait."""
+    heard_us: int = 0
+    """The last music or park; who waits is heard of again each time the bounded music ends."""
     talked: bool = False
     failed_bridges: int = 0
     command: str = ""

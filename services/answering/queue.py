@@ -33,6 +33,8 @@ from services.answering.model import TABLE, Caller, Move, Offer, OfferState, Poo
 SECOND_US = 1_000_000
 WAIT_S = 60
 """Music is bounded: a dead answering service means the fallback, not music for ever."""
+SILENT_US = (WAIT_S + 30) * SECOND_US
+"""A caller of whom neither music nor park was heard for so long left while we were away: no phone rings for them."""
 WAIT_WITHIN_US = 1_500_000
 ORIGINATE_WITHIN_US = 5 * SECOND_US
 BRIDGE_WITHIN_US = 5 * SECOND_US
@@ -112,13 +114,16 @@ class Floor:
     def _join(self, event: Envelope, fact: CallWaiting) -> None:
         known, offer = self._callers.get(fact.leg), self._bound(fact.leg)
         if known is not None and (not known.talked or offer is not None):
-            return  # keeps the place; or is talking, and this was told late
+            # keeps the place; or is talking, and this was told late
+            self._callers[fact.leg] = msgspec.structs.replace(known, heard_us=event.occurred_at_us)
+            return
         self._callers.pop(fact.leg, None)
         self._callers[fact.leg] = self._caller(event, fact)
 
     def _parked(self, event: Envelope, fact: CallHandedOver) -> None:
         """The music ran out, or the talk is over: music again in the same place, or good-bye."""
-        caller = self._callers.get(fact.leg) or self._caller(event, fact)
+        known = self._callers.get(fact.leg) or self._caller(event, fact)
+        caller = msgspec.structs.replace(known, heard_us=event.occurred_at_us)
         offer = self._bound(fact.leg)
         if caller.talked:
             self._callers.pop(fact.leg, None)
@@ -166,6 +171,10 @@ class Floor:
     def assign(self) -> None:
         """Free people, longest idle first, to waiting callers, longest waiting first."""
         engaged = {offer.caller for offer in self._offers.values() if offer.state is not OfferState.LEAVING}
+        for caller in list(self._callers.values()):
+            silent = not caller.talked and self.at_us - caller.heard_us > SILENT_US
+            if silent and caller.leg not in engaged:
+                del self._callers[caller.leg]
         waiting = [c for c in self._callers.values() if not c.talked and c.leg not in engaged]
         free, resting = self._people()
         for caller, phone in zip(waiting, free, strict=False):
@@ -286,6 +295,7 @@ class Floor:
             switch=fact.switch,
             party=fact.caller,
             since_us=event.occurred_at_us,
+            heard_us=event.occurred_at_us,
         )
 
     def _route(self, caller: Caller, steps: plan.Plan) -> str:

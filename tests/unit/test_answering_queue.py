@@ -26,7 +26,7 @@ from proto.plan import Phone, Reject, Wait
 from proto.tenant.platform import Pool as PoolEntry
 from proto.values import Party, command_id
 from services.answering.model import TABLE, OfferState, Pool, Send, Signal
-from services.answering.queue import OFFER_TIMER, REST_TIMER, Floor, person, timer_subject
+from services.answering.queue import OFFER_TIMER, REST_TIMER, SILENT_US, Floor, person, timer_subject
 from tests.clients import WORKDAY, envelope
 
 SECOND = 1_000_000
@@ -184,6 +184,26 @@ def test_an_operators_leg_that_does_not_end_by_itself_is_hung_up() -> None:
 def overdue(room: Room) -> TimerFired:
     subject = timer_subject(room.pool.offers[0])
     return TimerFired(service="answering", name=OFFER_TIMER, subject=subject, due_at_us=room.now)
+
+
+def test_no_phone_rings_for_ever_for_a_caller_who_left_while_we_were_away() -> None:
+    """Their end was never told (a kill, a lost link); whoever truly waits parks again each time the music ends."""
+    room = Room("2001")
+    room.waits("gone")
+    rings = 0
+    while room.pool.callers:
+        room.refuses(room.offered("gone"), OriginateCall.NAME, "NO_ANSWER")
+        again = TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
+        rings += 1
+        room.hear(again, after_s=11)
+        assert rings < 20
+    assert rings >= 6, "not before the music must have ended"
+    room.waits("there")
+    for _ in range(5):
+        room.now += 60 * SECOND
+        room.parks("there")
+        room.waits("there", decision="again")
+    assert [caller.leg for caller in room.pool.callers] == ["there"]
 
 
 # -- nobody takes it --
@@ -353,6 +373,7 @@ class Watched(Room):
     def __init__(self, *phones: str) -> None:
         super().__init__(*phones)
         self.present: set[str] = set()
+        self.heard: dict[str, int] = {}
 
     def hear(self, body: Message, tenant: str = "acme", call: str = "", after_s: float = 0) -> list[Message]:
         held = {o.caller for o in self.pool.offers if o.state in (OfferState.BRIDGING, OfferState.TALKING)}
@@ -369,7 +390,8 @@ class Watched(Room):
         assert self.entry is not None
         free = {person(p) for p in self.entry.phones} - set(people) - set(self.pool.resting_until)
         assert not (waiting and free), "somebody waits while somebody is free"
-        assert self.present <= {c.leg for c in self.pool.callers}, "a caller was forgotten"
+        there = {leg for leg in self.present if self.now - self.heard[leg] <= SILENT_US}
+        assert there <= {c.leg for c in self.pool.callers}, "a caller was forgotten"
         if waiting and not free and self.pool.resting_until and len(people) < len(self.entry.phones):
             assert self.wake_at_us is not None, "nobody would ask the resting again"
         return said
@@ -378,6 +400,7 @@ class Watched(Room):
         """Who must still be known: came, and neither left nor was let go by us."""
         if isinstance(body, CallWaiting | CallHandedOver):
             self.present.add(body.leg)
+            self.heard[body.leg] = self.now
         if isinstance(body, LegEnded):
             self.present.discard(body.leg)
         self.present -= {m.leg for m in said if isinstance(m, HangUp)}
@@ -455,6 +478,9 @@ def test_whoever_waits_long_enough_is_answered(data: st.DataObject, people: int,
                 room.parks(offer.caller)
             else:
                 room.ends(offer.leg)
+        for caller in room.pool.callers:
+            if not caller.talked:
+                room.waits(caller.leg, decision=f"turn-{turn}")
         fired = TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
         room.hear(fired, after_s=11)
     assert met == {f"c{n}" for n in range(count)}
