@@ -64,7 +64,7 @@ def add_revisions_table(metadata: MetaData) -> None:
 
 
 def say_everything(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
-    """Handler of ServiceStarted: all revisions and people again, revisions under the ids they had."""
+    """Handler of ServiceStarted: all revisions and people again, revisions under the ids they had, platform last."""
     return [
         *(
             Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id)
@@ -75,7 +75,9 @@ def say_everything(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
 
 
 def _told_all(tx: Tx) -> list[Envelope]:
-    rows = tx.sql.execute(select(tx.tables["revisions"]).order_by(tx.tables["revisions"].c.tenant))
+    """Clients first, the platform last: whoever has heard it has heard of every client, and knows whose nobody is."""
+    table = tx.tables["revisions"]
+    rows = tx.sql.execute(select(table).order_by(table.c.tenant == PLATFORM_TENANT, table.c.tenant))
     return [_told(row) for row in rows]
 
 

@@ -7,6 +7,7 @@ Rules stand in `normalise.py`, commands in `commander.py`, connections in `super
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from proto.events import CallArrived, PlatformRevised, SwitchConnected, SwitchLo
 from proto.message import Event as Fact
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
-from proto.topics import agent_queue, outgoing
+from proto.topics import Outgoing, agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.commander import Arrivals, Commander
 from services.eventsocket.frames import Frame, decode_json, event_of
@@ -33,13 +34,17 @@ from services.eventsocket.words import RenderSettings
 from services.runtime import clock, projections
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
-from services.runtime.metrics import ESL_EVENTS, SPOOLED, TENANT_MISMATCH
+from services.runtime.metrics import ESL_EVENTS, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
 from services.runtime.store import Store
 from services.runtime.worker import Service, Worker
 
 BATCH = 64
-QUIET_US = 200_000
-"""Tenants count as known when none has come for this long."""
+WELL_KNOWN_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
+KEEP_EVERY_S = 1.0
+WARN_AFTER_S = 10.0
+"""So long at a first start until it is said that directory has not spoken."""
+_JOB = re.compile(rb'\s*\{\s*"Event-Name"\s*:\s*"BACKGROUND_JOB"')
+"""Event-Name is an event's first header (switch_event.c), and no caller's."""
 log = get_logger("agent")
 
 
@@ -51,14 +56,11 @@ class SwitchSettings:
     spool_dir: Path
     host: str = "127.0.0.1"
     port: int = 8021
-    password: str = field(default="ClueCon", repr=False)
+    password: str = field(default=WELL_KNOWN_PASSWORD, repr=False)
     render: RenderSettings = field(default_factory=RenderSettings)
     timeout_s: float = 5.0
     check_every_s: float = 30.0
-    know_tenants_within_s: float = 10.0
-    """At a first start arrivals wait so long for the tenants; after that they are published as unknown."""
-    allow_api_expansion: bool = False
-    poke_every_ms: float = 0.0
+    newline_every_ms: float = 0.0
     """While a call is up, a lone newline so often keeps the event delivery at 2 instead of 10 ms; 0: off."""
 
 
@@ -71,7 +73,6 @@ class Agent:
         self._bus, self._store = bus, store
         self._tenants: dict[str, Tenant] = {}
         self._platform: Platform | None = None
-        self._learned_us = 0
         self._normaliser = Normaliser(switch.name)
         self._arrivals = Arrivals()
         self._spool = Spool(
@@ -87,13 +88,12 @@ class Agent:
             self._lost,
             timeout_s=switch.timeout_s,
             check_every_s=switch.check_every_s,
-            allow_api_expansion=switch.allow_api_expansion,
         )
         self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
         worker = Service(service.name, service.handlers, service.metadata, self._learned)
         self._worker = Worker(worker, store, bus, agent_queue(switch.name).parts()[0])
         self._watchdog = Watchdog(self.supervisor.drop_events_link)
-        self._poker = Poker(self.supervisor.poke, lambda: bool(self._normaliser.beliefs.up), switch.poke_every_ms)
+        self._poker = Poker(self.supervisor.poke, lambda: bool(self._normaliser.beliefs.up), switch.newline_every_ms)
         self._to_tell: deque[tuple[Envelope, str]] = deque()
         self._told = gevent.event.Event()
         self._stopping = gevent.event.Event()
@@ -108,6 +108,8 @@ class Agent:
             self._tenants[tenant.tenant] = tenant
         self._platform = self._store.run(projections.platform)
         self._use_directory()
+        if self.switch.password == WELL_KNOWN_PASSWORD:
+            log.warning("the switch's password is the one everybody knows (event_socket.conf)", switch=self.switch.name)
         self._spool.start()
         self._worker.start()
         self._commander.start()
@@ -135,8 +137,8 @@ class Agent:
 
     @property
     def knows_tenants(self) -> bool:
-        """Whether directory has spoken, in this life or an earlier one."""
-        return self._platform is not None and bool(self._tenants)
+        """Whether directory has spoken, in this life or an earlier one: it tells the platform after all tenants."""
+        return self._platform is not None
 
     @property
     def waiting(self) -> int:
@@ -147,10 +149,9 @@ class Agent:
 
     def _heard(self, frame: Frame) -> None:
         ESL_EVENTS.labels(self.switch.name).inc()
-        start = frame.body[:120]
-        if b"BACKGROUND_JOB" in start:
+        if _JOB.match(frame.body):
             self._commander.job_ended(event_of(frame))
-        elif b"HEARTBEAT" not in start:
+        else:
             self._spool.put(frame.body, clock.monotonic_us())
 
     def _found(self, found: Found) -> None:
@@ -175,8 +176,9 @@ class Agent:
                     self._tenants[fact.body.tenant] = fact.body
             elif isinstance(fact, PlatformRevised):
                 self._platform = fact.body
-        self._learned_us = clock.monotonic_us()
         self._use_directory()
+        if self.knows_tenants:
+            self._knows_tenants.set()
 
     def _use_directory(self) -> None:
         tenants = [self._tenants[name] for name in sorted(self._tenants)]
@@ -193,33 +195,37 @@ class Agent:
             fallback=from_settings.fallback,
         )
 
-    def _know_tenants(self) -> None:
-        """An arrival published before its tenant is known would be nobody's: wait, but not for ever."""
-        until_us = clock.monotonic_us() + int(self.switch.know_tenants_within_s * 1e6)
-        while not self._stopping.is_set():
-            now_us = clock.monotonic_us()
-            if self._platform is not None and self._tenants and now_us - self._learned_us > QUIET_US:
-                return
-            if now_us > until_us:
-                log.error("no tenants are known: arrivals go out as unknown", switch=self.switch.name)
-                return
-            self._stopping.wait(0.02)
+    def _await_tenants(self) -> None:
+        """An arrival published before directory has spoken would be nobody's, and its caller told so.
+
+        Meanwhile the static fallbacks have the calls; what is heard of them waits on disk.
+        """
+        if self.knows_tenants:
+            self._knows_tenants.set()
+        silent_s = 0.0
+        while not self._knows_tenants.wait(KEEP_EVERY_S) and not self._stopping.is_set():
+            self._spool.keep()
+            if silent_s < WARN_AFTER_S <= silent_s + KEEP_EVERY_S:
+                log.error("directory has told no clients yet: events wait", switch=self.switch.name)
+            silent_s += KEEP_EVERY_S
 
     # -- telling --
 
     def _publish_on(self) -> None:
-        self._know_tenants()
-        self._knows_tenants.set()
-        while not self._stopping.is_set() or len(self._spool):
+        self._await_tenants()
+        while self._knows_tenants.is_set():
             items = self._spool.peek(BATCH)
-            if items and not self._publish([e for item in items for e in self._facts_of(item)]):
+            if not items and self._stopping.is_set():
+                return
+            if items and not self._publish([m for item in items for m in self._messages_of(item)]):
                 return
             self._spool.done(len(items))
 
-    def _facts_of(self, item: Item) -> Sequence[Envelope]:
+    def _messages_of(self, item: Item) -> Sequence[Outgoing]:
         """A record that trips us is logged and left behind: the next ones are other people's calls."""
         try:
             facts = self._normaliser.facts_of(decode_json(item.raw))
+            messages = [outgoing(envelope) for envelope in facts.envelopes]
         except Exception as error:
             log.error("an event could not be read", exc_info=error)
             return ()
@@ -228,24 +234,28 @@ class Agent:
             for envelope in facts.envelopes:
                 if isinstance(envelope.body, CallArrived):
                     self._arrivals.note(envelope.body.leg, item.received_us)
-        return facts.envelopes
+        return messages
 
     def _raise_alarm(self, facts: Facts) -> None:
         if facts.alarm == "tenant_mismatch":
             TENANT_MISMATCH.labels(self.switch.name).inc()
-        if facts.alarm:
-            log.error("an arrival to look at", alarm=facts.alarm, call=facts.envelopes[0].call)
+            log.error("an arrival whose tt_tenant is not the number's owner", call=facts.envelopes[0].call)
+        elif facts.alarm == "unknown_number":  # anybody can dial wrong, and robots do: nothing to wake a person for
+            UNKNOWN_NUMBERS.labels(self.switch.name).inc()
+            log.warning("an arrival for nobody's number or phone", call=facts.envelopes[0].call)
 
-    def _publish(self, envelopes: Sequence[Envelope]) -> bool:
+    def _publish(self, messages: Sequence[Outgoing]) -> bool:
         """Until the bus has them, in place and in order. False: we stop first, and the spool keeps them."""
-        messages, pause_s = [outgoing(envelope) for envelope in envelopes], 0.05
+        pause_s = 0.05
         while messages:
             try:
                 self._bus.publish(messages)
                 return True
             except Unavailable as error:
                 log.warning("bus away, events wait", reason=str(error), waiting=len(self._spool))
-                self._spool.keep()
+            except Exception as error:  # a bug of ours: this greenlet is the only way out for everything heard
+                log.error("publishing failed, events wait", waiting=len(self._spool), exc_info=error)
+            self._spool.keep()
             if self._stopping.wait(pause_s):
                 return False
             pause_s = min(pause_s * 2, 2.0)
@@ -284,7 +294,7 @@ class Agent:
                 self._told.wait()
                 continue
             batch = [self._to_tell[n] for n in range(min(BATCH, len(self._to_tell)))]
-            if not self._publish([envelope for envelope, _ in batch]):
+            if not self._publish([outgoing(envelope) for envelope, _ in batch]):
                 return
             answered = [command for _, command in batch if command]
             for _ in batch:
@@ -299,5 +309,7 @@ class Agent:
                 return
             except Unavailable as error:
                 log.warning("database away", reason=str(error))
+            except Exception as error:
+                log.error("answers cannot be marked as given", exc_info=error)
             if self._stopping.wait(0.2):
                 return

@@ -52,14 +52,20 @@ def is_ours(event: Event) -> bool:
 def tenant_of_arrival(event: Event, directory: Directory) -> TenantId:
     """From a carrier: the owner of the dialled number. From a phone: the owner of the phone. Else `_unknown`."""
     if _via(event, directory) == "phone":
-        phone = phone_id(variable(event, "user_name") or variable(event, "sip_from_user"))
-        domain = variable(event, "domain_name") or variable(event, "sip_auth_realm") or variable(event, "sip_from_host")
-        return directory.owner_of_phone(phone, domain)
+        return directory.owner_of_phone(phone_of(event), variable(event, "domain_name"))
     for dialled in (variable(event, "tt_did"), text(event, "Caller-Destination-Number"), text(event, "Caller-RDNIS")):
         owner = directory.owner_of_number(number(dialled))
         if owner != UNKNOWN_TENANT:
             return owner
     return UNKNOWN_TENANT
+
+
+def phone_of(event: Event) -> str:
+    """The id with which the phone logged in, or nothing: what it writes into From proves nothing.
+
+    user_name and domain_name come from the switch's directory, sip_authorized from the check (sofia_reg.c, sofia.c).
+    """
+    return phone_id(variable(event, "user_name")) if variable(event, "sip_authorized") == "true" else ""
 
 
 def other_leg(event: Event) -> str:

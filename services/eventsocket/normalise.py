@@ -17,7 +17,7 @@ from proto.message import Event as Fact
 from proto.values import UNKNOWN_TENANT
 from services.eventsocket.beliefs import Beliefs, Leg
 from services.eventsocket.frames import Event
-from services.eventsocket.legs import is_ours, joined_leg, other_leg, tenant_of_arrival
+from services.eventsocket.legs import is_ours, joined_leg, other_leg, phone_of, tenant_of_arrival
 from services.eventsocket.ownership import Directory
 from services.eventsocket.parties import (
     count,
@@ -259,7 +259,7 @@ def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
         origin=origin,
         dialled=number(variable(event, "tt_did")) or number(text(event, "Caller-Destination-Number")),
         caller=leg.caller,
-        phone=phone_id(variable(event, "user_name") or variable(event, "sip_from_user")) if origin == "phone" else "",
+        phone=phone_of(event) if origin == "phone" else "",
         transferred=transferred,
         diverted_from=diverted_from(event),
         received_at_us=count(text(event, "Caller-Channel-Created-Time")) or count(text(event, "Event-Date-Timestamp")),
@@ -380,6 +380,6 @@ RULES: dict[str, Callable[[Normaliser, Event], Facts]] = {
 SUBSCRIPTION = (
     "event json CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE"
     " CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_HANGUP_COMPLETE PLAYBACK_START RECORD_START RECORD_STOP"
-    " BACKGROUND_JOB HEARTBEAT SHUTDOWN CUSTOM sofia::register sofia::unregister sofia::expire"
+    " BACKGROUND_JOB CUSTOM sofia::register sofia::unregister sofia::expire"
 )
-"""The lean list: what has a rule here, jobs for the commands, and heartbeats as a sign of life."""
+"""The lean list: what has a rule here, and jobs for the commands. Signs of life are asked for (`supervisor.py`)."""

@@ -2,7 +2,7 @@
 
 Enters: records from the reader, which is never held up. Leaves: the same records, oldest first, until they are done.
 What is on disk survives a restart; a record may come twice after a crash, and consumers drop it by its id. A disk that
-fails is told and tried again, never raised. Disk work runs in the hub's threads. What the records say belongs elsewhere.
+fails is told and tried again, never raised; disk work runs in the hub's threads. What records say belongs elsewhere.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Spool:
         self._arrived.set()
 
     def peek(self, limit: int, timeout_s: float | None = None) -> list[Item]:
-        """The oldest records, up to `limit`; waits for the first. They stay until `done`. Empty while the disk fails."""
+        """The oldest, up to `limit`; waits for the first. They stay until `done`. None while the disk fails."""
         if not len(self):
             self._arrived.clear()
             self._arrived.wait(timeout_s)

@@ -49,12 +49,11 @@ class Supervisor:
         on_lost: Callable[[str], None],
         timeout_s: float = 5.0,
         check_every_s: float = 30.0,
-        allow_api_expansion: bool = False,
     ) -> None:
+        """Every `check_every_s` both links are asked for the time: one that does not answer is given up."""
         self._where = (host, port, password, timeout_s)
         self._on_event, self._on_found, self._on_lost = on_event, on_found, on_lost
         self._check_every_s = check_every_s
-        self._allow_api_expansion = allow_api_expansion
         self._greenlet: gevent.Greenlet | None = None
         self._stopping = gevent.event.Event()
         self.connected = gevent.event.Event()
@@ -138,8 +137,7 @@ class Supervisor:
         self.events.connect()
         self.commands = Link(host, port, password, timeout_s, None, over.set)
         self.commands.connect()
-        if not self._allow_api_expansion and self._ask("api expand echo ${strepoch()}").strip().isdigit():
-            raise LoginRefused("api-expansion is on in switch.conf: callers' text could run commands")
+        self._refuse_expansion()
         core = self._ask("api global_getvar core_uuid").strip()
         version = self._ask("api version").strip().splitlines()
         offset_us = self._measure_clock()
@@ -147,6 +145,14 @@ class Supervisor:
         if not reply.startswith("+OK"):
             raise LinkLost(f"the switch takes no subscription: {reply[:80]}")
         return Found(core, version[0][:80] if version else "", offset_us)
+
+    def _refuse_expansion(self) -> None:
+        """Anything but a clear no counts as yes."""
+        said = self._ask("api expand echo ${strepoch()}").strip()
+        if said.isdigit():
+            raise LoginRefused("api-expansion is on in switch.conf: callers' text could run commands")
+        if "Permission Denied" not in said:
+            raise LoginRefused("the switch does not say that api-expansion is off (switch.conf)")
 
     def _ask(self, text: str) -> str:
         assert self.commands is not None

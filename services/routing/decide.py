@@ -52,9 +52,12 @@ def _route(
     row: Routed, event: Envelope, fact: CallArrived, tenant: Tenant | None, platform: Platform | None
 ) -> Decision:
     after = Routed(CallState.ROUTED, fact.park)
+    if platform is None:
+        # Directory tells it last: until then nobody can say whose number this is, or that it is nobody's.
+        return Decision(row, (), ("契約者の設定がまだ届いていないので予備の経路に任せる",))
     if event.tenant == UNKNOWN_TENANT:
         return Decision(after, NOT_IN_USE, (f"{fact.dialled} はどの契約者の番号でもない",), fact.caller)
-    if tenant is None or platform is None:
+    if tenant is None:
         # Not heard of yet, or no longer: the switch's static fallback knows this client better than a guess here.
         return Decision(row, (), (f"契約者 {event.tenant} の設定がまだ届いていないので予備の経路に任せる",))
     scene, draft = _scene(event, fact, tenant, platform), Draft()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import msgspec
+import prometheus_client
 import pytest
 
 from freeswitch.simulator.esl_server import EslServer, UnknownCommand
@@ -22,6 +24,7 @@ from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform, Switch
 from proto.topics import Outgoing, Queue, all_queues, outgoing
 from proto.values import Party, command_id
+from services.eventsocket import agent as agent_module
 from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.runtime.bus import Unavailable
 from services.runtime.bus.embedded import EmbeddedBus
@@ -53,6 +56,7 @@ class FakeSwitch:
         self.cut_at = ""
         """The command that breaks the connection instead of being answered."""
         self.ahead_us = 0
+        self.host = "pbx"
         self.server = EslServer(self, PASSWORD)
 
     def api(self, command: str, argument: str) -> str:
@@ -81,6 +85,7 @@ class FakeSwitch:
             {
                 "Event-Name": name,
                 "Core-UUID": "core-1",
+                "FreeSWITCH-Hostname": self.host,
                 "Event-Sequence": str(sequence),
                 "Event-Date-Timestamp": str(self.now_us()),
                 "Unique-ID": leg,
@@ -101,8 +106,14 @@ class FlakyBus(EmbeddedBus):
     """The real one, which can be made to be away."""
 
     away = False
+    bug = False
+    refused = 0
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
+        if self.away or self.bug:
+            self.refused += 1
+        if self.bug:
+            raise RuntimeError("a bug for the test")
         if self.away:
             raise Unavailable("away for the test")
         super().publish(messages)
@@ -119,19 +130,19 @@ class World:
         self.bus.start([*all_queues(("fs1",)), Queue("told", "fact", tuple(f"*.{kind.NAME}" for kind in TOLD))])
         self._consumer = self.bus.consume("told.0", prefetch=5000)
         self.told: list[Envelope] = []
+        self.password = PASSWORD
         self.agent: Agent | None = None
         self.store: Store | None = None
 
-    def start_agent(self, patience_s: float = 10.0) -> Agent:
+    def start_agent(self) -> Agent:
         self.store = Store(f"sqlite:///{self.folder / 'agent.sqlite'}", metadata())
         self.store.start()
         settings = SwitchSettings(
             "fs1",
             self.folder,
             port=self.switch.server.port,
-            password=PASSWORD,
+            password=self.password,
             timeout_s=2.0,
-            know_tenants_within_s=patience_s,
         )
         self.agent = Agent(settings, self.bus, self.store)
         self.agent.start()
@@ -144,13 +155,13 @@ class World:
         self.agent = None
 
     def close(self) -> None:
-        self.bus.away = False
+        self.bus.away = self.bus.bug = False
         self.stop_agent()
         self.switch.server.stop()
         self.bus.stop()
 
     def tell_tenants(self) -> None:
-        for body in (PlatformRevised, TenantRevised):
+        for body in (TenantRevised, PlatformRevised):
             self.publish(body, "_platform")
 
     def publish(self, body: Any, tenant: str = "acme", **other: Any) -> Envelope:
@@ -227,19 +238,77 @@ def test_an_arrival_is_told_and_its_plan_written_once(ready: World) -> None:
     assert f"tt_decision={command.id}" in ready.switch.asked[0]
 
 
-def test_arrivals_wait_for_the_tenants_at_a_first_start(world: World) -> None:
+def test_arrivals_wait_until_directory_has_told_all_clients_at_a_first_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's caller is told "not in use" because files are read slowly; what waits survives a crash."""
+    monkeypatch.setattr(agent_module, "KEEP_EVERY_S", 0.05)
+    agent = world.start_agent()
+    world.listening()
+    world.switch.says("CHANNEL_PARK", 1)
+    world.publish(e.TenantRevised(revision="1", body=msgspec.structs.replace(ACME, tenant="other", numbers=())))
+    world.holds(lambda: b"CHANNEL_PARK" in (world.folder / "fs1.spool").read_bytes())
+    assert not agent.wait_ready(0.3), "one client is known, but not all"
+    world.tell_tenants()
+    assert agent.wait_ready(5)
+    assert [told.tenant for told in world.until(e.CallArrived)] == ["acme"]
+
+
+def test_a_platform_without_clients_is_known_at_once(world: World) -> None:
+    world.publish(PlatformRevised, "_platform")
     world.start_agent()
     world.listening()
     world.switch.says("CHANNEL_PARK", 1)
-    world.tell_tenants()
-    assert world.until(e.CallArrived)[0].tenant == "acme"
-
-
-def test_without_tenants_an_arrival_is_nobodys_but_not_silent(world: World) -> None:
-    world.start_agent(patience_s=0.1)
-    world.listening()
-    world.switch.says("CHANNEL_PARK", 1)
     assert world.until(e.CallArrived)[0].tenant == "_unknown"
+
+
+def test_an_arrival_for_nobody_is_counted_and_wakes_no_person(ready: World, capfd: pytest.CaptureFixture[str]) -> None:
+    before = counted("toritsugi_unknown_numbers_total")
+    ready.switch.says("CHANNEL_PARK", 1, sofia_profile_name="internal")
+    ready.until(e.CallArrived)
+    assert counted("toritsugi_unknown_numbers_total") == before + 1
+    assert "error" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("host", ["HEARTBEAT", "BACKGROUND_JOB"])
+def test_a_switch_may_have_any_name(ready: World, host: str) -> None:
+    """What an event is stands in Event-Name, and nowhere else among its first bytes."""
+    ready.switch.host = host
+    ready.switch.says("CHANNEL_PARK", 1)
+    assert ready.until(e.CallArrived)[0].id == "core-1-1"
+
+
+@pytest.mark.parametrize("trouble", ["disk", "bug"])
+def test_trouble_with_disk_or_bus_ends_no_telling(ready: World, trouble: str) -> None:
+    """The spool's disk fails while the bus is away; or publishing fails as nobody foresaw."""
+    spool, aside = ready.folder / "fs1.spool", ready.folder / "aside"
+    if trouble == "disk":
+        spool.rename(aside)
+        spool.mkdir()
+        ready.bus.away = True
+    else:
+        ready.bus.bug = True
+    ready.switch.says("CHANNEL_PARK", 1)
+    EmbeddedBus.publish(ready.bus, [outgoing(_wrapped(c.HangUp(switch="fs1", leg=LEG), ready))])
+    ready.holds(lambda: ready.bus.refused >= 4)
+    ready.bus.away = ready.bus.bug = False
+    ready.until(e.CommandFinished)
+    ready.until(e.CallArrived)
+    if trouble == "disk":
+        spool.rmdir()
+        aside.rename(spool)
+    ready.switch.says("CHANNEL_PARK", 2, leg="leg-2")
+    assert [told.id for told in ready.until(e.CallArrived, 2)] == ["core-1-1", "core-1-2"]
+
+
+def test_the_password_that_everybody_knows_is_warned_of(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    world.password = "ClueCon"  # noqa: S105
+    world.start_agent()
+    assert "the one everybody knows" in "".join(capfd.readouterr())
+
+
+def counted(name: str) -> float:
+    return prometheus_client.REGISTRY.get_sample_value(name, {"switch": "fs1"}) or 0.0
 
 
 def test_a_command_past_its_time_is_refused_by_the_switchs_clock(world: World) -> None:

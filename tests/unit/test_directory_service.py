@@ -80,9 +80,10 @@ def house(tmp_path: Path) -> Iterator[House]:
     store.stop()
 
 
-def test_at_the_start_platform_and_clients_are_told_once(house: House) -> None:
+def test_at_the_start_clients_and_then_the_platform_are_told_once(house: House) -> None:
+    """The platform comes last: whoever knows it knows every client, and may call a number nobody's."""
     house.files.reload()
-    platform, acme = house.hears(2)
+    acme, platform = house.hears(2)
     assert isinstance(platform.body, PlatformRevised) and platform.tenant == "_platform"
     assert isinstance(acme.body, TenantRevised) and acme.tenant == "acme" and not acme.body.gone
     house.files.reload()

@@ -226,12 +226,36 @@ def test_the_owner_of_the_number_is_the_tenant(did: str, tenant: str, named: str
 
 def test_a_phone_belongs_to_its_tenant_and_domain() -> None:
     arrival = event(
-        "CHANNEL_PARK", sofia_profile_name="internal", user_name="2001", domain_name="Beta.Example", tt_did="117"
+        "CHANNEL_PARK",
+        sofia_profile_name="internal",
+        user_name="2001",
+        domain_name="Beta.Example",
+        sip_authorized="true",
+        tt_did="117",
     )
     (envelope,) = Normaliser("fs1", DIRECTORY).facts_of(arrival).envelopes
     assert envelope.tenant == "beta"
     assert isinstance(envelope.body, e.CallArrived)
     assert (envelope.body.origin, envelope.body.phone, envelope.body.dialled) == ("phone", "2001", "117")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"sip_from_user": "2001", "sip_from_host": "beta.example"},
+        {"sip_from_user": "2001", "sip_from_host": "beta.example", "sip_auth_realm": "beta.example"},
+        {"sip_from_user": "2001", "domain_name": "beta.example", "sip_authorized": "true"},
+        {"user_name": "2001", "domain_name": "beta.example"},
+        {"user_name": "2001", "domain_name": "beta.example", "sip_authorized": "false"},
+        {"user_name": "2001", "sip_from_host": "beta.example", "sip_authorized": "true"},
+    ],
+)
+def test_who_only_says_to_be_a_phone_is_nobodys(says: dict[str, str]) -> None:
+    """From and realm are the caller's own words; only a log-in that the switch has checked makes a phone."""
+    arrival = event("CHANNEL_PARK", sofia_profile_name="internal", **says)
+    facts = Normaliser("fs1", DIRECTORY).facts_of(arrival)
+    assert facts.alarm == "unknown_number"
+    assert facts.envelopes[0].tenant == "_unknown"
 
 
 def test_after_a_restart_our_own_variables_tell_most_of_it() -> None:

@@ -64,6 +64,13 @@ def test_a_leased_number_goes_to_the_operators() -> None:
     assert route(dialled="05012345678").plan == (Wait("tokyo-pool"),)
 
 
+def test_before_anything_is_known_of_any_client_no_number_is_called_not_in_use() -> None:
+    """It may well be a client's: the switch's own fallback takes the call."""
+    decision = decide(None, arrival("0312345678", tenant="_unknown"), None, None)
+    assert decision.plan == ()
+    assert decision.state == Routed(), "the same arrival may be decided when told again"
+
+
 def test_a_number_of_nobody_is_not_in_use() -> None:
     decision = decide(None, arrival("0355550000", tenant="_unknown"), None, PLATFORM)
     assert decision.plan == (Play("not_in_use", early=True), Reject("UNALLOCATED_NUMBER"))
