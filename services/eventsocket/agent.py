@@ -213,10 +213,10 @@ class Agent:
 
     def _publish_on(self) -> None:
         self._await_tenants()
-        while self._knows_tenants.is_set():
+        while self._knows_tenants.is_set() and (len(self._spool) or not self._stopping.is_set()):
             items = self._spool.peek(BATCH)
             if not items and self._stopping.is_set():
-                return
+                return  # the disk fails: what is on it comes in the next life
             if items and not self._publish([m for item in items for m in self._messages_of(item)]):
                 return
             self._spool.done(len(items))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import gevent
 import gevent.event
 import gevent.pool
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, select, update
 
 from proto import commands as c
 from proto.envelope import BadMessage, Envelope, decode
@@ -25,16 +24,21 @@ from proto.topics import command_queue
 from services.eventsocket.frames import Event
 from services.eventsocket.link import LinkLost
 from services.eventsocket.parties import text
+from services.eventsocket.questions import leg_of, names_a_leg, question_about
 from services.eventsocket.render import Refused, RenderSettings, Written, render, verdict
 from services.eventsocket.supervisor import Supervisor
+from services.eventsocket.taken import keep_new, mark_answered, prune, unanswered
 from services.runtime import clock
 from services.runtime.bus import Bus, Consumer, Delivery, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.metrics import DEAD_LETTERED, DECISION_SECONDS
-from services.runtime.store import Store, Tx
+from services.runtime.store import Store
 
 BATCH = 32
 KEPT_FOR_US = 14 * 24 * 3600 * 1_000_000
+PRUNE_EVERY_US = 3600 * 1_000_000
+LOOK_UP_S = 60.0
+RESTART_S = 1.0
 WAIT_FOR_SWITCH_S = 5.0
 JOB_SLACK_S = 20.0
 _ANSWERED = re.compile(r'"Answer-State": ?"answered"')
@@ -42,18 +46,6 @@ log = get_logger("commander")
 
 Tell = Callable[[Fact, Envelope], None]
 """Publishes a fact that answers a command, again until the bus has it."""
-
-
-def add_commands_table(metadata: MetaData) -> None:
-    """Commands taken: `done` once their answer is with the bus."""
-    Table(
-        "commands",
-        metadata,
-        Column("id", String(200), primary_key=True),
-        Column("at_us", BigInteger, nullable=False, index=True),
-        Column("done", Boolean, nullable=False, index=True),
-        Column("body", LargeBinary, nullable=False),
-    )
 
 
 @dataclass
@@ -91,14 +83,19 @@ class Commander:
         self._under_way = gevent.pool.Group()
         self._jobs: dict[str, gevent.event.AsyncResult] = {}
         self._unsure: dict[str, Envelope] = {}
+        self._pruned_us = 0
 
     def start(self) -> None:
         """Take up what an earlier life left without an answer, then begin to read."""
-        self._store.run(lambda tx: _prune(tx, clock.now_us() - KEPT_FOR_US))
-        for raw in self._store.run(_unanswered):
-            envelope = decode(raw)
-            self._unsure[envelope.id] = envelope
-        self._consumer = self._bus.consume(command_queue(self._switch).parts()[0], prefetch=BATCH * 2)
+        self._prune()
+        for raw in self._store.run(unanswered):
+            try:
+                envelope = decode(raw)
+            except BadMessage as error:  # an earlier version's
+                log.error("an unanswered command cannot be read", reason=str(error))
+            else:
+                self._unsure[envelope.id] = envelope
+        self._consumer = self._consume()
         self._greenlet = gevent.spawn(self._loop)
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -128,52 +125,106 @@ class Commander:
 
     def answered(self, ids: Sequence[str]) -> None:
         """The answers to these commands are with the bus."""
-
-        def mark(tx: Tx) -> None:
-            table = tx.tables["commands"]
-            tx.sql.execute(update(table).where(table.c.id.in_(list(ids))).values(done=True))
-
-        self._store.run(mark)
+        self._store.run(lambda tx: mark_answered(tx, ids))
 
     # -- taking --
 
     def _loop(self) -> None:
-        assert self._consumer is not None
+        """Never ends before `stop`: without it no call on this switch is routed."""
         while not self._stopping.is_set():
-            deliveries = self._consumer.get(BATCH)
-            if not deliveries:
-                continue
-            fresh = self._take(deliveries)
-            for envelope in fresh:
-                self._carry_out(envelope)
+            try:
+                self._turn()
+            except Exception as error:  # what was read but not stored comes again through a new reader
+                log.error("commands are read anew", switch=self._switch, exc_info=error)
+                self._stopping.wait(RESTART_S)
+                self._read_anew()
 
-    def _take(self, deliveries: Sequence[Delivery]) -> list[Envelope]:
-        """Store the ids, then acknowledge: from here on each is ours, and comes no second time."""
+    def _turn(self) -> None:
+        deliveries = self._reader.get(BATCH, timeout_s=LOOK_UP_S)
+        good, bad = self._understood(deliveries)
+        for envelope in self._take(good) if good else ():
+            try:
+                self._carry_out(envelope)
+            except Exception as error:  # whether the switch has it, only the switch knows
+                log.error("a command tripped us", command=envelope.id, type=envelope.body.NAME, exc_info=error)
+                self._jobs.pop(envelope.id, None)
+                self._lost_sight(envelope)
+                self._under_way.spawn(self._ask, envelope)
+        for delivery, reason in bad:  # last: the bus may let us wait, and callers do not
+            self._put_aside(delivery, reason)
+        if clock.monotonic_us() - self._pruned_us > PRUNE_EVERY_US:
+            self._prune()
+
+    @property
+    def _reader(self) -> Consumer:
         assert self._consumer is not None
-        readable: list[Envelope] = []
-        good: list[Delivery] = []
+        return self._consumer
+
+    def _consume(self) -> Consumer:
+        return self._bus.consume(command_queue(self._switch).parts()[0], prefetch=BATCH * 2)
+
+    def _read_anew(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._reader.close()
+                self._consumer = self._consume()
+                return
+            except Exception as error:
+                log.error("commands cannot be read", switch=self._switch, exc_info=error)
+                self._stopping.wait(RESTART_S)
+
+    def _prune(self) -> None:
+        """Forget commands that were answered long ago; no message of that age can come again."""
+        try:
+            self._store.run(lambda tx: prune(tx, clock.now_us() - KEPT_FOR_US))
+            self._pruned_us = clock.monotonic_us()
+        except Unavailable as error:
+            log.warning("old commands stay for now", reason=str(error))
+
+    def _understood(
+        self, deliveries: Sequence[Delivery]
+    ) -> tuple[list[tuple[Delivery, Envelope]], list[tuple[Delivery, str]]]:
+        good: list[tuple[Delivery, Envelope]] = []
+        bad: list[tuple[Delivery, str]] = []
         for delivery in deliveries:
             try:
                 envelope = decode(delivery.body)
                 if not isinstance(envelope.body, Command):
                     raise BadMessage(f"{envelope.body.NAME} is no command")
-                readable.append(envelope)
-                good.append(delivery)
+                good.append((delivery, envelope))
             except BadMessage as error:
-                DEAD_LETTERED.labels("eventsocket").inc()
-                log.error("command put aside", reason=str(error))
-                self._consumer.dead_letter([delivery], str(error))
-        bodies = {envelope.id: delivery.body for envelope, delivery in zip(readable, good, strict=True)}
+                bad.append((delivery, str(error)))
+        return good, bad
+
+    def _put_aside(self, delivery: Delivery, reason: str) -> None:
+        """Again until the bus has it; if we stop first, it comes again."""
+        DEAD_LETTERED.labels("eventsocket").inc()
+        log.error("command put aside", reason=reason)
         while True:
             try:
-                fresh = self._store.run(lambda tx: _keep_new(tx, bodies))
+                self._reader.dead_letter([delivery], reason)
+                return
+            except Unavailable as error:
+                log.warning("bus away, a bad command waits", reason=str(error))
+            if self._stopping.wait(0.2):
+                return
+
+    def _take(self, good: Sequence[tuple[Delivery, Envelope]]) -> list[Envelope]:
+        """Store the ids, then acknowledge: from here on each is ours, and is carried out no second time."""
+        bodies = {envelope.id: delivery.body for delivery, envelope in good}
+        while True:
+            try:
+                fresh = self._store.run(lambda tx: keep_new(tx, bodies, clock.now_us()))
                 break
             except Unavailable as error:
                 log.warning("commands wait for the database", reason=str(error))
                 if self._stopping.wait(0.1):
                     return []
-        self._consumer.ack(good)
-        first = {envelope.id: envelope for envelope in reversed(readable)}
+        try:
+            self._reader.ack([delivery for delivery, _ in good])
+        except Exception as error:  # they come again, and are dropped by their ids: what is stored is carried out now
+            log.warning("commands not acknowledged", reason=str(error))
+        first = {envelope.id: envelope for _, envelope in reversed(good)}
         return [first[command] for command in fresh]
 
     # -- doing --
@@ -284,16 +335,12 @@ class Commander:
 
     def _ask(self, envelope: Envelope) -> None:
         """What became of it: CommandFinished or CommandUnknown, never a second try."""
-        link, question = self._supervisor.commands, question_about(envelope)
         if envelope.id not in self._unsure:
             return
-        if isinstance(envelope.body, c.OriginateCall) and question is not None:
-            del self._unsure[envelope.id]
-            self._jobs[envelope.id] = gevent.event.AsyncResult()
-            self._under_way.spawn(self._await_job, envelope, envelope.id)
-            self._look_after(envelope.id)
+        if isinstance(envelope.body, c.OriginateCall) and names_a_leg(envelope):
+            self._take_up_job(envelope)
             return
-        finished = False
+        link, question, finished = self._supervisor.commands, question_about(envelope), False
         if question is not None:
             asked, wanted = question
             try:
@@ -308,6 +355,13 @@ class Commander:
             self._finish(envelope, "asked", None)
         else:
             self._not_known(envelope)
+
+    def _take_up_job(self, envelope: Envelope) -> None:
+        """An originate is a job that may still be under way: its leg is looked for, its end waited for."""
+        del self._unsure[envelope.id]
+        self._jobs[envelope.id] = gevent.event.AsyncResult()
+        self._under_way.spawn(self._await_job, envelope, envelope.id)
+        self._look_after(envelope.id)
 
     def _not_known(self, envelope: Envelope) -> None:
         name, leg = envelope.body.NAME, leg_of(envelope)
@@ -353,50 +407,6 @@ class Commander:
         return clock.now_us() + self._supervisor.clock_offset_us
 
 
-def leg_of(envelope: Envelope) -> str:
-    """The leg a command is about; an originated leg has the command's id."""
-    body = envelope.body
-    if isinstance(body, c.OriginateCall):
-        return envelope.id
-    return str(getattr(body, "leg", ""))
-
-
-def question_about(envelope: Envelope) -> tuple[str, str] | None:
-    """(what to ask, the answer that means done); None where the switch cannot tell."""
-    body = envelope.body
-    try:
-        render(envelope, RenderSettings())
-    except Refused:
-        return None
-    if isinstance(body, c.RouteCall):
-        return f"api uuid_getvar {body.leg} tt_decision", envelope.id
-    if isinstance(body, c.OriginateCall):
-        return f"api uuid_dump {envelope.id} json", "{"
-    if isinstance(body, c.HangUp):
-        return f"api uuid_exists {body.leg}", "false"
-    return None
-
-
 def _job_s(envelope: Envelope) -> float:
     body = envelope.body
     return (body.for_s if isinstance(body, c.OriginateCall) else 0) + JOB_SLACK_S
-
-
-def _keep_new(tx: Tx, bodies: dict[str, bytes]) -> list[str]:
-    table, now_us = tx.tables["commands"], clock.now_us()
-    return [
-        command
-        for command, body in bodies.items()
-        if tx.insert_once(table, {"id": command, "at_us": now_us, "done": False, "body": body})
-    ]
-
-
-def _unanswered(tx: Tx) -> list[bytes]:
-    table = tx.tables["commands"]
-    rows = tx.sql.execute(select(table.c.body).where(table.c.done.is_(False)).order_by(table.c.at_us))
-    return [bytes(row.body) for row in rows]
-
-
-def _prune(tx: Tx, before_us: int) -> None:
-    table = tx.tables["commands"]
-    tx.sql.execute(table.delete().where(table.c.at_us < before_us, table.c.done.is_(True)))

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData
 from proto.events import PlatformRevised, TenantRevised
 from services.eventsocket import agent
 from services.eventsocket.agent import SwitchSettings
-from services.eventsocket.commander import add_commands_table
+from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings
 from services.runtime.bus import Bus
 from services.runtime.projections import add_projection_table, keep_platform, keep_tenant

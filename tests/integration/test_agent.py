@@ -11,6 +11,7 @@ import gevent
 import msgspec
 import prometheus_client
 import pytest
+from sqlalchemy import select
 
 from freeswitch.simulator.esl_server import EslServer, UnknownCommand
 from proto import commands as c
@@ -25,10 +26,13 @@ from proto.tenant.platform import Platform, Switch
 from proto.topics import Outgoing, Queue, all_queues, outgoing
 from proto.values import Party, command_id
 from services.eventsocket import agent as agent_module
+from services.eventsocket import commander as commander_module
+from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
-from services.runtime.bus import Unavailable
-from services.runtime.bus.embedded import EmbeddedBus
-from services.runtime.store import Store
+from services.eventsocket.taken import keep_new, unanswered
+from services.runtime.bus import Delivery, Unavailable
+from services.runtime.bus.embedded import EmbeddedBus, EmbeddedConsumer
+from services.runtime.store import Store, Tx
 
 PASSWORD = "secret"  # noqa: S105
 LEG = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
@@ -108,6 +112,7 @@ class FlakyBus(EmbeddedBus):
     away = False
     bug = False
     refused = 0
+    dead_letter_failures: list[Exception] = []  # noqa: RUF012
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         if self.away or self.bug:
@@ -117,6 +122,18 @@ class FlakyBus(EmbeddedBus):
         if self.away:
             raise Unavailable("away for the test")
         super().publish(messages)
+
+    def consume(self, queue: str, prefetch: int = 64) -> EmbeddedConsumer:
+        consumer = super().consume(queue, prefetch)
+        put_aside = consumer.dead_letter
+
+        def dead_letter(deliveries: Sequence[Delivery], reason: str) -> None:
+            if self.dead_letter_failures:
+                raise self.dead_letter_failures.pop()
+            put_aside(deliveries, reason)
+
+        consumer.dead_letter = dead_letter  # type: ignore[method-assign]
+        return consumer
 
 
 class World:
@@ -398,6 +415,69 @@ def _wrapped(body: Command, world: World) -> Envelope:
         call=LEG,
         occurred_at_us=world.switch.now_us(),
     )
+
+
+@pytest.mark.parametrize("failure", [Unavailable("bus: connection lost"), RuntimeError("a bug for the test")])
+def test_a_bad_command_that_cannot_be_put_aside_stops_no_other(world: World, failure: Exception) -> None:
+    """The bus goes away in the very moment; afterwards calls are routed as before, and the bad one is put aside."""
+    world.bus.dead_letter_failures = [failure]
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    EmbeddedBus.publish(world.bus, [Outgoing("rubbish-1", "command", "fs1", "acme", b"rubbish")])
+    world.holds(lambda: not world.bus.dead_letter_failures)
+    world.order(route())
+    world.until(e.CommandFinished)
+    world.holds(lambda: len(world.bus.dead_letters()) == 1)
+
+
+def test_a_command_that_trips_us_is_answered_and_the_next_one_carried_out(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows then whether the switch has it: it is asked, and nothing is sent again."""
+    calls = iter([True, False, False, False])
+
+    def trips(*arguments: Any) -> Any:
+        if next(calls):
+            raise KeyError("a bug for the test")
+        return render(*arguments)
+
+    monkeypatch.setattr(commander_module, "render", trips)
+    first = ready.order(c.StopRecording(switch="fs1", leg=LEG, recording="r"))
+    ready.order(route())
+    (unknown,) = ready.until(e.CommandUnknown)
+    assert isinstance(unknown.body, e.CommandUnknown)
+    assert unknown.body.command == first.id
+    ready.until(e.CommandFinished)
+
+
+def test_commands_of_long_ago_are_forgotten_while_the_agent_runs(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commander_module, "PRUNE_EVERY_US", 0)
+    monkeypatch.setattr(commander_module, "KEPT_FOR_US", 0)
+    ready.order(c.HangUp(switch="fs1", leg=LEG))
+    ready.until(e.CommandFinished)
+    store = ready.store
+    assert store is not None
+    ready.holds(lambda: store.run(unanswered) == [])
+    ready.order(c.HangUp(switch="fs1", leg="leg-2"))
+    ready.until(e.CommandFinished, 2)
+
+    def kept(tx: Tx) -> int:
+        return len(tx.sql.execute(select(tx.tables["commands"])).all())
+
+    ready.holds(lambda: store.run(kept) <= 1)
+
+
+def test_an_unanswered_command_that_no_longer_reads_stops_no_start(world: World) -> None:
+    world.start_agent()
+    assert world.store is not None
+    world.store.run(lambda tx: keep_new(tx, {"old": b"{}", "order": b"rubbish"}, 1))
+    world.stop_agent()
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    world.order(route())
+    world.until(e.CommandFinished)
 
 
 def test_what_happens_while_the_bus_is_away_is_told_later_in_order(ready: World) -> None:

@@ -1,0 +1,54 @@
+"""The commands that this agent has taken, so that none is carried out twice: one table of the agent's store.
+
+Enters: bodies as they came from the bus, ids that were answered. Leaves: which are new, which have no answer yet. What
+is done with them belongs to `commander.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, select, update
+
+from services.runtime.store import Tx
+
+
+def add_commands_table(metadata: MetaData) -> None:
+    """Commands taken: `done` once their answer is with the bus."""
+    Table(
+        "commands",
+        metadata,
+        Column("id", String(200), primary_key=True),
+        Column("at_us", BigInteger, nullable=False, index=True),
+        Column("done", Boolean, nullable=False, index=True),
+        Column("body", LargeBinary, nullable=False),
+    )
+
+
+def keep_new(tx: Tx, bodies: Mapping[str, bytes], now_us: int) -> list[str]:
+    """Ids of those that were never taken before, in their order; from now on all are."""
+    table = tx.tables["commands"]
+    return [
+        command
+        for command, body in bodies.items()
+        if tx.insert_once(table, {"id": command, "at_us": now_us, "done": False, "body": body})
+    ]
+
+
+def mark_answered(tx: Tx, ids: Sequence[str]) -> None:
+    """Their answers are with the bus."""
+    table = tx.tables["commands"]
+    tx.sql.execute(update(table).where(table.c.id.in_(list(ids))).values(done=True))
+
+
+def unanswered(tx: Tx) -> list[bytes]:
+    """Bodies of those taken by an earlier life that nobody was told the end of, oldest first."""
+    table = tx.tables["commands"]
+    rows = tx.sql.execute(select(table.c.body).where(table.c.done.is_(False)).order_by(table.c.at_us))
+    return [bytes(row.body) for row in rows]
+
+
+def prune(tx: Tx, before_us: int) -> None:
+    """Forget those that were taken before and answered."""
+    table = tx.tables["commands"]
+    tx.sql.execute(table.delete().where(table.c.at_us < before_us, table.c.done.is_(True)))
