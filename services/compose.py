@@ -159,6 +159,7 @@ def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.Switch
         port=switch.port,
         password=switch.password,
         render=render,
+        newline_every_ms=switch.newline_every_ms,
     )
 
 

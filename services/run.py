@@ -203,5 +203,7 @@ def _environment(**arguments: object) -> dict[str, str]:
 def _with_simulator(settings: Settings) -> tuple[Settings, Simulator]:
     recordings = settings.data_dir.resolve() / "recordings"
     simulator, password = simulator_for(settings.tenants_dir, recordings)
-    link = SwitchLink(name="fs1", port=simulator.start(), password=password, recordings_dir=recordings)
+    link = SwitchLink(
+        name="fs1", port=simulator.start(), password=password, recordings_dir=recordings, newline_every_ms=0
+    )
     return msgspec.structs.replace(settings, switches=(link,)), simulator

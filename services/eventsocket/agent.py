@@ -189,10 +189,6 @@ class Agent:
             phone_profile=here.phone_profile,
             recordings_dir=from_settings.recordings_dir,
             sounds_dir=from_settings.sounds_dir,
-            prompts=from_settings.prompts,
-            message_tone=from_settings.message_tone,
-            confirm_prompt=from_settings.confirm_prompt,
-            fallback=from_settings.fallback,
         )
 
     def _await_tenants(self) -> None:

@@ -13,17 +13,18 @@ from proto import commands as c
 from proto import plan as p
 from proto.envelope import Envelope
 from services.eventsocket.words import (
+    CONFIRM_PROMPT,
+    FALLBACK,
+    MESSAGE_TONE,
     Refused,
     RenderSettings,
     argument,
     dialled_number,
     effective_identity,
-    extension,
     folder,
     phone_address,
     plain_identity,
     sound,
-    stream,
     tags,
     token,
     token_of_tenant,
@@ -146,9 +147,9 @@ def _step(step: p.AnyStep, envelope: Envelope, body: c.RouteCall, settings: Rend
         case p.TakeMessage():
             return _take_message(step, envelope, settings)
         case p.Wait():
-            return _wait(step, settings)
+            return _wait(step)
         case p.HandOver():
-            return _hand_over({"tt_stage": "handed_over", "tt_queue": step.queue}, step.to, settings)
+            return _hand_over({"tt_stage": "handed_over", "tt_queue": step.queue}, step.to)
         case p.Reject():
             return [f"hangup:{token(step.cause)}"]
     raise Refused(f"a step {type(step).__name__} that no switch knows")
@@ -197,7 +198,7 @@ def _forward(step: p.Forward, envelope: Envelope, body: c.RouteCall, settings: R
     if not step.confirm:
         return [bridge]
     asks = {
-        "group_confirm_file": sound(settings.confirm_prompt, settings),
+        "group_confirm_file": sound(CONFIRM_PROMPT, settings),
         "group_confirm_key": "1",
         "group_confirm_read_timeout": "5000",
     }
@@ -225,15 +226,15 @@ def _take_message(step: p.TakeMessage, envelope: Envelope, settings: RenderSetti
         multiset({"tt_stage": "voicemail"}),
         "answer",
         f"playback:{sound(step.greeting, settings)}",
-        f"playback:{stream(settings.message_tone)}",
+        f"playback:{MESSAGE_TONE}",
         # silence below 200 for 5 s ends the message early (mod_dptools: record <path> <limit> <threshold> <hits>)
         f"record:{file} {step.max_s} 200 5",
         multiset({"tt_stage": "voicemail_done"}),
     ]
 
 
-def _wait(step: p.Wait, settings: RenderSettings) -> list[str]:
-    music = stream(settings.prompts.get(step.music, f"local_stream://{token(step.music)}"))
+def _wait(step: p.Wait) -> list[str]:
+    music = f"local_stream://{token(step.music)}"
     waiting = {
         "tt_stage": "queue",
         "tt_queue": token(step.queue),
@@ -244,14 +245,14 @@ def _wait(step: p.Wait, settings: RenderSettings) -> list[str]:
         multiset(waiting),
         "answer",
         f"playback:{music}",
-        f"sched_transfer:+{REARM_S} {extension(settings.fallback)}",
+        f"sched_transfer:+{REARM_S} {FALLBACK}",
         "park",
     ]
 
 
-def _hand_over(variables: Mapping[str, str], to: str, settings: RenderSettings) -> list[str]:
+def _hand_over(variables: Mapping[str, str], to: str) -> list[str]:
     named = {**variables, "tt_next": token(to)}
-    return [f"sched_transfer:+{REARM_S} {extension(settings.fallback)}", multiset(named), "park"]
+    return [f"sched_transfer:+{REARM_S} {FALLBACK}", multiset(named), "park"]
 
 
 def _cause_after(step: p.AnyStep) -> str:

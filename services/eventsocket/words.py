@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proto.envelope import Envelope
 from proto.plan import Phone
@@ -22,11 +22,13 @@ _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _LEG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 _NAME_MARKS = frozenset("-_.,&()+#!?*=")
-_SOUND = re.compile(r"[A-Za-z0-9_./:%(),;=+-]{1,300}")
 _FOLDER = re.compile(r"/[A-Za-z0-9._/-]{0,200}")
-_EXTENSION = re.compile(r"[A-Za-z0-9_.-]{1,64} XML [A-Za-z0-9_.-]{1,64}")
 
 
+FALLBACK = "fallback XML fallback"
+"""Extension, dialplan and context of the static plan that catches a leg nobody answers for."""
+CONFIRM_PROMPT = "confirm"
+MESSAGE_TONE = "tone_stream://%(300,100,800)"
 ANY_PROMPT = "tone_stream://%(300,200,880);loops=2"
 BUILT_IN: Mapping[str, str] = {
     "confirm": "tone_stream://%(250,750,880);loops=3",
@@ -49,12 +51,6 @@ class RenderSettings:
     recordings_dir: str = "/var/lib/freeswitch/recordings"
     sounds_dir: str = ""
     """Folder of the switch with `<prompt>.wav`; empty: tones are heard in place of words, so that no call fails."""
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    """Prompt -> file or tone_stream, where neither file nor tone shall be heard."""
-    message_tone: str = "tone_stream://%(300,100,800)"
-    confirm_prompt: str = "confirm"
-    fallback: str = "fallback XML fallback"
-    """Extension, dialplan and context of the static plan that catches a leg nobody answers for."""
 
 
 def tags(envelope: Envelope, payer: str) -> dict[str, str]:
@@ -115,25 +111,10 @@ def recording_path(tenant: str, recording: str, settings: RenderSettings) -> str
 
 
 def sound(prompt: str, settings: RenderSettings) -> str:
-    """Where a prompt is: as the settings name it, else a file of that name, else a tone."""
-    named = settings.prompts.get(prompt)
-    if named is not None:
-        return stream(named)
+    """Where a prompt is: a file of that name where prompts are installed, else a tone."""
     if settings.sounds_dir:
         return f"{folder(settings.sounds_dir)}/{token(prompt)}.wav"
-    return stream(BUILT_IN.get(prompt, ANY_PROMPT))
-
-
-def stream(raw: str) -> str:
-    """A file or stream to play, as settings name it."""
-    if ".." in raw:
-        raise Refused("a prompt whose place climbs")
-    return _checked(_SOUND, raw, "a prompt whose place is no path or stream")
-
-
-def extension(raw: str) -> str:
-    """`fallback XML fallback`: extension, dialplan, context."""
-    return _checked(_EXTENSION, raw, "a fallback that is no extension")
+    return BUILT_IN.get(prompt, ANY_PROMPT)
 
 
 def leg(raw: str) -> str:

@@ -25,6 +25,7 @@ from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform, Switch
 from proto.topics import Outgoing, Queue, all_queues, outgoing
 from proto.values import Party, command_id
+from services.compose import compose
 from services.eventsocket import agent as agent_module
 from services.eventsocket import commander as commander_module
 from services.eventsocket.render import render
@@ -32,6 +33,7 @@ from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.eventsocket.taken import keep_new, unanswered
 from services.runtime.bus import Delivery, Unavailable
 from services.runtime.bus.embedded import EmbeddedBus, EmbeddedConsumer
+from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store, Tx
 
 PASSWORD = "secret"  # noqa: S105
@@ -151,7 +153,7 @@ class World:
         self.agent: Agent | None = None
         self.store: Store | None = None
 
-    def start_agent(self) -> Agent:
+    def start_agent(self, newline_every_ms: int = 0) -> Agent:
         self.store = Store(f"sqlite:///{self.folder / 'agent.sqlite'}", metadata())
         self.store.start()
         settings = SwitchSettings(
@@ -160,6 +162,7 @@ class World:
             port=self.switch.server.port,
             password=self.password,
             timeout_s=2.0,
+            newline_every_ms=newline_every_ms,
         )
         self.agent = Agent(settings, self.bus, self.store)
         self.agent.start()
@@ -316,6 +319,34 @@ def test_trouble_with_disk_or_bus_ends_no_telling(ready: World, trouble: str) ->
         aside.rename(spool)
     ready.switch.says("CHANNEL_PARK", 2, leg="leg-2")
     assert [told.id for told in ready.until(e.CallArrived, 2)] == ["core-1-1", "core-1-2"]
+
+
+def test_the_switch_is_woken_only_while_a_call_is_up(world: World) -> None:
+    """Its listener is not woken by its own events (mod_event_socket.c): a lone newline does it."""
+    world.tell_tenants()
+    agent = world.start_agent(newline_every_ms=1)
+    world.listening()
+    link, woken = agent.supervisor.events, []
+    assert link is not None
+    poke = link.poke
+    link.poke = lambda: woken.append(poke())  # type: ignore[method-assign]
+    gevent.sleep(0.1)
+    assert woken == []
+    world.switch.says("CHANNEL_PARK", 1)
+    world.holds(lambda: len(woken) > 3)
+    world.switch.says("CHANNEL_HANGUP_COMPLETE", 2)
+    world.until(e.LegEnded)
+    gevent.sleep(0.05)
+    number = len(woken)
+    gevent.sleep(0.1)
+    assert len(woken) == number
+
+
+@pytest.mark.parametrize(("given", "every_ms"), [({}, 2), ({"newline_every_ms": 0}, 0), ({"newline_every_ms": 7}, 7)])
+def test_how_often_the_switch_is_woken_is_a_setting(world: World, given: dict[str, Any], every_ms: int) -> None:
+    link = SwitchLink(name="fs1", password=PASSWORD, **given)
+    house = compose(Settings(data_dir=world.folder, switches=(link,)), world.bus, ["eventsocket"])
+    assert house.agents[0].switch.newline_every_ms == every_ms
 
 
 def test_the_password_that_everybody_knows_is_warned_of(world: World, capfd: pytest.CaptureFixture[str]) -> None:

@@ -21,9 +21,7 @@ from services.eventsocket.words import shown_name
 
 DECISION = "6d0f8f6e-6a0c-5c0f-9c0a-0d7f2a7c1c55"
 LEG = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
-SETTINGS = RenderSettings(
-    recordings_dir="/rec", sounds_dir="/sounds", prompts={"closed": "tone_stream://%(300,100,800);loops=2"}
-)
+SETTINGS = RenderSettings(recordings_dir="/rec", sounds_dir="/sounds")
 DESK = p.Phone("1001", "127.0.0.1")
 APP = p.Phone("1101", "127.0.0.1", after_s=6)
 GATEWAY = p.Carrier("main", gateway="trunk1")
@@ -152,7 +150,7 @@ def test_prompts_messages_and_waiting() -> None:
     ]
     assert applications(p.Play("closed"))[2:] == [
         "answer",
-        "playback:tone_stream://%(300,100,800);loops=2",
+        "playback:/sounds/closed.wav",
         "hangup:NORMAL_CLEARING",
     ]
     assert applications(p.TakeMessage("sales", max_s=90))[2:] == [
@@ -256,12 +254,9 @@ def test_what_cannot_be_carried_out_is_refused(body: Command) -> None:
 
 def test_settings_that_could_break_a_plan_are_refused() -> None:
     for bad in (
-        RenderSettings(prompts={"closed": "x~park"}),
         RenderSettings(sounds_dir="/a'b"),
         RenderSettings(recordings_dir="/a/../b"),
         RenderSettings(phone_profile="internal]x"),
-        RenderSettings(fallback="fallback inline 'm'"),
-        RenderSettings(message_tone="tone_stream://${x}"),
     ):
         with pytest.raises(Refused):
             render(envelope(route(p.Ring((DESK,)), p.Play("closed"), p.TakeMessage("m"), p.Wait("q"))), bad)

@@ -117,6 +117,7 @@ def test_a_postgresql_address_names_our_driver() -> None:
         ("switches:\n- {name: a, password: x}\n", "a password must not stand in this file (use password_file or"),
         ("bus: amqp://u:s3cret@h\n", ":1: bus: holds a password; give it as TORITSUGI_BUS or in bus_file"),
         ("bus_file: nowhere/x\n", ":1: bus_file: 'nowhere/x': the file cannot be read"),
+        ("switches:\n- {name: a, newline_every_ms: -1}\n", "'-1': allowed is a whole number from 0 to 1000"),
         ("- a\n", "keys are expected here: data_dir, bus"),
         ("a: [\n", ":2: not YAML"),
         ("a: *b\n", ":1: not YAML: "),
