@@ -79,7 +79,7 @@ def letters(limit: int, none_left: type) -> Question[list[DeadLetter]]:
 
 
 def first_standing(connection: Any, names: Iterator[str], found: Callable[[str | None], None]) -> None:
-    """Tell the first of these queues that stands, or None; on the line's greenlet, no word if its connection is lost."""
+    """Tell the first of these queues that stands, or None; on the line's greenlet, no word once that is lost."""
     name = next(names, None)
     if name is None:
         found(None)
