@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from flask import Flask
-from sqlalchemy.engine import make_url
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, ServiceStarted
@@ -102,10 +101,7 @@ def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, hea
 
 
 def store_url(settings: Settings, name: str) -> str:
-    """One SQLite file per service in the data folder, or one schema-less PostgreSQL database per service."""
-    if settings.database:
-        url = make_url(settings.database)
-        return url.set(database=f"{url.database}_{name}").render_as_string(hide_password=False)
+    """One SQLite file per service in the data folder."""
     return f"sqlite:///{settings.data_dir / (name + '.sqlite')}"
 
 

@@ -2,7 +2,7 @@
 
 Enters: a file, `TORITSUGI_…` variables (they win). Leaves: Settings, or exit code 2 and a line per mistake: file, line,
 key, the value and what is allowed. Every scalar is read as text, so YAML guesses nothing. Passwords stand in the
-environment or in files of their own (`password_file`, `bus_file`, `database_file`), never in the YAML.
+environment or in files of their own (`password_file`, `bus_file`), never in the YAML.
 """
 
 from __future__ import annotations
@@ -59,8 +59,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = Path("data")
     bus: str = "embedded:"
     """`embedded:` or `amqp[s]://…`."""
-    database: str = ""
-    """Empty: SQLite files in `data_dir`; else the URL of a PostgreSQL server."""
     web: Web = Web()
     session_key_file: Path | None = None
     """Signs session cookies: the same file for every process that serves pages. None: `session.key` in `data_dir`."""
@@ -137,13 +135,6 @@ def _bus(text: str) -> str:
     return text
 
 
-def _database(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/")):
-        raise ValueError
-    return re.sub(r"^postgresql:", "postgresql+psycopg:", text)
-
-
 _FOLDER = _Key(_path, "a folder")
 _FILE = _Key(_path, "a file that holds nothing but the value")
 _HOST = _matching(
@@ -165,8 +156,6 @@ _TOP: dict[str, Any] = {
     "data_dir": _FOLDER,
     "bus": _Key(_bus, "`embedded:` or `amqp://host[:port]/…`", "login"),
     "bus_file": _FILE,
-    "database": _Key(_database, "empty (SQLite) or `postgresql://host[:port]/name`", "login"),
-    "database_file": _FILE,
     "web": {"host": _HOST, "port": _whole(0, 65535), "https": _YES_OR_NO, "trusted_proxies": _whole(0, 9)},
     "session_key_file": _Key(_path, "a file; it is made if there is none"),
     "metrics_port": _whole(0, 65535),
@@ -188,8 +177,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     reading = _Reading("" if path is None else str(path), environ)
     raw = {} if path is None else reading.mapping(reading.compose(path), _TOP, "")
     reading.overlay(raw, _TOP, "")
-    for name in ("bus", "database"):
-        reading.secret(raw, name, f"TORITSUGI_{name.upper()}", _TOP[name])
+    reading.secret(raw, "bus", "TORITSUGI_BUS", _TOP["bus"])
     switches = [reading.switch(entry, n) for n, entry in enumerate(raw.pop("switches", []))]
     switches = reading.named_by_esl(switches)
     names = [switch["name"] for switch in switches if "name" in switch]

@@ -17,7 +17,6 @@ from services.runtime.settings import Settings, SettingsError, SwitchLink, Web, 
 SAMPLES = Path(__file__).parents[2] / "deploy" / "settings"
 SECRETS = {
     "TORITSUGI_BUS": "amqp://toritsugi:s3cret@rabbit/%2f",
-    "TORITSUGI_DATABASE": "postgresql://toritsugi:s3cret@db/toritsugi",
     "TORITSUGI_SWITCH_FS1_PASSWORD": "s3cret",
 }
 
@@ -53,7 +52,7 @@ def test_there_is_a_sample_for_every_process() -> None:
 def test_without_a_file_everything_has_a_safe_default() -> None:
     settings = load(None, {})
     assert settings == Settings()
-    assert (settings.bus, settings.database, settings.switches) == ("embedded:", "", ())
+    assert (settings.bus, settings.switches) == ("embedded:", ())
     assert settings.web.host == "127.0.0.1"
     assert not settings.allow_private_webhooks
 
@@ -90,11 +89,6 @@ def test_secrets_come_from_files_or_the_environment(tmp_path: Path) -> None:
     assert "from-" not in f"{settings.switches}"
 
 
-def test_a_postgresql_address_names_our_driver() -> None:
-    settings = load(None, {"TORITSUGI_DATABASE": "postgresql://db/toritsugi"})
-    assert settings.database == "postgresql+psycopg://db/toritsugi"
-
-
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
@@ -103,7 +97,7 @@ def test_a_postgresql_address_names_our_driver() -> None:
         ("partitions: 0\n", ":1: partitions: '0': allowed is a whole number from 1 to 64"),
         ("log_level: LOUD\n", ":1: log_level: 'LOUD': allowed is one of DEBUG, INFO, WARNING, ERROR"),
         ("bus: redis://x\n", ":1: bus: 'redis://x': allowed is `embedded:` or `amqp://host[:port]/…`"),
-        ("database: mysql://x/y\n", ":1: database: 'mysql://x/y': allowed is empty (SQLite) or `postgresql://"),
+        ("database: postgresql://db/x\n", ":1: database: is not known"),
         ("data_dir:\n", ":1: data_dir: '': allowed is a folder"),
         ("allow_private_webhooks: maybe\n", "'maybe': allowed is one of true, yes, false, no"),
         ("\nwebb: {}\n", ":2: webb: is not known; allowed are data_dir, bus,"),
