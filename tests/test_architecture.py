@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -125,6 +126,9 @@ def test_the_language_knows_nobody() -> None:
         if p.startswith("proto/") and m.split(".")[0] in ("services", "freeswitch", "tests")
     ]
     assert not wrong
+    theirs = {(m.split(".")[0], p) for p, m in imports_of_product() if p.startswith("proto/") and not file_of(m)}
+    allowed = sys.stdlib_module_names | {"msgspec", "marshmallow", "proto"}
+    assert not {(library, path) for library, path in theirs if library not in allowed}
 
 
 def test_the_shell_knows_no_service() -> None:

@@ -56,6 +56,9 @@ def main(port: int, scenario: str) -> None:
         link.sock.shutdown(2)
         gevent.sleep(0.2)
         within("again", lambda: link.connect() or "done")
+    elif scenario == "stalled":
+        senders = [gevent.spawn(within, name, lambda: link.send("api fill " + "x" * 16_000_000)) for name in "abcdefgh"]
+        gevent.joinall(senders)
     elif scenario == "flood":
         gevent.sleep(1.5)
         say("queued", link._esl_event_queue.qsize())

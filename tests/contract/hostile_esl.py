@@ -167,6 +167,17 @@ def _echo(switch: HostileSwitch, connection: Any) -> None:
         connection.sendall(api(command or b"empty"))
 
 
+def _stalled(switch: HostileSwitch, connection: Any) -> None:
+    """Takes nothing until told, then answers each command with its first 20 characters."""
+    switch.login(connection)
+    switch.go_on.wait(20)
+    data = b""
+    while more := connection.recv(1 << 20):
+        *commands, data = (data + more).split(b"\n\n")
+        for command in commands:
+            connection.sendall(api(command[:20]))
+
+
 def _refusing(_switch: HostileSwitch, connection: Any) -> None:
     body = b"Access Denied, go away.\n"
     connection.sendall(b"Content-Type: text/rude-rejection\nContent-Length: %d\n\n%s" % (len(body), body))
@@ -184,5 +195,6 @@ SCRIPTS: dict[str, Callable[[HostileSwitch, Any], None]] = {
     "flood": _flood,
     "slow_reader": _slow_reader,
     "echo": _echo,
+    "stalled": _stalled,
     "refusing": _refusing,
 }

@@ -179,6 +179,18 @@ def test_a_switch_that_takes_nothing_is_given_up() -> None:
             waiting.get()
 
 
+def test_many_senders_over_a_line_that_stands_still_each_get_their_own_reply() -> None:
+    seen = bare("stalled")
+    assert "ConcurrentObjectUseError" in {seen[name] for name in "abcdefgh"}, "thrown out"
+    with HostileSwitch("stalled") as switch, Ours(switch.port, timeout=10) as ours:
+        asked = [f"api echo {number} ".ljust(20, "x") + "x" * 1_000_000 for number in range(16)]
+        asking = [gevent.spawn(ours.link.send, text) for text in asked]
+        gevent.sleep(0)
+        switch.go_on.set()
+        gevent.joinall(asking, timeout=10, raise_error=True)
+        assert [one.value.text for one in asking] == [text[:20] for text in asked]
+
+
 def test_many_senders_each_get_their_own_reply() -> None:
     with HostileSwitch("echo") as switch, Ours(switch.port) as ours:
         asked = [f"api echo {number}" for number in range(200)]
