@@ -21,6 +21,8 @@ class OfferState(StrEnum):
     RINGING = "ringing"
     BRIDGING = "bridging"
     """Answered; the bridge was asked for."""
+    JOINED = "joined"
+    """The switch took the bridge; that the two talk has not been heard yet."""
     TALKING = "talking"
     LEAVING = "leaving"
     """The caller is no longer theirs; the leg is on its way out. The person is busy until it has ended."""
@@ -52,7 +54,7 @@ class Move(StrEnum):
     BRIDGE = "bridge"
     TALK = "talk"
     TRUST = "trust"
-    """Either they talk now or one of them ends: nobody need look after it."""
+    """Either they talk now or one of them ends; only if neither is ever heard, the person is freed in the end."""
     NEXT = "next"
     """Not taken: the person rests, the caller keeps the place in the queue."""
     RELEASE = "release"
@@ -100,7 +102,7 @@ class Offer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     command: str = ""
     """Our last command about this leg."""
     due_at_us: int | None = None
-    """When to look after it, should nobody tell us anything."""
+    """When to look after it, should nobody tell us anything; None while they talk and every event is heard."""
     reminders: int = 0
 
 
@@ -154,6 +156,16 @@ TABLE = total(
         # The park armed the fallback, which would tear the bridge: music again, and this person is let go.
         (_S.BRIDGING, _X.CALLER_PARKED): Move.RETRY,
         (_S.BRIDGING, _X.OVERDUE): Move.RETRY,
+        (_S.JOINED, _X.ANSWERED): Move.IGNORE,
+        (_S.JOINED, _X.REACHED): Move.IGNORE,
+        (_S.JOINED, _X.BRIDGE_TAKEN): Move.IGNORE,
+        (_S.JOINED, _X.BRIDGED): Move.TALK,
+        (_S.JOINED, _X.NOT_REACHED): Move.IGNORE,
+        (_S.JOINED, _X.NOT_BRIDGED): Move.RETRY,
+        (_S.JOINED, _X.LEG_ENDED): Move.NEXT,
+        (_S.JOINED, _X.CALLER_ENDED): Move.DISMISS,
+        (_S.JOINED, _X.CALLER_PARKED): Move.RETRY,
+        (_S.JOINED, _X.OVERDUE): Move.RELEASE,  # whatever became of it was not heard; nobody is hung up for that
         (_S.TALKING, _X.ANSWERED): Move.IGNORE,
         (_S.TALKING, _X.REACHED): Move.IGNORE,
         (_S.TALKING, _X.BRIDGE_TAKEN): Move.IGNORE,
@@ -163,7 +175,7 @@ TABLE = total(
         (_S.TALKING, _X.LEG_ENDED): Move.RELEASE,
         (_S.TALKING, _X.CALLER_ENDED): Move.FOLLOW,
         (_S.TALKING, _X.CALLER_PARKED): Move.FOLLOW,
-        (_S.TALKING, _X.OVERDUE): Move.IGNORE,
+        (_S.TALKING, _X.OVERDUE): Move.RELEASE,
         (_S.LEAVING, _X.ANSWERED): Move.IGNORE,
         (_S.LEAVING, _X.REACHED): Move.IGNORE,
         (_S.LEAVING, _X.BRIDGE_TAKEN): Move.IGNORE,

@@ -24,6 +24,7 @@ from proto.events import (
     LegEnded,
     LegsBridged,
     OperatorOffered,
+    SwitchConnected,
     TimerFired,
 )
 from proto.message import Message
@@ -44,6 +45,9 @@ REST_US = 10 * SECOND_US
 RING_GRACE_US = 15 * SECOND_US
 """So long after the ringing time we look after an offer that nobody told us the end of."""
 LOOK_AFTER_US = 10 * SECOND_US
+DOUBT_US = 600 * SECOND_US
+"""So long a person counts as busy whose talk may have ended unheard: freed by guess, they may still be talking, and a
+phone rings beside the talk or is busy; never freed, they would get no call again."""
 MAX_REMINDERS = 2
 MAX_FAILED_BRIDGES = 2
 """A caller with whom no bridge holds is gone; one who is not parks again within WAIT_S and is taken in again."""
@@ -104,6 +108,8 @@ class Floor:
             self._answered_command(fact)
         elif isinstance(fact, TimerFired) and fact.name == OFFER_TIMER:
             self._overdue(fact.subject)
+        elif isinstance(fact, SwitchConnected):
+            self._doubt(fact.switch)
         self.assign()
 
     def leave(self, leg: str) -> None:
@@ -166,14 +172,19 @@ class Floor:
             if timer_subject(offer) == subject:
                 self._signal(offer.leg, Signal.OVERDUE)
 
+    def _doubt(self, switch: str) -> None:
+        """The switch was not heard for a while: those who talked may have ended, and nobody will say so."""
+        for offer in list(self._offers.values()):
+            if offer.switch == switch and offer.due_at_us is None:
+                self._change(offer, due_at_us=self.at_us + DOUBT_US)
+
     # -- offers --
 
     def assign(self) -> None:
         """Free people, longest idle first, to waiting callers, longest waiting first."""
         engaged = {offer.caller for offer in self._offers.values() if offer.state is not OfferState.LEAVING}
         for caller in list(self._callers.values()):
-            silent = not caller.talked and self.at_us - caller.heard_us > SILENT_US
-            if silent and caller.leg not in engaged:
+            if self.at_us - caller.heard_us > SILENT_US and caller.leg not in engaged:
                 del self._callers[caller.leg]
         waiting = [c for c in self._callers.values() if not c.talked and c.leg not in engaged]
         free, resting = self._people()
@@ -223,7 +234,7 @@ class Floor:
         elif move is Move.TALK:
             self._talk(offer)
         elif move is Move.TRUST:
-            self._change(offer, due_at_us=None)
+            self._change(offer, state=OfferState.JOINED, due_at_us=self.at_us + DOUBT_US)
         elif move is Move.NEXT:
             self._rest[offer.phone] = self.at_us + REST_US
             self._release(offer)
@@ -249,6 +260,9 @@ class Floor:
 
     def _release(self, offer: Offer) -> None:
         del self._offers[offer.leg]
+        caller = self._callers.get(offer.caller)
+        if caller is not None and caller.talked:  # parks or ends in this moment, if it has not done so unheard
+            self._callers[caller.leg] = msgspec.structs.replace(caller, heard_us=self.at_us)
         self._idle[offer.phone] = max(self.at_us, self._idle.get(offer.phone, 0))
 
     def _dismiss(self, offer: Offer) -> None:

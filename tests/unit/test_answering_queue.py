@@ -19,6 +19,7 @@ from proto.events import (
     LegEnded,
     LegsBridged,
     OperatorOffered,
+    SwitchConnected,
     TimerFired,
 )
 from proto.message import Message
@@ -26,7 +27,7 @@ from proto.plan import Phone, Reject, Wait
 from proto.tenant.platform import Pool as PoolEntry
 from proto.values import Party, command_id
 from services.answering.model import TABLE, OfferState, Pool, Send, Signal
-from services.answering.queue import OFFER_TIMER, REST_TIMER, SILENT_US, Floor, person, timer_subject
+from services.answering.queue import DOUBT_US, OFFER_TIMER, REST_TIMER, SILENT_US, Floor, person, timer_subject
 from tests.clients import WORKDAY, envelope
 
 SECOND = 1_000_000
@@ -82,6 +83,9 @@ class Room:
     def offered(self, caller: str) -> str:
         """The operator leg that this caller is offered to now."""
         return next(o.leg for o in self.pool.offers if o.caller == caller and o.state is not OfferState.LEAVING)
+
+    def said_kinds(self, kind: type[Message]) -> list[Message]:
+        return [send.body for send in self.sent if isinstance(send.body, kind)]
 
     def phone(self, leg: str) -> str:
         return next(o.phone for o in self.pool.offers if o.leg == leg)
@@ -139,7 +143,7 @@ def test_a_caller_who_goes_while_the_bridge_is_made_frees_the_operator_at_once()
     room.answers(operator)
     taken = CommandFinished(switch="fs1", command=room.pool.offers[0].command, name=BridgeLegs.NAME)
     assert room.hear(taken) == []
-    assert room.pool.offers[0].due_at_us is None, "a talk whose bridge we did not hear of is not torn"
+    assert room.pool.offers[0].state is OfferState.JOINED, "a talk whose bridge we did not hear of is not torn"
     assert room.ends("caller") == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
 
 
@@ -207,6 +211,61 @@ def test_no_phone_rings_for_ever_for_a_caller_who_left_while_we_were_away() -> N
 
 
 # -- nobody takes it --
+
+
+def test_a_talk_whose_end_was_not_heard_holds_nobody_for_ever() -> None:
+    """The Event Socket was away while the two hung up. Nobody is hung up by guess, and the person works again."""
+    room = Room("op1")
+    room.waits("c1")
+    operator = room.offered("c1")
+    room.answers(operator)
+    room.bridged("c1", operator)
+    room.hear(SwitchConnected(switch="fs2", core="core-9"))
+    assert room.pool.offers[0].due_at_us is None, "another switch"
+    room.hear(SwitchConnected(switch="fs1", core="core-2"), after_s=60)
+    assert room.pool.offers[0].due_at_us == room.now + DOUBT_US
+    assert room.hear(overdue(room), after_s=DOUBT_US / SECOND) == []
+    room.waits("c2")
+    assert (room.phone(room.offered("c2")), room.said_kinds(HangUp)) == ("op1@ops.example", [])
+
+
+def test_whoever_talks_on_after_the_event_socket_came_back_ends_as_usual() -> None:
+    room = Room("op1")
+    room.waits("c1")
+    operator = room.offered("c1")
+    room.answers(operator)
+    room.bridged("c1", operator)
+    room.hear(SwitchConnected(switch="fs1", core="core-1"))
+    room.ends(operator)
+    assert room.pool.offers == ()
+    assert kinds(room.parks("c1")) == ["HangUp"]
+    assert room.pool.callers == ()
+
+
+def test_a_bridge_of_which_nothing_more_is_heard_holds_nobody_for_ever() -> None:
+    room = Room("op1")
+    room.waits("c1")
+    operator = room.offered("c1")
+    (bridge,) = room.answers(operator)
+    assert isinstance(bridge, BridgeLegs)
+    room.hear(CommandFinished(switch="fs1", command=room.pool.offers[0].command, name=BridgeLegs.NAME))
+    (offer,) = room.pool.offers
+    assert offer.state is OfferState.JOINED
+    assert room.hear(overdue(room), after_s=DOUBT_US / SECOND) == []
+    assert (room.pool.offers, room.pool.callers) == ((), ()), "not hung up, and not offered to anybody else"
+
+
+def test_a_caller_whose_end_was_not_heard_is_not_kept_for_ever() -> None:
+    room = Room("op1")
+    room.waits("c1")
+    operator = room.offered("c1")
+    room.answers(operator)
+    room.bridged("c1", operator)
+    room.ends(operator)
+    assert [caller.leg for caller in room.pool.callers] == ["c1"], "about to park or to end"
+    room.now += SILENT_US
+    room.waits("c2")
+    assert [caller.leg for caller in room.pool.callers] == ["c2"]
 
 
 def test_busy_no_answer_and_rejection_pass_the_caller_to_the_next_person() -> None:
