@@ -81,6 +81,25 @@ class Twice:
         self._bus.stop()
 
 
+class Later(Twice):
+    """A bus over which every message comes a second time, long after: behind all that followed, and last one first."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self._again: list[Outgoing] = []
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """The first copies; those of a test's own barriers are not kept."""
+        self._bus.publish(messages)
+        self._again += [m for m in messages if m.tenant != "barrier"]
+
+    def repeat(self) -> int:
+        """Everything said since the last time, backwards. How much it was."""
+        again, self._again = self._again[::-1], []
+        self._bus.publish(again)
+        return len(again)
+
+
 @dataclass
 class Tap:
     """Hears every fact that is said."""
@@ -223,6 +242,8 @@ class TestHouse:
             self._round(agent, player)
             now = self._said(first)
             said, quiet = now, quiet + 1 if now == said else 0
+            if quiet == 2 and isinstance(self.bus, Later) and self.bus.repeat():
+                said, quiet = -1, 0
 
     def _round(self, agent: Agent, player: Player) -> None:
         """All that was said so far has been heard, and all that was asked for because of it has been answered."""

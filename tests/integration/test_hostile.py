@@ -159,7 +159,9 @@ def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     one = TestHouse(broker.url(), tmp_path_factory.mktemp("hostile"))
     one.start()
     yield one
+    dead = one.bus.dead_letters()
     one.stop()
+    assert dead == []
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from freeswitch.simulator.score import read_lines
 from proto.events import CallAnswered, CallEnded, LegCharged, LegEnded
 from services.eventsocket.frames import FrameReader
 from tests import traces
-from tests.integration.house import Played, TestHouse, Twice
+from tests.integration.house import Later, Played, TestHouse, Twice
 from tests.rabbitmq import Broker
 from tests.traces.book import Book, book, meaning, same
 
@@ -39,6 +39,11 @@ def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def doubling_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
     yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("twice"), Twice))
+
+
+@pytest.fixture(scope="module")
+def repeating_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
+    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("later"), Later))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def test_a_captured_call_comes_to_what_the_switch_itself_wrote_down(house: TestH
     compare(book(number), house.play(book(number), traces.load(number)))
 
 
-@pytest.mark.parametrize("lone_house", [lambda bus: bus, Twice], ids=["once", "twice"], indirect=True)
+@pytest.mark.parametrize("lone_house", [lambda bus: bus, Twice, Later], ids=["once", "twice", "later"], indirect=True)
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
 def test_a_call_id_used_for_several_attempts_is_one_call(lone_house: TestHouse, cut: bool) -> None:
     faults = cuts(SHARED_CALL) if cut else None
@@ -89,6 +94,15 @@ def test_a_call_id_used_for_several_attempts_is_one_call(lone_house: TestHouse, 
 @pytest.mark.parametrize("number", together())
 def test_with_every_message_delivered_twice_nothing_is_doubled(doubling_house: TestHouse, number: int) -> None:
     compare(book(number), doubling_house.play(book(number), traces.load(number)))
+
+
+@pytest.mark.parametrize("number", together())
+def test_with_every_message_delivered_again_after_the_call_and_backwards_nothing_changes(
+    repeating_house: TestHouse, number: int
+) -> None:
+    played = repeating_house.play(book(number), traces.load(number))
+    assert set(Counter(fact.id for fact in played.facts if isinstance(fact.body, LegEnded)).values()) <= {2}
+    compare(book(number), played)
 
 
 # -- over a bad line ---------------------------------------------------------------------------------------------------
