@@ -1,30 +1,30 @@
-"""The catalogue: one row per file that a switch writes or should have written.
+"""The catalogue: one row per recording that a switch makes or should have made.
 
-Enters: `Recording` values. Leaves: the same, found by id, by path or by the command that asked. What a row becomes is
-decided in `decide.py`.
+Enters: `Recording` values. Leaves: the same, found by id, by leg or by the command that asked. Which of a leg's rows an
+event is about, and what the row becomes, is decided in `decide.py`.
 """
 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, Text, select, update
 
 from services.recording.model import Recording, RecordingState
 from services.runtime.store import Conflict, Tx
 
 
 def add_catalogue_table(metadata: MetaData) -> None:
-    """`recordings`: unique by id and by path."""
+    """`recordings`: unique by id. A path may stand more than once: at another switch, or written again."""
     Table(
         "recordings",
         metadata,
         Column("recording", String(128), primary_key=True),
         Column("tenant", String(64), nullable=False, index=True),
         Column("call", String(200), nullable=False, index=True),
-        Column("leg", String(128), nullable=False),
+        Column("leg", String(128), nullable=False, index=True),
         Column("switch", String(64), nullable=False),
         Column("state", String(16), nullable=False, index=True),
-        Column("path", String(500), unique=True),
+        Column("path", Text),
         Column("asked", Boolean, nullable=False),
         Column("kind", String(16), nullable=False),
         Column("command", String(64), nullable=False, index=True),
@@ -44,22 +44,16 @@ def by_id(tx: Tx, tenant: str, recording: str) -> Recording | None:
     return row if row is not None and row.tenant == tenant else None
 
 
-def by_path(tx: Tx, path: str) -> Recording | None:
-    """The row of this file."""
-    return _first(tx, "path", path)
-
-
 def by_command(tx: Tx, command: str) -> Recording | None:
     """The row whose StartRecording this was."""
     return _first(tx, "command", command) if command else None
 
 
-def of_call(tx: Tx, tenant: str, call: str) -> list[Recording]:
-    """All recordings of a call, in the order of their files."""
+def of_leg(tx: Tx, tenant: str, switch: str, leg: str) -> list[Recording]:
+    """All recordings of one leg of this client at this switch."""
     table = tx.tables["recordings"]
-    rows = tx.sql.execute(
-        select(table).where(table.c.tenant == tenant, table.c.call == call).order_by(table.c.path, table.c.recording)
-    )
+    here = (table.c.tenant == tenant, table.c.switch == switch, table.c.leg == leg)
+    rows = tx.sql.execute(select(table).where(*here).order_by(table.c.recording))
     return [msgspec.convert(row, Recording, from_attributes=True) for row in rows]
 
 

@@ -6,6 +6,8 @@ client's `recording.calls`; plans never record conversations. Quotas, masks and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from proto.commands import StartRecording
@@ -52,9 +54,40 @@ def id_for_leg(tenant: str, leg: str) -> str:
     return command_id(f"recording/{tenant}/{leg}", 0)
 
 
-def id_for_path(path: str) -> str:
-    """A recording that nobody asked for is known by its file."""
-    return command_id(f"recording-file/{path}", 0)
+def id_for_file(event: Envelope, fact: RecordingStarted | RecordingStopped) -> str:
+    """A recording that nobody asked for is known by what wrote it, where, and from when (or until when) on."""
+    return command_id(f"recording-file/{event.tenant}/{fact.switch}/{fact.leg}/{fact.path}", event.occurred_at_us)
+
+
+def meant(rows: Sequence[Recording], event: Envelope) -> Recording | None:
+    """Which of the leg's recordings the beginning or end of a file is about; None: one that we have not heard of.
+
+    A file of the same name may be written again: the switch's time tells its recordings apart, so that an end closes
+    the one that began before it, and a beginning told late belongs to the end that is known already.
+    """
+    fact, at_us = event.body, event.occurred_at_us
+    assert isinstance(fact, RecordingStarted | RecordingStopped)
+    found = [
+        row
+        for row in rows
+        if row.path == fact.path
+        and (_began(row, at_us) if isinstance(fact, RecordingStarted) else _ended(row, at_us, fact.length_ms * 1000))
+    ]
+    asked = [row for row in rows if row.path is None and row.recording == fact.recording]
+    return max(found, key=lambda row: row.started_at_us or 0) if found else asked[0] if asked else None
+
+
+def _began(row: Recording, at_us: int) -> bool:
+    if row.started_at_us is not None:
+        return row.started_at_us == at_us
+    return row.stopped_at_us is not None and at_us <= row.stopped_at_us
+
+
+def _ended(row: Recording, at_us: int, length_us: int) -> bool:
+    """An end of what is over already is told again, unless so short a recording must have begun after it."""
+    if row.stopped_at_us is not None:
+        return at_us - length_us <= row.stopped_at_us
+    return row.started_at_us is not None and row.started_at_us <= at_us
 
 
 def decide(row: Recording | None, event: Envelope, tenant: Tenant | None, command: str) -> Decision:
@@ -65,6 +98,8 @@ def decide(row: Recording | None, event: Envelope, tenant: Tenant | None, comman
     if move is Move.ASK and isinstance(fact, CallAnswered):
         return _ask(event, fact, tenant, command)
     if move is Move.RUN and isinstance(fact, RecordingStarted):
+        if row is not None and row.stopped_at_us is not None:
+            return NOTHING  # told late: it is over, and the switch removed the file
         return Decision(_run(row or _unasked(event, fact), event, fact))
     if move is Move.STORE and isinstance(fact, RecordingStopped):
         return _store(row or _unasked(event, fact), event, fact)
@@ -98,7 +133,7 @@ def _ask(event: Envelope, fact: CallAnswered, tenant: Tenant | None, command: st
 
 def _unasked(event: Envelope, fact: RecordingStarted | RecordingStopped) -> Recording:
     return Recording(
-        recording=id_for_path(fact.path), tenant=event.tenant, call=event.call, leg=fact.leg, switch=fact.switch
+        recording=id_for_file(event, fact), tenant=event.tenant, call=event.call, leg=fact.leg, switch=fact.switch
     )
 
 

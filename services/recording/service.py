@@ -21,7 +21,7 @@ from proto.events import (
 )
 from proto.message import Event
 from services.recording import catalogue
-from services.recording.decide import NAME, START_OVERDUE, Decision, decide, id_for_leg
+from services.recording.decide import NAME, START_OVERDUE, Decision, decide, id_for_leg, meant
 from services.recording.model import Recording
 from services.runtime import clock, projections
 from services.runtime.store import Tx
@@ -63,7 +63,7 @@ def _find(tx: Tx, event: Envelope) -> Recording | None:
     if isinstance(fact, CallAnswered):
         return catalogue.by_id(tx, event.tenant, id_for_leg(event.tenant, fact.leg))
     if isinstance(fact, RecordingStarted | RecordingStopped):
-        return catalogue.by_path(tx, fact.path) or catalogue.by_id(tx, event.tenant, fact.recording)
+        return meant(catalogue.of_leg(tx, event.tenant, fact.switch, fact.leg), event)
     if isinstance(fact, CommandRefused):
         return catalogue.by_command(tx, fact.command)
     assert isinstance(fact, TimerFired)

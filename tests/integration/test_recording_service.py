@@ -31,27 +31,42 @@ def answered(leg: str = "caller", message_id: str = "answered-1", tenant: str = 
     return envelope(CallAnswered(switch="fs1", leg=leg, by="phone"), tenant, at_us=now(), id=message_id)
 
 
-def started(path: str, recording: str = "", stage: str = "", leg: str = "caller") -> Envelope:
-    fact = RecordingStarted(switch="fs1", leg=leg, path=path, recording=recording, stage=stage)
-    return envelope(fact, at_us=now())
+def started(
+    path: str, recording: str = "", stage: str = "", *, at_us: int = 0, leg: str = "caller", switch: str = "fs1"
+) -> Envelope:
+    fact = RecordingStarted(switch=switch, leg=leg, path=path, recording=recording, stage=stage)
+    at_us = at_us or now()
+    return envelope(fact, at_us=at_us, id=f"started-{at_us}-{switch}-{leg}")
 
 
-def stopped(path: str, recording: str = "", stage: str = "", completion: str = "success-maxtime") -> Envelope:
+def stopped(
+    path: str,
+    recording: str = "",
+    stage: str = "",
+    completion: str = "success-maxtime",
+    *,
+    at_us: int = 0,
+    leg: str = "caller",
+    switch: str = "fs1",
+    length_ms: int = 12_340,
+) -> Envelope:
     fact = RecordingStopped(
-        switch="fs1",
-        leg="caller",
+        switch=switch,
+        leg=leg,
         path=path,
         recording=recording,
         stage=stage,
-        length_ms=12_340,
+        length_ms=length_ms,
         size_bytes=395_000,
         completion=completion,
     )
-    return envelope(fact, at_us=now())
+    at_us = at_us or now()
+    return envelope(fact, at_us=at_us, id=f"stopped-{at_us}-{switch}-{leg}")
 
 
-def rows(room: OneRoom) -> list[Recording]:
-    return room.store.run(lambda tx: catalogue.of_call(tx, "acme", "c1"))
+def rows(room: OneRoom, leg: str = "caller", switch: str = "fs1", tenant: str = "acme") -> list[Recording]:
+    found = room.store.run(lambda tx: catalogue.of_leg(tx, tenant, switch, leg))
+    return sorted(found, key=lambda row: row.started_at_us or row.stopped_at_us or 0)
 
 
 def test_a_conversation_is_recorded_once_from_answer_to_store(room: OneRoom) -> None:
@@ -87,7 +102,8 @@ def test_files_that_nobody_asked_for_stand_in_the_catalogue_too(room: OneRoom) -
 
 
 def test_a_file_whose_beginning_was_lost_is_catalogued_at_its_end(room: OneRoom) -> None:
-    room.tell(stopped("/rec/late.wav"), started("/rec/late.wav"))
+    noon = now()
+    room.tell(stopped("/rec/late.wav", at_us=noon), started("/rec/late.wav", at_us=noon - 5_000_000))
     room.await_(RecordingStored)
     assert [row.state for row in rows(room)] == [RecordingState.STORED]
 
@@ -136,3 +152,58 @@ def test_another_clients_file_is_never_taken_for_ours(room: OneRoom) -> None:
     fact = RecordingStarted(switch="fs1", leg="x", path="/rec/other.wav", recording=ours)
     room.tell(envelope(fact, "bravo", "c9", now()))
     assert [row.state for row in rows(room)] == [RecordingState.ASKED]
+
+
+def test_a_file_written_again_is_a_second_recording(room: OneRoom) -> None:
+    noon = now()
+    for n, length_ms in enumerate((1000, 2000)):
+        began, ended = noon + n * 10_000_000, noon + n * 10_000_000 + 5_000_000
+        room.tell(started("/rec/daily.wav", at_us=began), stopped("/rec/daily.wav", at_us=ended, length_ms=length_ms))
+    stored = room.await_(RecordingStored, 2)
+    assert [s.length_ms for s in stored] == [1000, 2000]
+    assert len({s.recording for s in stored}) == 2
+    assert [row.state for row in rows(room)] == [RecordingState.STORED] * 2
+
+
+def test_a_recording_that_was_asked_for_and_is_begun_again_by_hand_is_two(room: OneRoom) -> None:
+    room.tell(answered())
+    ours, noon = room.await_(StartRecording)[0].recording, now()
+    path = f"/rec/acme/{ours}.wav"
+    room.tell(started(path, ours, at_us=noon), stopped(path, ours, at_us=noon + 1))
+    room.tell(started(path, ours, at_us=noon + 2), stopped(path, ours, at_us=noon + 3))
+    assert [s.asked for s in room.await_(RecordingStored, 2)] == [True, False]
+
+
+def test_the_same_path_at_another_switch_or_leg_is_another_file(room: OneRoom) -> None:
+    room.tell(started("/rec/daily.wav"), started("/rec/daily.wav", leg="l2"), started("/rec/daily.wav", switch="fs2"))
+    room.tell(stopped("/rec/daily.wav", switch="fs2"))
+    room.await_(RecordingStored)
+    assert [row.state for row in rows(room)] == [RecordingState.RUNNING]
+    assert [row.state for row in rows(room, leg="l2")] == [RecordingState.RUNNING]
+    assert [row.state for row in rows(room, switch="fs2")] == [RecordingState.STORED]
+
+
+def test_another_clients_end_does_not_close_our_recording(room: OneRoom) -> None:
+    room.tell(started("/rec/daily.wav"))
+    room.tell(envelope(stopped("/rec/daily.wav").body, "bravo", "c9", now()))
+    room.await_(RecordingStored)
+    assert [row.state for row in rows(room)] == [RecordingState.RUNNING]
+    assert [row.state for row in rows(room, tenant="bravo")] == [RecordingState.STORED]
+
+
+def test_a_beginning_told_again_and_an_end_told_after_the_next_beginning(room: OneRoom) -> None:
+    noon = now()
+    first = started("/rec/a.wav", at_us=noon)
+    room.tell(first, envelope(first.body, at_us=noon, id="told-by-another"))
+    room.tell(started("/rec/a.wav", at_us=noon + 10), stopped("/rec/a.wav", at_us=noon + 5))
+    room.await_(RecordingStored)
+    assert [(row.started_at_us, row.state) for row in rows(room)] == [
+        (noon, RecordingState.STORED),
+        (noon + 10, RecordingState.RUNNING),
+    ]
+
+
+def test_a_path_as_long_as_a_file_system_allows_is_kept_whole(room: OneRoom) -> None:
+    path = "/rec/" + "長" * 1360 + ".wav"
+    room.tell(started(path), stopped(path))
+    assert [s.path for s in room.await_(RecordingStored)] == [path]
