@@ -79,6 +79,9 @@ class Courier:
             except Unavailable as error:
                 log.warning("deliveries wait", reason=str(error))
                 claimed = 0
+            except Exception as error:  # the loop must outlive whatever it meets: nobody starts it again
+                log.error("deliveries wait", exc_info=error)
+                claimed = 0
             if not claimed:
                 self._wake.wait(self._every_s)
 
@@ -95,6 +98,8 @@ class Courier:
     def _send(self, due: Due) -> None:
         try:
             self._settle(due, self._attempt(due))
+        except Exception as error:  # the lease runs out and it is sent again, with the same id
+            log.error("webhook not sent", tenant=due.tenant, call=due.call, exc_info=error)
         finally:
             self._busy.discard((due.tenant, due.url))
             self._wake.set()

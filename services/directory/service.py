@@ -201,3 +201,5 @@ class Files:
                     self.reload()
             except (OSError, Unavailable) as error:
                 log.warning("tenant files wait", reason=str(error))
+            except Exception as error:  # the watch must outlive whatever it meets: nobody starts it again
+                log.error("tenant files wait", exc_info=error)
