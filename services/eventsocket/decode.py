@@ -1,4 +1,4 @@
-"""`toritsugi esl decode FILE`: captured Event Socket traffic as one JSON object per event, in wire order.
+"""`toritsugi esl decode FILE` (`-`: stdin): captured Event Socket traffic as one JSON object per event, in wire order.
 
 Enters: a file of frames (plain or json, any size, read piece by piece) or of JSON lines. Leaves: JSON lines on `out`;
 other frames, a line each, on `err`. The rules of the wire stand in `frames.py`.
@@ -6,9 +6,12 @@ other frames, a line each, on `err`. The rules of the wire stand in `frames.py`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 import msgspec
 
@@ -21,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 def main(path: str, out: BinaryIO, err: TextIO) -> int:
     """Exit code: 0, 1 at a broken frame (its offset in bytes is told), 2 if the file cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with _opened(path) as file:
             for item in _items(file):
                 if isinstance(item, Frame):
                     print(_described(item), file=err)
@@ -38,19 +41,19 @@ def main(path: str, out: BinaryIO, err: TextIO) -> int:
     return 0
 
 
-def _items(file: BinaryIO) -> Iterator[Event | Frame]:
-    first = file.read(PIECE)
-    if first.lstrip()[:1] == b"{":
-        file.seek(0)
+def _opened(path: str) -> AbstractContextManager[BufferedReader]:
+    return nullcontext(cast(BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb")
+
+
+def _items(file: BufferedReader) -> Iterator[Event | Frame]:
+    if file.peek(1).lstrip()[:1] == b"{":  # a pipe cannot be read from its beginning again
         yield from _json_lines(file)
         return
     reader = FrameReader()
-    piece = first
-    while piece:
+    while piece := file.read1(PIECE):
         reader.feed(piece)
         for frame in reader.frames():
             yield event_of(frame) if frame.is_event else frame
-        piece = file.read(PIECE)
     reader.finish()
 
 

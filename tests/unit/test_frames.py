@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -158,6 +160,15 @@ def test_other_frames_are_one_line_each_on_the_other_side(tmp_path: Path) -> Non
         "82 api/response: first\ufffd[2J",
     ]
     assert decode.main(str(tmp_path / "absent"), io.BytesIO(), io.StringIO()) == 2
+
+
+@pytest.mark.parametrize("kind", ["plain", "json_lines"])
+def test_a_pipe_is_read_as_a_file_is(kind: str, tmp_path: Path) -> None:
+    """`… | toritsugi esl decode -`: it cannot be read from its beginning again."""
+    wire: bytes = getattr(traces.load(1), kind)
+    command = [sys.executable, "-c", "from services.cli import main; main()", "esl", "decode", "-"]
+    done = subprocess.run(command, input=wire, capture_output=True, timeout=60, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == decoded(tmp_path / "file", wire)[1]
 
 
 def test_an_endless_header_block_is_refused() -> None:
