@@ -10,13 +10,17 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, func, insert, select
+from sqlalchemy import Select, and_, delete, func, insert, select
 
 from services.history.model import Client, Known, Leg, Overview, Row, Step, Story, Switch
 from services.runtime import projections
 from services.runtime.store import Tx
 
 Visible = tuple[str, ...] | None
+VISIT_US = 30 * 60 * 1_000_000
+"""Whoever looks at the same call again within this time is still looking."""
+ACCESS_KEPT_US = 366 * 24 * 3600 * 1_000_000
+"""So long it can be asked who looked at a call."""
 
 
 def overview(tx: Tx, visible: Visible, limit: int) -> Overview:
@@ -45,8 +49,7 @@ def story(tx: Tx, visible: Visible, tenant: str, call: str, person: str, now_us:
     found = tx.sql.execute(_calls(tx, visible).where(table.c.tenant == tenant, table.c.call == call)).first()
     if found is None:
         return None
-    log = {"at_us": now_us, "person": person, "what": "call", "tenant": tenant, "call": call}
-    tx.sql.execute(insert(tx.tables["access_log"]).values(**log))
+    _note_access(tx, tenant, call, person, now_us)
     legs, steps = tx.tables["legs"], tx.tables["steps"]
     leg_rows = tx.sql.execute(
         select(legs)
@@ -63,6 +66,16 @@ def story(tx: Tx, visible: Visible, tenant: str, call: str, person: str, now_us:
         steps=tuple(told),
         client=client(tx, tenant),
     )
+
+
+def _note_access(tx: Tx, tenant: str, call: str, person: str, now_us: int) -> None:
+    """One line per visit, however often the open page looks again; lines that have served their purpose are erased."""
+    table = tx.tables["access_log"]
+    here = (table.c.person == person, table.c.tenant == tenant, table.c.call == call)
+    last = tx.sql.execute(select(table.c.seq).where(*here, table.c.at_us > now_us - VISIT_US).limit(1)).scalar()
+    if last is None:
+        tx.sql.execute(insert(table).values(at_us=now_us, person=person, what="call", tenant=tenant, call=call))
+        tx.sql.execute(delete(table).where(table.c.at_us < now_us - ACCESS_KEPT_US))
 
 
 def client(tx: Tx, name: str) -> Client:

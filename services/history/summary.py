@@ -20,17 +20,12 @@ class Summary(msgspec.Struct, frozen=True):
 
     calls: dict[str, int]
     """Call id -> rows (more than one: the call stands under several tenants)."""
-    arrivals: dict[str, int]
-    """`<leg>:park:<n>` -> CallArrived facts with different ids."""
     decided: dict[str, int]
     """`<leg>:park:<n>` -> plans of ours that the switch took for this arrival (fallback not included)."""
     legs_ended: dict[str, int]
     """Leg -> LegEnded facts with different ids."""
-    legs_answered: frozenset[str]
-    """Legs that ended and had been answered."""
     legs_charged: dict[str, int]
     """Leg -> LegCharged facts with different ids."""
-    legs_not_ended: frozenset[str]
     decision_us: tuple[int, ...]
     """From the agent's reading an arrival to its writing the plan."""
 
@@ -44,12 +39,9 @@ def summary(tx: Tx) -> Summary:
     """Everything the store has; for runs of minutes, not for a year's history."""
     return Summary(
         calls=_count(tx, "calls", "call"),
-        arrivals=_tallied(tx, "call.arrived"),
         decided=_decided(tx),
         legs_ended=_tallied(tx, "leg.ended"),
-        legs_answered=_legs(tx, "answered_at_us", True),
         legs_charged=_tallied(tx, "leg.charged"),
-        legs_not_ended=_legs(tx, "ended_at_us", False),
         decision_us=_decision_us(tx),
     )
 
@@ -66,16 +58,6 @@ def _tallied(tx: Tx, what: str) -> dict[str, int]:
 
 def _key(row: Any) -> str:
     return f"{row.leg}:park:{row.park}" if row.park else str(row.leg)
-
-
-def _legs(tx: Tx, column: str, known: bool) -> frozenset[str]:
-    table = tx.tables["legs"]
-    query = select(table.c.leg)
-    if known:
-        query = query.where(table.c[column].is_not(None), table.c.ended_at_us.is_not(None))
-    else:
-        query = query.where(table.c[column].is_(None))
-    return frozenset(tx.sql.execute(query).scalars())
 
 
 def _decided(tx: Tx) -> dict[str, int]:

@@ -94,7 +94,7 @@ def add_tables(metadata: MetaData) -> None:
         Column("since_us", BigInteger, nullable=False),
         Column("reason", String(TEXT), nullable=False),
     )
-    Table(
+    access = Table(
         "access_log",
         metadata,
         Column("seq", Integer, primary_key=True, autoincrement=True),
@@ -104,6 +104,7 @@ def add_tables(metadata: MetaData) -> None:
         Column("tenant", String(40), nullable=False),
         Column("call", String(128), nullable=False),
     )
+    Index("access_log_by_person", access.c.person, access.c.tenant, access.c.call, access.c.at_us)
 
 
 def _call_key() -> tuple[Column[str], Column[str]]:

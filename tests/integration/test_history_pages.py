@@ -16,6 +16,7 @@ from proto.values import Party
 from services.directory import people
 from services.directory import service as directory
 from services.directory.web import inside
+from services.history import reads
 from services.history.summary import summary
 from services.runtime import clock
 from services.runtime.store import Store
@@ -98,7 +99,6 @@ def test_every_fact_delivered_twice_and_backwards_changes_nothing(house: PagesHo
     assert counted.calls == {"c1": 1}
     assert counted.legs_ended == {"c1-a": 1, "c1-b": 1, "c1-c": 1}
     assert counted.legs_charged == {"c1-a": 1, "c1-c": 1}
-    assert counted.legs_answered == {"c1-a", "c1-c"}
     assert (counted.decided, counted.calls_routed) == ({"c1-a:park:1": 1}, 1)
     assert counted.decision_us == (6200,)
     assert house.bus.depth("connectors.0") == before + 1, "one CallEnded"
@@ -295,8 +295,29 @@ def test_who_looks_at_a_call_is_written_down(house: PagesHouse, admin: Visitor) 
     house.drained()
     admin.get("/")
     admin.get("/calls/acme/c1")
-    table = house.history.run(lambda tx: [tuple(row)[2:] for row in tx.sql.execute(select(tx.tables["access_log"]))])
-    assert table == [("admin", "call", "acme", "c1")]
+    admin.get("/calls/acme/c1.json")  # the open page looks again
+    assert accesses(house) == [("admin", "call", "acme", "c1")]
+    now_us = clock.now_us()
+    for person, later_us in (("suzuki", 0), ("admin", reads.VISIT_US + 1)):
+        house.history.run(
+            lambda tx, p=person, us=later_us: reads.story(tx, None, "acme", "c1", p, now_us + us)  # type: ignore[misc]
+        )
+    assert [row[0] for row in accesses(house)] == ["admin", "suzuki", "admin"]
+
+
+def accesses(house: PagesHouse) -> list[tuple[str, ...]]:
+    """Who looked at what."""
+    return house.history.run(lambda tx: [tuple(row)[2:] for row in tx.sql.execute(select(tx.tables["access_log"]))])
+
+
+def test_who_looked_is_known_for_a_year_and_then_erased(house: PagesHouse) -> None:
+    house.tell(stories.forwarded("c1").facts)
+    house.drained()
+    for at_us in (1, 2 + reads.ACCESS_KEPT_US):
+        house.history.run(
+            lambda tx, at_us=at_us: reads.story(tx, None, "acme", "c1", f"p{at_us}", at_us)  # type: ignore[misc]
+        )
+    assert len(accesses(house)) == 1
 
 
 def test_an_open_page_hears_of_a_call_within_a_second_and_goes_on_after_a_break(
