@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
+import msgspec
 
 from proto.contract import export
+from services.billing import service as billing
+from services.connectors import deliveries
 from services.connectors import service as connectors
-from services.connectors.deliveries import endpoints
 from services.directory import check_command
 from services.eventsocket import decode as esl_decode
 from services.routing.explain import explain
-from services.runtime.store import Store
+from services.runtime import clock
+from services.runtime.bus import Unavailable
+from services.runtime.store import Store, Tx
+from services.runtime.worker import Service
+
+T = TypeVar("T")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,16 +88,80 @@ def webhooks() -> None:
     """Where ended calls are posted."""
 
 
+_data = click.option(
+    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("data"), help="Data folder."
+)
+
+
 @webhooks.command("secret")
 @click.argument("tenant")
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("data"))
+@_data
 def webhooks_secret(tenant: str, data: Path) -> None:
     """Show the signing secret of each endpoint of TENANT, to hand over to the client."""
-    store = Store(f"sqlite:///{data / 'connectors.sqlite'}", connectors.build().metadata)
-    store.start()
-    found = store.run(lambda tx: endpoints(tx, tenant))
-    store.stop()
+    found = _asked(data, connectors.build(), lambda tx: deliveries.endpoints(tx, tenant))
     if not found:
         raise click.ClickException(f"{tenant} has no webhooks, or no process has read its file yet")
     for endpoint in found:
         click.echo(f"{endpoint.url}\t{endpoint.secret}")
+
+
+@webhooks.command("list")
+@click.argument("tenant")
+@_data
+def webhooks_list(tenant: str, data: Path) -> None:
+    """Show what was posted, or waits, for TENANT: newest first, one JSON object per line."""
+    for delivery in _asked(data, connectors.build(), lambda tx: deliveries.deliveries(tx, tenant)):
+        click.echo(msgspec.json.encode(delivery))
+
+
+@webhooks.command("replay")
+@click.argument("tenant")
+@click.argument("call")
+@_data
+def webhooks_replay(tenant: str, call: str, data: Path) -> None:
+    """Post an ended CALL of TENANT again, under the same id: a receiver that has it may drop it."""
+    if not _asked(data, connectors.build(), lambda tx: deliveries.replay(tx, tenant, call, clock.now_us())):
+        raise click.ClickException(f"{tenant} has no delivery of call {call}")
+
+
+@webhooks.command("enable")
+@click.argument("tenant")
+@click.argument("url")
+@_data
+def webhooks_enable(tenant: str, url: str, data: Path) -> None:
+    """Post to URL again, which said 410 Gone: what ends from now on; `replay` sends what was held back."""
+    if not _asked(data, connectors.build(), lambda tx: deliveries.enable(tx, tenant, url)):
+        raise click.ClickException(f"{tenant} has no endpoint {url}")
+
+
+@main.group()
+def charges() -> None:
+    """The ledger."""
+
+
+@charges.command("explain")
+@click.argument("leg")
+@_data
+def charges_explain(leg: str, data: Path) -> None:
+    """Compute the charge of LEG again from the stored fact and the stored price; exit code 1 if a figure differs."""
+    found, waiting = _asked(data, billing.build(), lambda tx: (billing.explained(tx, leg), billing.waiting(tx)))
+    if not found:
+        raise click.ClickException(f"no row of the ledger has leg {leg}; {waiting} legs wait for their payer's terms")
+    for one in found:
+        click.echo(msgspec.json.encode(one))
+    sys.exit(1 if any(one.derivation.differences for one in found) else 0)
+
+
+def _asked(data: Path, service: Service, work: Callable[[Tx], T]) -> T:
+    """The answer of a service's store, beside the running process."""
+    file = data / f"{service.name}.sqlite"
+    if not file.exists():
+        raise click.ClickException(f"{file} does not exist: no process has run {service.name} with this data folder")
+    store = Store(f"sqlite:///{file}", service.metadata)
+    store.start()
+    try:
+        return store.run(work)
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        store.stop()

@@ -210,6 +210,22 @@ def rederive(tx: Tx, switch: str, leg: str) -> Derivation | None:
     return None
 
 
+class Explained(msgspec.Struct, frozen=True):
+    """A figure, what it came from, and by what the call came in."""
+
+    derivation: Derivation
+    dial_in_number: str
+    phone: str
+
+
+def explained(tx: Tx, leg: str) -> list[Explained]:
+    """The standing entries of a leg, each computed again; more than one only if two switches had the same leg id."""
+    table = tx.tables["ledger"]
+    switches = tx.sql.execute(select(table.c.switch).where(table.c.leg == leg)).scalars().all()
+    found = [derivation for switch in switches if (derivation := rederive(tx, switch, leg)) is not None]
+    return [Explained(one, *attribution(tx, one.entry.call)) for one in found]
+
+
 def attribution(tx: Tx, call: str) -> tuple[str, str]:
     """The dial-in number of a call, and the phone that began it where it began inside; empty where not known."""
     table = tx.tables["arrivals"]
