@@ -1,5 +1,43 @@
-"""Fixtures that every kind of test may ask for."""
+"""Fixtures that every kind of test may ask for, and the rule that no greenlet dies unheard."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+import pytest
+from gevent.hub import Hub
 
 from tests.rabbitmq import broker
 
 __all__ = ["broker"]
+
+_died: list[str] = []
+_report = Hub.handle_error
+
+
+def _note(
+    hub: Hub, context: object, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """What gevent only prints when a greenlet or a callback of the loop ends with an exception."""
+    if not issubclass(kind, hub.NOT_ERROR):
+        _died.append("".join(["in ", repr(context), ":\n", *traceback.format_exception(kind, error, trace)]))
+    _report(hub, context, kind, error, trace)
+
+
+Hub.handle_error = _note
+
+
+@pytest.fixture(autouse=True)
+def _no_greenlet_dies() -> Iterator[None]:
+    """A greenlet that ends with an exception fails the test in which it did, or the next one."""
+    yield
+    deaths, _died[:] = list(_died), []
+    assert not deaths, "a greenlet died " + "\n".join(deaths)
+
+
+@pytest.fixture
+def greenlets_that_died() -> list[str]:
+    """For tests in which one is meant to: take what is expected out of it."""
+    return _died

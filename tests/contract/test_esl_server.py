@@ -45,11 +45,23 @@ def server() -> Iterator[EslServer]:
     one.stop()
 
 
+_sockets: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def clients_leave() -> Iterator[None]:
+    """Whatever a test's clients have opened is closed with it."""
+    yield
+    while _sockets:
+        _sockets.pop().close()
+
+
 class Raw:
     """A client without any library."""
 
     def __init__(self, port: int, *, log_in: bool = True) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        _sockets.append(self.socket)
         self.buffer = b""
         if log_in:
             assert self.frame()[0] == {"Content-Type": "auth/request"}

@@ -12,7 +12,9 @@ import pytest
 from freeswitch.simulator.player import Faults, NothingCame, Player
 from freeswitch.simulator.score import Cue, Line, arrange
 from tests import traces
-from tests.contract.test_esl_server import PASSWORD, Raw
+from tests.contract.test_esl_server import PASSWORD, Raw, clients_leave
+
+__all__ = ["clients_leave"]
 
 PLAN = "'m:~:sched_cancel~multiset:^^|tt_decision=ours|tt_call=call-1|tt_payer=acme|tt_next=~hangup:NO_ANSWER'"
 CALLER = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
