@@ -83,6 +83,8 @@ class Commander:
         self._under_way = gevent.pool.Group()
         self._jobs: dict[str, gevent.event.AsyncResult] = {}
         self._unsure: dict[str, Envelope] = {}
+        self._bad: list[tuple[Delivery, str]] = []
+        """Read, of no use, and not yet put aside."""
         self._pruned_us = 0
 
     def start(self) -> None:
@@ -140,8 +142,7 @@ class Commander:
                 self._read_anew()
 
     def _turn(self) -> None:
-        deliveries = self._reader.get(BATCH, timeout_s=LOOK_UP_S)
-        good, bad = self._understood(deliveries)
+        good = self._understood(self._reader.get(BATCH, timeout_s=RESTART_S if self._bad else LOOK_UP_S))
         for envelope in self._take(good) if good else ():
             try:
                 self._carry_out(envelope)
@@ -150,8 +151,7 @@ class Commander:
                 self._jobs.pop(envelope.id, None)
                 self._lost_sight(envelope)
                 self._under_way.spawn(self._ask, envelope)
-        for delivery, reason in bad:  # last: the bus may let us wait, and callers do not
-            self._put_aside(delivery, reason)
+        self._put_bad_aside()
         if clock.monotonic_us() - self._pruned_us > PRUNE_EVERY_US:
             self._prune()
 
@@ -167,6 +167,7 @@ class Commander:
         while not self._stopping.is_set():
             try:
                 self._reader.close()
+                self._bad.clear()  # they come again
                 self._consumer = self._consume()
                 return
             except Exception as error:
@@ -181,11 +182,8 @@ class Commander:
         except Unavailable as error:
             log.warning("old commands stay for now", reason=str(error))
 
-    def _understood(
-        self, deliveries: Sequence[Delivery]
-    ) -> tuple[list[tuple[Delivery, Envelope]], list[tuple[Delivery, str]]]:
+    def _understood(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Envelope]]:
         good: list[tuple[Delivery, Envelope]] = []
-        bad: list[tuple[Delivery, str]] = []
         for delivery in deliveries:
             try:
                 envelope = decode(delivery.body)
@@ -193,21 +191,21 @@ class Commander:
                     raise BadMessage(f"{envelope.body.NAME} is no command")
                 good.append((delivery, envelope))
             except BadMessage as error:
-                bad.append((delivery, str(error)))
-        return good, bad
+                log.error("command put aside", reason=str(error))
+                DEAD_LETTERED.labels("eventsocket").inc()
+                self._bad.append((delivery, str(error)))
+        return good
 
-    def _put_aside(self, delivery: Delivery, reason: str) -> None:
-        """Again until the bus has it; if we stop first, it comes again."""
-        DEAD_LETTERED.labels("eventsocket").inc()
-        log.error("command put aside", reason=reason)
-        while True:
+    def _put_bad_aside(self) -> None:
+        """Again in the next turn if the bus does not take it now: other people's calls do not wait for it."""
+        while self._bad:
+            delivery, reason = self._bad[0]
             try:
                 self._reader.dead_letter([delivery], reason)
-                return
             except Unavailable as error:
                 log.warning("bus away, a bad command waits", reason=str(error))
-            if self._stopping.wait(0.2):
                 return
+            del self._bad[0]
 
     def _take(self, good: Sequence[tuple[Delivery, Envelope]]) -> list[Envelope]:
         """Store the ids, then acknowledge: from here on each is ours, and is carried out no second time."""

@@ -79,6 +79,9 @@ class Link(InboundESL):  # type: ignore[misc]
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         # Closing sends RST: a switch that waits for us to read would stand still until then.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if self.lost.is_set():  # stopped while the connection was made: nobody else closes it
+            self.sock.close()
+            self._raise_lost()
         self.sock.settimeout(None)
         self.connected = True
         self.start_event_handlers()

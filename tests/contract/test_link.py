@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent import subprocess
+from gevent import socket, subprocess
 
 from services.eventsocket.frames import Frame, event_of
 from services.eventsocket.link import Link, LinkLost, LoginRefused
@@ -222,6 +222,22 @@ def test_a_refusal_is_told_from_a_loss() -> None:
 def test_no_handlers_behind_an_unbounded_queue() -> None:
     with pytest.raises(NotImplementedError):
         Link("127.0.0.1", 1, "pw").register_handle("*", print)
+
+
+def test_a_link_that_is_stopped_while_it_connects_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, made = socket.create_connection, []
+
+    def connect_late(address: tuple[str, int]) -> Any:
+        made.append(connect(address))
+        ours.link.stop()
+        return made[0]
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)
+    with HostileSwitch("silent") as switch:
+        ours = Ours(switch.port)
+        with gevent.Timeout(1), pytest.raises(LinkLost, match="closed by us"):
+            ours.link.connect()
+    assert made[0].fileno() == -1
 
 
 def test_nobody_there() -> None:

@@ -451,14 +451,15 @@ def _wrapped(body: Command, world: World) -> Envelope:
 @pytest.mark.parametrize("failure", [Unavailable("bus: connection lost"), RuntimeError("a bug for the test")])
 def test_a_bad_command_that_cannot_be_put_aside_stops_no_other(world: World, failure: Exception) -> None:
     """The bus goes away in the very moment; afterwards calls are routed as before, and the bad one is put aside."""
-    world.bus.dead_letter_failures = [failure]
+    world.bus.dead_letter_failures = [failure] * 3
     world.tell_tenants()
     world.start_agent()
     world.listening()
     EmbeddedBus.publish(world.bus, [Outgoing("rubbish-1", "command", "fs1", "acme", b"rubbish")])
-    world.holds(lambda: not world.bus.dead_letter_failures)
+    world.holds(lambda: len(world.bus.dead_letter_failures) < 3)
     world.order(route())
     world.until(e.CommandFinished)
+    assert world.bus.dead_letter_failures, "nobody waited for it"
     world.holds(lambda: len(world.bus.dead_letters()) == 1)
 
 
