@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from pathlib import Path
 import pytest
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-VHOSTS = 80
+VHOSTS = 96
 START_S, STOP_S = 180, 30
 _MORTAL = ("setpriv", "--pdeathsig", "KILL", "--")
 _CONFIG = """\
@@ -112,7 +113,7 @@ class Broker:
             if self._server.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"RabbitMQ did not start: {self._last_words()}")
-            time.sleep(0.1)
+            threading.Event().wait(0.1)
 
     def _last_words(self) -> str:
         files = [self._base / "output", *(self._base / "log").glob("*.log")]
@@ -211,7 +212,7 @@ def _wait_until(condition, deadline_s: float, otherwise: str) -> None:  # type: 
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(otherwise)
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 @pytest.fixture(scope="session")
