@@ -161,7 +161,7 @@ class Commander:
         return self._consumer
 
     def _consume(self) -> Consumer:
-        return self._bus.consume(command_queue(self._switch).parts()[0], prefetch=BATCH * 2)
+        return self._bus.consume(command_queue(self._switch).parts()[0], prefetch=BATCH)
 
     def _read_anew(self) -> None:
         while not self._stopping.is_set():
