@@ -52,6 +52,7 @@ class Spool:
         self._memory: deque[Item] = deque()
         self._tail: list[Item] = []
         self._tail_bytes = 0
+        self._writing = 0
         self._unread = 0
         self._read_at = 0
         self._size = 0
@@ -69,7 +70,7 @@ class Spool:
     @property
     def in_memory(self) -> int:
         """Records held in memory, those on their way to the disk included."""
-        return len(self._memory) + len(self._tail)
+        return len(self._memory) + len(self._tail) + self._writing
 
     def start(self) -> None:
         """Take over what an earlier life left."""
@@ -193,6 +194,7 @@ class Spool:
                 return True
             first = not self._unread
             self._unread += len(items)  # from here on no new record may pass them by way of memory
+            self._writing = len(items)
             try:
                 if first:
                     self._store_memory()
@@ -203,6 +205,8 @@ class Spool:
                 self._tail = items + self._tail
                 self._tail_bytes = sum(len(item.raw) for item in self._tail)
                 return False
+            finally:
+                self._writing = 0
         if self._on_spill is not None:
             self._on_spill(len(items))
         return True
