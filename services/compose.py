@@ -52,7 +52,7 @@ AfterCommit = Callable[[Sequence[Envelope]], None]
 
 @dataclass
 class House:
-    """The rooms of this process. `parts` start in order and stop in reverse."""
+    """The rooms of this process; `runtime.app.App` starts and stops their parts."""
 
     settings: Settings
     bus: Bus
@@ -62,23 +62,6 @@ class House:
     queues: list[str] = field(default_factory=list)
     """Partition queues that are read in this process."""
     web: WebServer | None = None
-
-    def start(self) -> None:
-        """Start every part in order; whoever fails raises, after the others were stopped again."""
-        started: list[Part] = []
-        try:
-            for _, part in self.parts:
-                part.start()
-                started.append(part)
-        except BaseException:
-            for part in reversed(started):
-                part.stop()
-            raise
-
-    def stop(self) -> None:
-        """Stop every part, last one first."""
-        for _, part in reversed(self.parts):
-            part.stop()
 
 
 def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, heard: AfterCommit | None = None) -> House:

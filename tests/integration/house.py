@@ -31,6 +31,7 @@ from services.compose import BUILDS, House, compose
 from services.directory.service import Files
 from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.runtime import clock
+from services.runtime.app import App
 from services.runtime.bus import Bus, Consumer
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.settings import Settings, SwitchLink, Web
@@ -157,18 +158,20 @@ class TestHouse:
         self._tap = Tap(RabbitBus(url))
         self.bus = wrap(RabbitBus(url))
         self.house: House = compose(settings, self.bus, tuple(BUILDS))
+        self._app = App(self.house.parts)
         self._agent_store = Store(f"sqlite:///{folder / 'data' / 'agent.sqlite'}", metadata())
         self._rounds = 0
 
     def start(self) -> None:
         """Everything but agent and switch. The tap stands before the first word."""
         self._tap.start()
-        self.house.start()
+        failure = self._app.start()
+        assert not failure, failure
         self._agent_store.start()
 
     def stop(self) -> None:
         """In reverse."""
-        self.house.stop()
+        assert self._app.stop(), "a part did not stop"
         self._agent_store.stop()
         self._tap.stop()
 
