@@ -26,6 +26,7 @@ PURE = (
     "services/*/pages.py",
     "services/eventsocket/frames.py",
     "services/eventsocket/normalise.py",
+    "services/eventsocket/records.py",
     "services/eventsocket/render.py",
     "services/routing/plan.py",
     "services/routing/explain.py",

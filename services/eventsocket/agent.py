@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from proto.tenant.platform import Platform
 from proto.topics import Outgoing, agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.commander import Arrivals, Commander
-from services.eventsocket.frames import Frame, decode_json, event_of
+from services.eventsocket.frames import Event, Frame, decode_json, event_of
 from services.eventsocket.normalise import Facts, Normaliser
 from services.eventsocket.ownership import directory_of, switch_named
+from services.eventsocket.records import raw_of, source_of
 from services.eventsocket.spool import Item, Spool
 from services.eventsocket.supervisor import Found, Supervisor
 from services.eventsocket.watch import Poker, Watchdog
@@ -70,6 +71,8 @@ class Agent:
     def __init__(self, switch: SwitchSettings, bus: Bus, store: Store, service: Service) -> None:
         """`store` was made with `service.metadata`."""
         self.switch = switch
+        self.on_told: list[Callable[[Event], None]] = []
+        """Told each record given to `learn`, in this life or an earlier one, once the bus has what it gave."""
         self._bus, self._store = bus, store
         self._tenants: dict[str, Tenant] = {}
         self._platform: Platform | None = None
@@ -154,6 +157,13 @@ class Agent:
         else:
             self._spool.put(frame.body, clock.monotonic_us())
 
+    def learn(self, record: Event) -> None:
+        """Take in what was learned otherwise than from an event (`records.py`): in its turn, and over a crash.
+
+        Never waits. It may be told twice; whoever gave it hears of it in `on_told`.
+        """
+        self._spool.put(raw_of(record))
+
     def _found(self, found: Found) -> None:
         log.info("switch found", switch=self.switch.name, core=found.core, version=found.version)
         self._tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
@@ -213,14 +223,27 @@ class Agent:
             items = self._spool.peek(BATCH)
             if not items and self._stopping.is_set():
                 return  # the disk fails: what is on it comes in the next life
-            if items and not self._publish([m for item in items for m in self._messages_of(item)]):
+            learned: list[Event] = []
+            if items and not self._publish([m for item in items for m in self._messages_of(item, learned)]):
                 return
             self._spool.done(len(items))
+            self._say_told(learned)
 
-    def _messages_of(self, item: Item) -> Sequence[Outgoing]:
+    def _say_told(self, learned: Sequence[Event]) -> None:
+        for record in learned:
+            for told in self.on_told:
+                try:
+                    told(record)
+                except Exception as error:  # this greenlet is the only way out for everything heard
+                    log.error("a record is told, but whoever gave it failed to hear so", exc_info=error)
+
+    def _messages_of(self, item: Item, learned: list[Event]) -> Sequence[Outgoing]:
         """A record that trips us is logged and left behind: the next ones are other people's calls."""
         try:
-            facts = self._normaliser.facts_of(decode_json(item.raw))
+            event = decode_json(item.raw)
+            if source_of(event):
+                learned.append(event)
+            facts = self._normaliser.facts_of(event)
             messages = [outgoing(envelope) for envelope in facts.envelopes]
         except Exception as error:
             log.error("an event could not be read", exc_info=error)

@@ -29,6 +29,7 @@ from services.eventsocket.parties import (
     token,
     variable,
 )
+from services.eventsocket.records import is_estimated
 
 ROUTING = "routing"
 """Who takes a leg that stands parked with nobody named."""
@@ -76,6 +77,7 @@ def _kind(event: Event) -> str:
 def _envelopes(about: Normaliser, event: Event, tenant: str, call: str, facts: Sequence[Fact]) -> Facts:
     base = f"{text(event, 'Core-UUID')}-{text(event, 'Event-Sequence')}"
     at_us = count(text(event, "Event-Date-Timestamp"))
+    estimated = is_estimated(event)
     return Facts(
         tuple(
             Envelope(
@@ -85,6 +87,7 @@ def _envelopes(about: Normaliser, event: Event, tenant: str, call: str, facts: S
                 tenant=tenant,
                 call=call,
                 occurred_at_us=at_us,
+                estimated=estimated,
             )
             for position, fact in enumerate(facts)
         )

@@ -28,6 +28,7 @@ from proto.values import Party, command_id
 from services.compose import compose
 from services.eventsocket import agent as agent_module
 from services.eventsocket import commander as commander_module
+from services.eventsocket.records import ESTIMATED, SOURCE
 from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.eventsocket.taken import keep_new, unanswered
@@ -531,3 +532,32 @@ def test_hostile_events_stop_nothing(ready: World) -> None:
                 client.send(b"Content-Length: %d\nContent-Type: text/event-json\n\n%s" % (len(body), body))
     ready.switch.says("CHANNEL_PARK", 9, sip_from_display="A\r\nEvent-Name: FAKE")
     assert ready.until(e.CallArrived)[0].id == "core-1-9"
+
+
+def test_what_was_learned_otherwise_is_told_in_its_turn_and_its_giver_hears_of_it_over_a_crash(world: World) -> None:
+    """The seam of snapshots and CDR files: a record shaped like an event, with its source."""
+    world.tell_tenants()
+    agent = world.start_agent()
+    world.listening()
+    world.switch.says("CHANNEL_PARK", 1)
+    world.until(e.CallArrived)
+    world.bus.away = True
+    agent.learn(
+        {
+            "Event-Name": "CHANNEL_HANGUP_COMPLETE",
+            "Core-UUID": "core-1",
+            "Event-Sequence": f"gone.{LEG}",
+            "Event-Date-Timestamp": "1795000000000000",
+            "Unique-ID": LEG,
+            "Hangup-Cause": "NORMAL_CLEARING",
+            SOURCE: "cdr",
+            ESTIMATED: "true",
+        }
+    )
+    world.stop_agent()
+    world.bus.away = False
+    heard: list[str] = []
+    world.start_agent().on_told.append(lambda record: heard.append(str(record["Unique-ID"])))
+    (ended,) = world.until(e.LegEnded)
+    assert (ended.id, ended.estimated, ended.occurred_at_us) == (f"core-1-gone.{LEG}", True, 1795000000000000)
+    world.holds(lambda: heard == [LEG])
