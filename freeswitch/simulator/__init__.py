@@ -11,12 +11,14 @@ from pathlib import Path
 
 import gevent
 
+from freeswitch.simulator import apps, legs
 from freeswitch.simulator.api import Commands
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.esl_server import EslServer
-from freeswitch.simulator.events import Headers
 from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
+from freeswitch.simulator.profile import Headers
+from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.traffic import Counts, Traffic
 
@@ -51,6 +53,7 @@ class Simulator:
                 "tt_emergency_gateway": emergency_gateway or next(iter(gateways), ""),
                 "tt_main_number": main_number or next(iter(numbers), ""),
             },
+            applications=apps.TABLE,
             recordings=recordings,
             clock=clock,
         )
@@ -73,13 +76,13 @@ class Simulator:
         self.switch.stop()
         self.server.stop()
 
-    def call(self, caller: Caller, number: str, *, carrier: Carrier | None = None) -> Channel:
+    def call(self, caller: Caller, number: str, *, carrier: Carrier | None = None) -> SipLeg:
         """Somebody calls one of our numbers."""
-        return self.switch.incoming(caller, number, carrier=carrier)
+        return legs.incoming(self.switch, caller, number, carrier=carrier)
 
-    def call_from_phone(self, phone: str, number: str, caller: Caller | None = None) -> Channel:
+    def call_from_phone(self, phone: str, number: str, caller: Caller | None = None) -> SipLeg:
         """One of our phones dials."""
-        return self.switch.incoming(caller or Caller(phone), number, phone=phone)
+        return legs.incoming(self.switch, caller or Caller(phone), number, phone=phone)
 
     def traffic(self, *, calls_per_second: float, seed: int = 0) -> Traffic:
         """People who call `numbers`, and phones that dial."""

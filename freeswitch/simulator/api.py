@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from freeswitch.simulator import causes, dial, plan, show
-from freeswitch.simulator.channel import Channel, Waiter
+from freeswitch.simulator import bridging, causes, dial, plan, show
+from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.esl_server import UnknownCommand
 from freeswitch.simulator.events import channel_headers
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
+from freeswitch.simulator.waiting import Waiter
 
 OK = "+OK\n"
 NO_CHANNEL = "-ERR No such channel!\n"
@@ -113,7 +114,7 @@ class Commands:
         caller, leg = self._find(one), self._find(other)
         if caller is None or leg is None or caller is leg:
             return "-ERR Invalid uuid\n"
-        dial.uuid_bridge(caller, leg)
+        bridging.uuid_bridge(caller, leg)
         return f"+OK {leg.uuid}\n"
 
     def _uuid_record(self, argument: str) -> str:
@@ -124,13 +125,13 @@ class Commands:
         if action == "start":
             variables = m[0] if (m := re.search(r"\{.*\}\s*$", argument)) else ""
             limit_s = int(limit) if limit.isdecimal() and len(limit) < 7 else 0
-            self.switch.start_recording(channel, path, variables, limit_s)
+            self.switch.recorder.start(channel, path, variables, limit_s)
         elif action == "stop":
             paths = list(channel.recordings) if path == "all" else [path]
             if not all(one in channel.recordings for one in paths):
                 return "-ERR Cannot stop record session!\n"
             for one in paths:
-                self.switch.stop_recording(channel, one)
+                self.switch.recorder.stop(channel, one)
         elif action not in ("pause", "resume", "mask", "unmask"):
             return "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
         return "+OK Success\n"
@@ -211,7 +212,7 @@ class Commands:
             asked = plan.originate(argument)
         except plan.Malformed:
             return "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>]\n"
-        waiter = Waiter(self.switch)
+        waiter = Waiter(self.switch.clock)
         outcome = dial.Dialling(self.switch, waiter, asked.dial, None).run()
         leg = outcome.leg
         if leg is None:

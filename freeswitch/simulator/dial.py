@@ -1,22 +1,19 @@
-"""Dialling: groups of legs, who wins, who loses, and the bridge that follows.
+"""Dialling: groups of legs, who wins, who loses.
 
-Enters: a parsed dial string and who waits for it. Leaves: the winning leg, or why there is none; the events of two legs
-that hear each other. Source: switch_ivr_originate.c, switch_ivr_bridge.c; orders as in the captured traces.
+Enters: a parsed dial string and who waits for it. Leaves: the winning leg, or why there is none. What two legs do then
+belongs to bridging.py. Source: switch_ivr_originate.c; orders as in the captured traces.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from freeswitch.simulator import causes, plan
-from freeswitch.simulator.channel import Channel, Diverted, HungUp, Waiter
-from freeswitch.simulator.events import Headers, OtherLeg, Times
+from freeswitch.simulator import acting, causes, legs, sounds
+from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.plan import DialString, Target
-
-if TYPE_CHECKING:
-    from freeswitch.simulator.switch import Switch
-
+from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.switch import Switch
+from freeswitch.simulator.waiting import Diverted, HungUp, Waiter
 
 DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""
@@ -28,7 +25,7 @@ LOOKS_EVERY_S = 0.02
 class Outcome:
     """The leg that won, or the cause."""
 
-    leg: Channel | None
+    leg: SipLeg | None
     cause: str = "SUCCESS"
 
 
@@ -36,7 +33,7 @@ class Outcome:
 class Attempt:
     """One leg of the group that rings now."""
 
-    leg: Channel
+    leg: SipLeg
     starts_us: int
     ends_us: int
     by_leg: bool
@@ -53,7 +50,7 @@ class Dialling:
         self.originator = originator
         self.last_cause = "NORMAL_CLEARING"
         self._attempts: list[Attempt] = []
-        self._legs: list[Channel] = []
+        self._legs: list[SipLeg] = []
         self._together = False
 
     def run(self) -> Outcome:
@@ -69,7 +66,7 @@ class Dialling:
             self.note("ORIGINATOR_CANCEL")
             raise
 
-    def _group(self, group: tuple[Target, ...]) -> Channel | None:
+    def _group(self, group: tuple[Target, ...]) -> SipLeg | None:
         self._attempts = []
         self._together = len(group) > 1
         for target in group:
@@ -95,7 +92,7 @@ class Dialling:
         return str(value)
 
     def _prepare(self, target: Target) -> None:
-        made = self.switch.outgoing(target, self.spec.variables, self.originator)
+        made = legs.to_dial(self.switch, target, self.spec.variables, self.originator)
         if isinstance(made, str):
             self.last_cause = made
             return
@@ -131,7 +128,7 @@ class Dialling:
             leg.state_number = 2
             leg.fire("CHANNEL_CREATE")
             leg.fire("CHANNEL_ORIGINATE")
-            self.switch.invite(leg)
+            acting.invite(self.switch, leg)
             leg.consume()
 
         leg.start(begin)
@@ -148,7 +145,7 @@ class Dialling:
             self.originator.variables.setdefault("DIALSTATUS", "INVALIDARGS")
             self.originator.progress()
 
-    def _winner(self) -> Channel | None:
+    def _winner(self) -> SipLeg | None:
         for attempt in self._attempts:
             leg = attempt.leg
             if leg.hangup_cause:
@@ -161,10 +158,10 @@ class Dialling:
                 return leg
         return None
 
-    def _ignores_early_media(self, leg: Channel) -> bool:
+    def _ignores_early_media(self, leg: SipLeg) -> bool:
         return leg.is_true("ignore_early_media") or self._option(None, "ignore_early_media").lower() == "true"
 
-    def _ask_to_confirm(self, leg: Channel) -> None:
+    def _ask_to_confirm(self, leg: SipLeg) -> None:
         """Once per leg: prompt, wait for the key, prompt again, until the leg's own time is up."""
         if "group_confirm_running" in leg.variables:
             return
@@ -176,7 +173,7 @@ class Dialling:
         def ask() -> None:
             leg.digits.clear()
             while True:
-                self.switch.play(leg, file, until=lambda: key in leg.digits)
+                sounds.play(self.switch.missing_files, leg, file, until=lambda: key in leg.digits)
                 if leg.pause(wait_s, until=lambda: key in leg.digits):
                     break
             leg.confirmed = True
@@ -211,7 +208,7 @@ class Dialling:
             # A leg that never left the switch has no CREATE, but it reports its end.
             leg.start(lambda: None)
 
-    def _take_over(self, leg: Channel) -> None:
+    def _take_over(self, leg: SipLeg) -> None:
         """What the caller's variables remember of a leg that failed."""
         if self.originator is None:
             return
@@ -224,13 +221,13 @@ class Dialling:
                 if name in leg.variables:
                     mine.variables[name] = leg.variables[name]
 
-    def _drop(self, cause: str, but: Channel | None = None) -> None:
+    def _drop(self, cause: str, but: SipLeg | None = None) -> None:
         for attempt in list(self._attempts):
             if attempt.leg is not but and not attempt.leg.hangup_cause:
                 self._end(attempt, cause)
                 self._take_over(attempt.leg)
 
-    def _win(self, winner: Channel) -> None:
+    def _win(self, winner: SipLeg) -> None:
         self._drop("LOSE_RACE", but=winner)
         if self.originator is not None and len(self._attempts) > 1:
             # The losers' HANGUP_COMPLETE comes before the caller's ANSWER.
@@ -243,10 +240,11 @@ class Dialling:
             return
         for leg in self._legs:
             self.originator.add_to_list("originate_causes", f"{leg.uuid};{leg.hangup_cause or 'NONE'}")
-        _note(self.originator, cause)
+        note(self.originator, cause)
 
 
-def _note(originator: Channel, cause: str) -> None:
+def note(originator: Channel, cause: str) -> None:
+    """The caller's variables about how a dial went."""
     originator.variables["originate_disposition"] = cause
     originator.variables["DIALSTATUS"] = causes.dialstatus(cause)
     if cause != "SUCCESS":
@@ -255,178 +253,3 @@ def _note(originator: Channel, cause: str) -> None:
 
 def _whole(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 8 else None
-
-
-def dial_and_bridge(switch: Switch, caller: Channel, data: str) -> None:
-    """The application `bridge`."""
-    for name in ("originated_legs", "originate_causes", "originate_failed_cause"):
-        caller.variables.pop(name, None)
-    try:
-        spec = plan.dial_string(data)
-    except plan.Malformed:
-        _note(caller, "DESTINATION_OUT_OF_ORDER")
-        _after_failure(caller, "DESTINATION_OUT_OF_ORDER")
-        return
-    dialling = Dialling(switch, caller, spec, caller)
-    outcome = dialling.run()
-    if outcome.leg is None:
-        dialling.note(outcome.cause)
-        _after_failure(caller, outcome.cause)
-        return
-    _meet(caller, outcome.leg)
-    if outcome.leg.times.answered:
-        caller.answer()
-    else:
-        caller.early_media()
-    dialling.note("SUCCESS")
-    caller.variables["signal_bond"] = outcome.leg.uuid
-    caller.variables.pop("originate_signal_bond", None)
-    bridge(caller, outcome.leg)
-
-
-def _meet(caller: Channel, leg: Channel) -> None:
-    caller.profile = replace(
-        caller.profile, callee_name=leg.profile.callee_name, callee_number=leg.profile.callee_number
-    )
-
-
-def _after_failure(caller: Channel, cause: str) -> None:
-    if not causes.goes_on(str(caller.variables.get("continue_on_fail", "")), cause):
-        caller.hangup(cause)
-        raise HungUp
-
-
-def bridge(caller: Channel, leg: Channel) -> None:
-    """Both hear each other until one leaves; `caller` runs this. Then hangup_after_bridge and park_after_bridge."""
-    clock = caller.switch.clock
-    caller.times.bridged = leg.times.bridged = clock.now_us()
-    caller.partner, leg.partner = leg, caller
-    leg.call_uuid = caller.uuid
-    leg.variables["call_uuid"] = leg.variables["signal_bond"] = caller.uuid
-    caller.other = OtherLeg("originatee", leg.uuid, "outbound", "inbound", leg.profile, replace(leg.times, bridged=0))
-    both: Headers = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": leg.uuid}
-    leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", 5
-    caller.fire("CHANNEL_BRIDGE", before=both)
-    leg.fire("CHANNEL_STATE")
-    for one, other in ((leg, caller), (caller, leg)):
-        one.bridged.set()
-        one.variables |= {
-            "last_bridge_to": other.uuid,
-            "bridge_channel": other.profile.channel_name,
-            "bridge_uuid": other.uuid,
-        }
-    leg.watcher = None
-    try:
-        _talk(caller, leg)
-    except (HungUp, Diverted):
-        if leg.partner is caller:
-            _remember_end(leg, caller)
-            leg.hangup(caller.hangup_cause or "NORMAL_CLEARING")
-        _unbridge(caller, leg, both)
-        raise
-    _remember_end(caller, leg)
-    caller.variables["bridge_hangup_cause"] = leg.hangup_cause or "NORMAL_CLEARING"
-    answered = bool(leg.times.answered)
-    _unbridge(caller, leg, both)
-    _after_bridge(caller, leg.hangup_cause or "NORMAL_CLEARING", answered=answered)
-
-
-def _talk(caller: Channel, leg: Channel) -> None:
-    caller.pause(0.02, until=lambda: bool(leg.hangup_cause))
-    for one, other in ((leg, caller), (caller, leg)):
-        about: Headers = {
-            "Direction": "SEND",
-            "Sent-Callee-ID-Name": one.profile.callee_name if one is caller else one.profile.caller_name,
-            "Sent-Callee-ID-Number": one.profile.callee_number if one is caller else one.profile.caller_number,
-            "Bridged-To": other.uuid,
-        }
-        if not one.hangup_cause:
-            one.fire("CALL_UPDATE", before=about)
-    while not leg.hangup_cause and leg.partner is caller:
-        caller.pause(until=lambda: _moved(caller, leg))
-        if leg.times.answered and not caller.times.answered:
-            caller.answer()
-    # The leg's own thread reports its end before the caller's bridge comes apart.
-    caller.pause(0.05, until=lambda: leg.gone.is_set() or not leg.hangup_cause)
-
-
-def _moved(caller: Channel, leg: Channel) -> bool:
-    return bool(leg.hangup_cause) or leg.partner is not caller or bool(leg.times.answered and not caller.times.answered)
-
-
-def _remember_end(one: Channel, other: Channel) -> None:
-    if other.hangup_cause:
-        one.variables["last_bridge_hangup_cause"] = other.hangup_cause
-        if code := other.variables.get("proto_specific_hangup_cause"):
-            one.variables["last_bridge_proto_specific_hangup_cause"] = code
-
-
-def _unbridge(caller: Channel, leg: Channel, both: Headers) -> None:
-    caller.fire("CHANNEL_UNBRIDGE", before=both)
-    caller.partner = None
-    caller.bridged.clear()
-    leg.bridged.clear()
-    if leg.partner is caller:
-        leg.partner = None
-
-
-def _after_bridge(caller: Channel, cause: str, *, answered: bool) -> None:
-    if answered and caller.is_true("park_after_bridge"):
-        caller.divert(lambda: park(caller, state="CS_PARK"))
-        raise Diverted
-    if not answered:
-        _after_failure(caller, cause)
-    elif caller.is_true("hangup_after_bridge"):
-        caller.hangup(cause)
-        raise HungUp
-
-
-def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
-    """Waits silently until somebody sends it elsewhere, at most for variable park_timeout (`seconds[:CAUSE]`)."""
-    if state != channel.state:
-        channel.enter(state)
-    seconds, _, cause = str(channel.variables.pop("park_timeout", "")).partition(":")
-    limit = _whole(seconds)
-    channel.fire("CHANNEL_PARK")
-    try:
-        channel.pause(None if limit is None else channel.switch.clock.whole_second_in(limit))
-        channel.hangup(causes.named(cause))
-        raise HungUp
-    finally:
-        channel.fire("CHANNEL_UNPARK")
-
-
-def uuid_bridge(caller: Channel, leg: Channel) -> None:
-    """Two legs that are up, whatever they did: both leave it, then they meet."""
-    ready = []
-
-    def wait_for_caller() -> None:
-        leg.state, leg.state_number = "CS_SOFT_EXECUTE", 3
-        leg.other = OtherLeg("originator", caller.uuid, caller.direction, "inbound", caller.profile, Times())
-        ready.append(True)
-        caller.wake.set()
-        leg.pause()
-
-    def take() -> None:
-        caller.state, caller.state_number = "CS_SOFT_EXECUTE", 3
-        caller.pause(2.0, until=lambda: bool(ready) or bool(leg.hangup_cause))
-        if leg.hangup_cause:
-            caller.hangup("DESTINATION_OUT_OF_ORDER")
-            raise HungUp
-        _meet(caller, leg)
-        for one, other in ((caller, leg), (leg, caller)):
-            one.fire("CHANNEL_EXECUTE", after={"Application": "uuid_bridge", "Application-Data": other.uuid})
-        bridge(caller, leg)
-        caller.run_plan()
-
-    for one in (caller, leg):
-        if one.partner is not None and one.partner not in (caller, leg):
-            one.partner.wake.set()
-        one.partner = None
-    leg.divert(wait_for_caller)
-    leg.sent_to_bridge(caller.uuid)
-    caller.divert(take)
-    caller.sent_to_bridge(leg.uuid)
-
-
-__all__ = ["Dialling", "Outcome", "bridge", "dial_and_bridge", "park", "uuid_bridge"]

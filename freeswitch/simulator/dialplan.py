@@ -11,13 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.plan import App
-
-if TYPE_CHECKING:
-    from freeswitch.simulator.channel import Channel
 
 _FILES = {
     "public": "public/10_toritsugi.xml",
@@ -48,7 +45,7 @@ class Dialplan:
             text = (folder / name).read_text(encoding="utf-8")
             self.contexts[context] = _extensions(text, global_variables)
 
-    def apps(self, context: str, number: str, channel: Channel) -> tuple[App, ...] | None:
+    def apps(self, context: str, number: str, channel: Leg) -> tuple[App, ...] | None:
         """What a call to this number does; None if nothing matches."""
         found: list[App] = []
         for extension in self.contexts.get(context, ()):

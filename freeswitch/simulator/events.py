@@ -9,34 +9,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from freeswitch.simulator import causes
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.wire import Value
-
-if TYPE_CHECKING:
-    from freeswitch.simulator.channel import Channel
-
-Headers = dict[str, Value]
-
-STATES = {
-    "CS_NEW": 0,
-    "CS_INIT": 1,
-    "CS_ROUTING": 2,
-    "CS_SOFT_EXECUTE": 3,
-    "CS_EXECUTE": 4,
-    "CS_EXCHANGE_MEDIA": 5,
-    "CS_PARK": 6,
-    "CS_CONSUME_MEDIA": 7,
-    "CS_HIBERNATE": 8,
-    "CS_RESET": 9,
-    "CS_HANGUP": 10,
-    "CS_REPORTING": 11,
-    "CS_DESTROY": 12,
-    "CS_NONE": 13,
-}
+from freeswitch.simulator.leg import Leg
+from freeswitch.simulator.profile import Headers, Profile, Times
 
 _WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING"}
 _CALLED_FROM = {
@@ -49,54 +26,6 @@ _CALLED_FROM = {
     "HEARTBEAT": ("switch_core.c", "send_heartbeat", "95"),
     "CUSTOM": ("sofia_reg.c", "sofia_reg_handle_register_token", "2059"),
 }
-
-
-@dataclass
-class Times:
-    """Microseconds since 1970; 0 is never."""
-
-    profile_created: int = 0
-    created: int = 0
-    answered: int = 0
-    progress: int = 0
-    progress_media: int = 0
-    hangup: int = 0
-    bridged: int = 0
-
-
-@dataclass
-class Profile:
-    """The caller profile of a leg."""
-
-    channel_name: str
-    destination: str
-    caller_name: str = ""
-    caller_number: str = ""
-    original_name: str = ""
-    original_number: str = ""
-    callee_name: str = ""
-    callee_number: str = ""
-    username: str = ""
-    dialplan: str = "XML"
-    context: str = "public"
-    network_addr: str = "127.0.0.1"
-    source: str = "mod_sofia"
-    rdnis: str = ""
-    transfer_source: str = ""
-    index: int = 1
-    hide: bool = False
-
-
-@dataclass(frozen=True)
-class OtherLeg:
-    """The other leg as it was when the two met."""
-
-    kind: str
-    uuid: str
-    direction: str
-    logical_direction: str
-    profile: Profile
-    times: Times = field(default_factory=Times)
 
 
 class Core:
@@ -139,14 +68,14 @@ class Core:
         self._publish(self.stamp(name, subclass) | (headers or {}))
 
     def fire_channel(
-        self, name: str, channel: Channel, *, before: Headers | None = None, after: Headers | None = None
+        self, name: str, channel: Leg, *, before: Headers | None = None, after: Headers | None = None
     ) -> None:
         """An event of a channel; `before` stands ahead of the channel's headers, `after` behind them."""
         body = channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
         self._publish(self.stamp(name) | (before or {}) | body | (after or {}))
 
 
-def channel_headers(channel: Channel, *, variables: bool = True) -> Headers:
+def channel_headers(channel: Leg, *, variables: bool = True) -> Headers:
     """All that an event (or `uuid_dump`) says of a channel; empty values are absent, as on the wire."""
     headers: Headers = _basics(channel)
     headers |= _leg("Caller", channel.direction, channel.logical_direction, channel.uuid, channel.profile)
@@ -162,7 +91,7 @@ def channel_headers(channel: Channel, *, variables: bool = True) -> Headers:
     return headers
 
 
-def _basics(channel: Channel) -> Headers:
+def _basics(channel: Leg) -> Headers:
     headers: Headers = {
         "Channel-State": channel.state,
         "Channel-Call-State": channel.call_state,
@@ -239,7 +168,7 @@ def _privacy(prefix: str, profile: Profile) -> Headers:
     }
 
 
-def final_variables(channel: Channel) -> Headers:
+def final_variables(channel: Leg) -> Headers:
     """What a leg's own accounting adds before HANGUP_COMPLETE. `billsec` counts whole seconds of the clock, so it may
     be off by one; the microsecond epochs are exact."""
     times = channel.times

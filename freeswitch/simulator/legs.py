@@ -8,19 +8,36 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from freeswitch.simulator import people
+from freeswitch.simulator import acting, people
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.events import Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.plan import Target
+from freeswitch.simulator.profile import Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.switch import Switch
 
-if TYPE_CHECKING:
-    from freeswitch.simulator.switch import Switch
+
+def incoming(switch: Switch, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "") -> SipLeg:
+    """A call from a carrier, or from one of our phones; it begins at once."""
+    leg = from_phone(switch, switch.phone(phone), number) if phone else from_trunk(switch, caller, number, carrier)
+    leg.message_s = caller.message_s
+
+    def begin() -> None:
+        leg.enter("CS_NEW")
+        leg.enter("CS_INIT")
+        leg.state_number = 2
+        leg.fire("CHANNEL_CREATE")
+        switch.on_arrival(leg)
+        acting.call(switch, leg, caller)
+        leg.enter_call_state("RINGING")
+        leg.route(number)
+
+    leg.start(begin)
+    return leg
 
 
-def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None) -> Channel:
+def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None) -> SipLeg:
     """A call that a carrier brings."""
     shown = "anonymous" if caller.withheld else caller.number
     name = "Anonymous" if caller.withheld else caller.name or caller.number
@@ -37,7 +54,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
         username=caller.number,
         hide=caller.withheld,
     )
-    leg = Channel(switch, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
+    leg = SipLeg(switch, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
     if defused == name:
         leg.variables["sip_from_display"] = name
@@ -48,7 +65,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     return leg
 
 
-def from_phone(switch: Switch, phone: Phone, number: str) -> Channel:
+def from_phone(switch: Switch, phone: Phone, number: str) -> SipLeg:
     """A call that one of our phones makes; its tenant comes from the directory entry."""
     profile = Profile(
         channel_name=f"sofia/internal/{phone.address}",
@@ -60,7 +77,7 @@ def from_phone(switch: Switch, phone: Phone, number: str) -> Channel:
         username=phone.id,
         context="default",
     )
-    leg = Channel(switch, "inbound", profile, presence_id=phone.address)
+    leg = SipLeg(switch, "inbound", profile, presence_id=phone.address)
     leg.variables |= {
         "sip_from_user": phone.id,
         "sip_authorized": "true",
@@ -76,7 +93,7 @@ def from_phone(switch: Switch, phone: Phone, number: str) -> Channel:
     return leg
 
 
-def _arrived(switch: Switch, leg: Channel, number: str) -> None:
+def _arrived(switch: Switch, leg: SipLeg, number: str) -> None:
     _session(switch, leg)
     leg.variables |= {
         "sip_call_id": uuid.uuid4().hex[:20],
@@ -91,7 +108,7 @@ def _arrived(switch: Switch, leg: Channel, number: str) -> None:
     }
 
 
-def _session(switch: Switch, leg: Channel) -> None:
+def _session(switch: Switch, leg: SipLeg) -> None:
     switch.core.sessions += 1
     switch.channels[leg.uuid] = leg
     leg.variables = {
@@ -104,7 +121,7 @@ def _session(switch: Switch, leg: Channel) -> None:
     } | leg.variables
 
 
-def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originator: Channel | None) -> Channel | str:
+def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originator: Channel | None) -> SipLeg | str:
     """A leg to dial, still silent, or the cause why there can be none."""
     found = _resolve(switch, target.endpoint)
     if isinstance(found, str):
@@ -112,7 +129,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         return found
     name, number, presence_id, profile_name, behaviour = found
     options = {**common, **target.variables}
-    leg = Channel(
+    leg = SipLeg(
         switch,
         "outbound",
         _dialled_profile(name, number, options, originator),
@@ -216,26 +233,3 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
         source=before.source if before else "src/switch_ivr_originate.c",
         hide=before.hide if before else False,
     )
-
-
-def registration(phone: Phone) -> Headers:
-    """What sofia tells of a phone that registers."""
-    return {
-        "profile-name": "internal",
-        "from-user": phone.id,
-        "from-host": phone.domain,
-        "contact": f'"" <sip:{phone.id}@127.0.0.1:{phone.port}>',
-        "call-id": uuid.uuid4().hex[:16],
-        "rpid": "unknown",
-        "expires": "3600",
-        "to-user": phone.id,
-        "to-host": phone.domain,
-        "network-ip": "127.0.0.1",
-        "network-port": str(phone.port),
-        "username": phone.id,
-        "realm": phone.domain,
-        "user-agent": "Simulated/1.0",
-        "user_name": phone.id,
-        "domain_name": phone.domain,
-        "user_context": "default",
-    }

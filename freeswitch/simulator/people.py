@@ -1,15 +1,12 @@
-"""The far ends: phones that are registered, carriers, and the people who pick up, hang up and press keys.
+"""PURE: who is at the far ends: phones that are registered, carriers, callers, and how they behave.
 
-Enters: how somebody behaves. Leaves: what the switch hears from the far end of a leg, at the time it happens. Who calls
-whom how often belongs to traffic.py.
+Enters: nothing. Leaves: data that tests and traffic make and change at run time. Who acts on it belongs to acting.py,
+who calls whom how often to traffic.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -92,43 +89,3 @@ class Caller:
     """How long the message is that this caller leaves."""
     headers: dict[str, str] = field(default_factory=dict)
     """Further SIP headers: name -> value, seen as variable_sip_h_<name>."""
-
-
-def callee(clock: Clock, leg: Channel) -> None:
-    """The far end of a leg that we dialled; runs in its own greenlet until the leg is over."""
-    behaviour = leg.behaviour or OUT_OF_SERVICE
-    waited_s = 0.0
-    if behaviour.rings_after_s is not None and (behaviour.rings_after_s < behaviour.after_s or not behaviour.answers):
-        waited_s = behaviour.rings_after_s
-        clock.sleep(waited_s)
-        if behaviour.early_media:
-            leg.far_early_media()
-        else:
-            leg.far_ringing()
-    if not behaviour.answers and not behaviour.refuses:
-        return
-    clock.sleep(max(0.0, behaviour.after_s - waited_s))
-    if behaviour.refuses:
-        leg.far_refuse(behaviour.refuses)
-        return
-    leg.far_answer()
-    if behaviour.presses:
-        clock.sleep(behaviour.presses_after_s)
-        for digit in behaviour.presses:
-            leg.far_digit(digit)
-    if behaviour.talks_s is not None:
-        clock.sleep(behaviour.talks_s)
-        leg.far_hangup()
-
-
-def calling(clock: Clock, leg: Channel, caller: Caller) -> None:
-    """The far end of a leg that called us."""
-    if not clock.wait(leg.answered, caller.patience_s):
-        leg.far_hangup()
-        return
-    if not clock.wait(leg.bridged, caller.waits_s):
-        leg.far_hangup()
-        return
-    if caller.talks_s is not None:
-        clock.sleep(caller.talks_s)
-        leg.far_hangup()

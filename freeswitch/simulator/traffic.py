@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator import people
+from freeswitch.simulator import legs, people
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.people import Behaviour, Caller, Phone
 from freeswitch.simulator.switch import Switch
@@ -177,7 +177,7 @@ class Traffic:
 
     def _in(self, caller: Caller, number: str) -> Channel:
         carriers = self.switch.carriers
-        return self.switch.incoming(caller, number, carrier=self._random.choice(carriers) if carriers else None)
+        return legs.incoming(self.switch, caller, number, carrier=self._random.choice(carriers) if carriers else None)
 
     def _caller(self, **about: float | bool) -> Caller:
         return Caller(
@@ -222,7 +222,7 @@ class Traffic:
         if not dialling:
             return self._ordinary()
         phone = self._random.choice(dialling)
-        return self.switch.incoming(self._caller(), number_for(phone), phone=phone.address)
+        return legs.incoming(self.switch, self._caller(), number_for(phone), phone=phone.address)
 
     def _colleagues(self, phone: Phone) -> list[Phone]:
         same = [one for one in self.switch.phones.values() if one.tenant == phone.tenant]

@@ -1,0 +1,37 @@
+"""The application `bridge`: dials, then the caller and the winner hear each other.
+
+Enters: the caller's leg and a dial string. Leaves: what dial.py and bridging.py make of it. Source: mod_dptools.c.
+"""
+
+from __future__ import annotations
+
+from freeswitch.simulator import bridging, dial, plan
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.switch import Switch
+
+
+def bridge(switch: Switch, caller: Channel, data: str) -> None:
+    """The application `bridge`."""
+    for name in ("originated_legs", "originate_causes", "originate_failed_cause"):
+        caller.variables.pop(name, None)
+    try:
+        spec = plan.dial_string(data)
+    except plan.Malformed:
+        dial.note(caller, "DESTINATION_OUT_OF_ORDER")
+        bridging.after_failure(caller, "DESTINATION_OUT_OF_ORDER")
+        return
+    dialling = dial.Dialling(switch, caller, spec, caller)
+    outcome = dialling.run()
+    if outcome.leg is None:
+        dialling.note(outcome.cause)
+        bridging.after_failure(caller, outcome.cause)
+        return
+    bridging.meet(caller, outcome.leg)
+    if outcome.leg.times.answered:
+        caller.answer()
+    else:
+        caller.early_media()
+    dialling.note("SUCCESS")
+    caller.variables["signal_bond"] = outcome.leg.uuid
+    caller.variables.pop("originate_signal_bond", None)
+    bridging.bridge(caller, outcome.leg)

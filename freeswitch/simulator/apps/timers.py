@@ -1,0 +1,30 @@
+"""Applications that do something later.
+
+Enters: a leg, when, what. Leaves: a task of the switch. Source: mod_dptools.c, switch_ivr_async.c (sched_…).
+"""
+
+from __future__ import annotations
+
+from freeswitch.simulator import causes, plan
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.plan import App
+from freeswitch.simulator.switch import Switch
+
+
+def sched_transfer(switch: Switch, channel: Channel, data: str) -> None:
+    after, destination, dialplan, context, *_rest = [*plan.words(data), "", "", "", ""]
+    switch.schedule(channel, after, lambda: channel.transfer(destination, dialplan, context))
+
+
+def sched_hangup(switch: Switch, channel: Channel, data: str) -> None:
+    after, cause, *_rest = [*plan.words(data), "ALLOTTED_TIMEOUT"]
+    switch.schedule(channel, after, lambda: channel.hangup(causes.named(cause)))
+
+
+def sched_broadcast(switch: Switch, channel: Channel, data: str) -> None:
+    after, path, *_rest = [*plan.words(data), "", ""]
+    switch.schedule(channel, after, lambda: channel.broadcast(App("playback", path)))
+
+
+def sched_cancel(switch: Switch, channel: Channel, _data: str) -> None:
+    switch.cancel_scheduled(channel)

@@ -1,0 +1,197 @@
+"""What a leg is and what it tells: names, variables, times, and the events of its life in the order of the real switch.
+
+Enters: changes, from whoever brings them about. Leaves: events, to the switch on which the leg lives. What runs on a
+leg belongs to channel.py, what its far end does to sip_leg.py, the headers of events to events.py.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import gevent
+from gevent.event import Event as Signal
+
+from freeswitch.simulator.clock import Clock
+from freeswitch.simulator.profile import STATES, Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.waiting import Waiter
+from freeswitch.simulator.wire import Value
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file that grows."""
+
+    started_us: int
+    variables: Headers = field(default_factory=dict)
+    """As Recording-Variable-… in its events."""
+    limit: gevent.Greenlet[..., None] | None = None
+
+
+class Ear(Protocol):
+    """Who hears what a leg tells: the switch on which it lives."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None) -> None: ...
+
+
+class Leg(Waiter):
+    """One leg."""
+
+    def __init__(self, ear: Ear, direction: str, profile: Profile, leg: str = "", presence_id: str = "") -> None:
+        super().__init__(ear.clock)
+        self._ear = ear
+        self.uuid = leg or str(uuid.uuid4())
+        self.direction = direction
+        self.logical_direction = direction
+        self.profile = profile
+        self.presence_id = presence_id
+        self.call_uuid = self.uuid
+        self.state = "CS_NEW"
+        self.state_number = 0
+        self.call_state = "DOWN"
+        self.answer_state = "ringing"
+        self.hangup_cause = ""
+        self.has_media = direction == "inbound"
+        now_us = ear.clock.now_us()
+        self.times = Times(profile_created=now_us, created=now_us)
+        self.initial = replace(profile)
+        self.dialled_text = profile.destination
+        self.other: OtherLeg | None = None
+        self.partner: Leg | None = None
+        """Whom it hears now."""
+        self.watcher: Waiter | None = None
+        """Who dials this leg, or talks to it, and wants to know of changes."""
+        self.variables: dict[str, Value] = {}
+        self.recordings: dict[str, Recording] = {}
+        """By path."""
+        self.exports: dict[str, str] = {}
+        self.digits: deque[str] = deque()
+        self.confirmed = False
+        self.answered = Signal()
+        self.bridged = Signal()
+        self.progressed = Signal()
+        self.gone = Signal()
+        """Set when CHANNEL_DESTROY is out."""
+
+    # --- variables -------------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> str | None:
+        """A variable, or what the caller profile says under that name."""
+        value = self.variables.get(name)
+        if value is not None:
+            return value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
+        profile = {
+            "caller_id_name": self.profile.caller_name,
+            "caller_id_number": self.profile.caller_number,
+            "destination_number": self.profile.destination,
+            "uuid": self.uuid,
+        }
+        return profile.get(name)
+
+    def set(self, name: str, value: str) -> None:
+        """Sets a variable; an empty value unsets it."""
+        if value:
+            self.variables[name] = value
+        else:
+            self.variables.pop(name, None)
+
+    def is_true(self, name: str) -> bool:
+        """Whether a variable says yes, as switch_true() reads it."""
+        return str(self.variables.get(name, "")).lower() in ("true", "yes", "on", "1", "enabled", "active", "allow")
+
+    def add_to_list(self, name: str, entry: str) -> None:
+        """A variable that becomes an array from its second entry on."""
+        before = self.variables.get(name)
+        if before is None:
+            self.variables[name] = entry
+        else:
+            self.variables[name] = [before, entry] if isinstance(before, str) else [*before, entry]
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def fire(self, name: str, *, before: Headers | None = None, after: Headers | None = None) -> None:
+        """An event of this leg."""
+        self._ear.tell(name, self, before, after)
+
+    def enter(self, state: str) -> None:
+        """Runs in this state from now on (CHANNEL_STATE)."""
+        self.state = state
+        self.state_number = STATES[state]
+        self.fire("CHANNEL_STATE")
+
+    def enter_call_state(self, call_state: str) -> None:
+        """DOWN, RINGING, EARLY, ACTIVE, HANGUP (CHANNEL_CALLSTATE)."""
+        if self.call_state != call_state:
+            before, self.call_state = self.call_state, call_state
+            self.fire("CHANNEL_CALLSTATE", after={"Original-Channel-Call-State": before})
+
+    def progress(self) -> None:
+        """Rings (once)."""
+        if not self.times.progress and not self.times.answered and not self.times.progress_media:
+            self.times.progress = self.clock.now_us()
+            self.fire("CHANNEL_PROGRESS")
+            self.progressed.set()
+            if self.direction == "outbound":
+                self.enter_call_state("RINGING")
+            self.changed()
+
+    def early_media(self) -> None:
+        """Sounds before the answer (once)."""
+        if not self.times.answered and not self.times.progress_media:
+            self.times.progress_media = self.clock.now_us()
+            self.answer_state = "early"
+            self.has_media = True
+            self.fire("CHANNEL_PROGRESS_MEDIA")
+            self.enter_call_state("EARLY")
+            self.progressed.set()
+            self.changed()
+
+    def answer(self) -> None:
+        """Is answered (once)."""
+        if self.times.answered or self.hangup_cause:
+            return
+        self.times.answered = self.clock.now_us()
+        self.answer_state = "answered"
+        self.has_media = True
+        self.fire("CHANNEL_ANSWER")
+        self.variables["endpoint_disposition"] = "ANSWER"
+        self.enter_call_state("ACTIVE")
+        self.answered.set()
+        self.progressed.set()
+
+    def hangup(self, cause: str, **disposition: str) -> None:
+        """Ends the leg; the first cause stays. `disposition`: the sip_… variables of who ended it, and how."""
+        if self.hangup_cause:
+            return
+        if not disposition:
+            disposition = self._our_hangup()
+        self.hangup_cause = cause
+        self.answer_state = "hangup"
+        self.state_number = STATES["CS_HANGUP"]
+        self.variables |= {name: value for name, value in disposition.items() if name != "sip_hangup_disposition"}
+        self.fire("CHANNEL_HANGUP", before={"Hangup-Cause": cause})
+        self.variables |= disposition
+        self.wake.set()
+        self.changed()
+
+    def _our_hangup(self) -> dict[str, str]:
+        if self.times.answered:
+            return {"sip_hangup_disposition": "send_bye"}
+        if self.direction == "inbound":
+            return {"sip_hangup_disposition": "send_refuse"}
+        return {
+            "sip_hangup_disposition": "send_cancel",
+            "sip_invite_failure_status": "487",
+            "sip_invite_failure_phrase": "CANCEL",
+        }
+
+    def changed(self) -> None:
+        """Wakes who watches it."""
+        for one in (self.watcher, self.partner):
+            if one is not None:
+                one.wake.set()

@@ -1,0 +1,77 @@
+"""The data of a leg that events show: states, times, the caller profile, and the other leg as it was met.
+
+Enters: nothing. Leaves: types. How they become headers belongs to events.py. Source: switch_caller.c, switch_types.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from freeswitch.simulator.wire import Value
+
+Headers = dict[str, Value]
+
+STATES = {
+    "CS_NEW": 0,
+    "CS_INIT": 1,
+    "CS_ROUTING": 2,
+    "CS_SOFT_EXECUTE": 3,
+    "CS_EXECUTE": 4,
+    "CS_EXCHANGE_MEDIA": 5,
+    "CS_PARK": 6,
+    "CS_CONSUME_MEDIA": 7,
+    "CS_HIBERNATE": 8,
+    "CS_RESET": 9,
+    "CS_HANGUP": 10,
+    "CS_REPORTING": 11,
+    "CS_DESTROY": 12,
+    "CS_NONE": 13,
+}
+
+
+@dataclass
+class Times:
+    """Microseconds since 1970; 0 is never."""
+
+    profile_created: int = 0
+    created: int = 0
+    answered: int = 0
+    progress: int = 0
+    progress_media: int = 0
+    hangup: int = 0
+    bridged: int = 0
+
+
+@dataclass
+class Profile:
+    """The caller profile of a leg."""
+
+    channel_name: str
+    destination: str
+    caller_name: str = ""
+    caller_number: str = ""
+    original_name: str = ""
+    original_number: str = ""
+    callee_name: str = ""
+    callee_number: str = ""
+    username: str = ""
+    dialplan: str = "XML"
+    context: str = "public"
+    network_addr: str = "127.0.0.1"
+    source: str = "mod_sofia"
+    rdnis: str = ""
+    transfer_source: str = ""
+    index: int = 1
+    hide: bool = False
+
+
+@dataclass(frozen=True)
+class OtherLeg:
+    """The other leg as it was when the two met."""
+
+    kind: str
+    uuid: str
+    direction: str
+    logical_direction: str
+    profile: Profile
+    times: Times = field(default_factory=Times)

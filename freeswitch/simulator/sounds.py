@@ -1,0 +1,49 @@
+"""A sound on a leg: a file, a tone or a stream.
+
+Enters: a leg and what to play. Leaves: PLAYBACK_START, PLAYBACK_STOP and the variables about it. Source:
+switch_ivr_play_say.c.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+
+from freeswitch.simulator import plan
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.profile import Headers
+
+SAMPLES_PER_S = 8000
+
+
+def play(missing: Collection[str], channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
+    """A file, tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START … PLAYBACK_STOP.
+
+    `missing`: paths that do not exist.
+    """
+    if path in missing:
+        return "FILE NOT FOUND"
+    kind = path.partition("://")[0] if "://" in path else "file"
+    about: Headers = {"Playback-File-Type": kind, "Playback-File-Path": path}
+    seconds = plan.duration_s(path)
+    limit = str(channel.variables.get("playback_timeout_sec", ""))
+    if limit.isdecimal() and int(limit):
+        seconds = min(float(limit), seconds if seconds is not None else math.inf)
+    channel.took_break()
+    channel.fire("PLAYBACK_START", after=about)
+    channel.variables["current_application_response"] = "PLAYBACK ERROR"
+    started_us, broken = channel.clock.now_us(), False
+    try:
+        broken = channel.pause(seconds, until=lambda: channel.took_break() or until())
+    finally:
+        ms = (channel.clock.now_us() - started_us) // 1000
+        samples = str(ms * SAMPLES_PER_S // 1000)
+        channel.variables |= {
+            "playback_last_offset_pos": samples,
+            "playback_seconds": str(ms // 1000),
+            "playback_ms": str(ms),
+            "playback_samples": samples,
+        }
+        channel.fire("PLAYBACK_STOP", after=about | {"Playback-Status": "break" if broken else "done"})
+    channel.variables.pop("current_application_response", None)
+    return "FILE PLAYED"

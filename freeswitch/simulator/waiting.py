@@ -1,0 +1,46 @@
+"""Waiting on the simulated switch, and what interrupts it.
+
+Enters: a clock, conditions, wake-ups from others. Leaves: whether the condition came true in time. Who waits for what
+belongs to channel.py and dial.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gevent.event import Event as Signal
+
+from freeswitch.simulator.clock import Clock
+
+
+class HungUp(Exception):
+    """The leg has ended: what runs on it unwinds."""
+
+
+class Diverted(Exception):
+    """The leg was sent elsewhere (transfer, uuid_bridge): what runs on it unwinds."""
+
+
+class Waiter:
+    """Something that can wait and be woken."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.wake = Signal()
+
+    def check(self) -> None:
+        """Raises what must interrupt a wait; here nothing does."""
+
+    def pause(self, seconds: float | None = None, until: Callable[[], bool] = lambda: False) -> bool:
+        """Until the condition holds (True) or time is up (False); None waits for ever."""
+        clock = self.clock
+        deadline_us = None if seconds is None else clock.now_us() + int(seconds * 1_000_000)
+        while True:
+            self.check()
+            if until():
+                return True
+            left_s = None if deadline_us is None else (deadline_us - clock.now_us()) / 1_000_000
+            if left_s is not None and left_s <= 0:
+                return False
+            self.wake.clear()
+            clock.wait(self.wake, left_s)
