@@ -1,12 +1,16 @@
-"""The time of the simulated switch: real time under gevent. Virtual time would be another class with these methods.
+"""The time of the simulated switch: real under gevent, or virtual, where waiting costs nothing.
 
 Enters: waits. Leaves: microseconds since 1970, woken waiters. Nothing else in the simulator asks for the time.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import gevent
 from gevent.event import Event
@@ -31,3 +35,77 @@ class Clock:
         """Seconds until the switch's second counter has grown by so much: its timers tick in whole seconds."""
         now_s = self.now_us() / 1_000_000
         return math.floor(now_s) + seconds - now_s
+
+
+class VirtualClock(Clock):
+    """Time that stands still while anybody has something to do, and jumps to the next due moment when nobody has.
+
+    Whoever drives it calls `run_until`; everybody else only waits. What happens at one moment happens in the order in
+    which it was asked for, so a run repeats exactly.
+    """
+
+    def __init__(self, start_us: int) -> None:
+        self._now_us = start_us
+        self._due: list[tuple[int, int, _Waiter]] = []
+        self._asked = itertools.count()
+
+    def now_us(self) -> int:
+        """Microseconds since 1970, in the time of the play."""
+        return self._now_us
+
+    def sleep(self, seconds: float) -> None:
+        """Waits for a later moment, or only for everybody else if that is now."""
+        if seconds <= 0:
+            gevent.sleep(0)
+            return
+        self._wait_for(Event(), seconds)
+
+    def wait(self, signal: Event, seconds: float | None) -> bool:
+        """Until the signal, at most so long in virtual time; whether it came."""
+        if signal.is_set() or seconds is None:
+            return bool(signal.wait())
+        if seconds <= 0:
+            return False
+        mine = Event()
+
+        def came(_signal: Event) -> None:
+            mine.set()
+
+        signal.rawlink(came)
+        try:
+            self._wait_for(mine, seconds)
+        finally:
+            signal.unlink(came)
+        return signal.is_set()
+
+    def _wait_for(self, signal: Event, seconds: float) -> None:
+        waiter = _Waiter(signal)
+        heapq.heappush(self._due, (self._now_us + math.ceil(seconds * 1_000_000), next(self._asked), waiter))
+        try:
+            signal.wait()
+        finally:
+            # Whoever is woken, killed or cut off leaves nothing behind for which time would stop.
+            waiter.waits = False
+
+    def next_due_us(self) -> int | None:
+        """The earliest moment that somebody waits for; None if nobody does."""
+        while self._due and not self._due[0][2].waits:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def run_until(self, end_us: int, settle: Callable[[], object] = gevent.idle) -> None:
+        """Lets everything happen up to this moment, and stops there; `settle` returns when nobody can go on."""
+        while True:
+            settle()
+            due_us = self.next_due_us()
+            if due_us is None or due_us > end_us:
+                self._now_us = max(self._now_us, end_us)
+                return
+            self._now_us = max(self._now_us, due_us)
+            heapq.heappop(self._due)[2].signal.set()
+
+
+@dataclass
+class _Waiter:
+    signal: Event
+    waits: bool = True
