@@ -13,6 +13,7 @@ import gevent
 
 from freeswitch.simulator import apps, legs
 from freeswitch.simulator.api import Commands
+from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.esl_server import EslServer
@@ -35,13 +36,15 @@ class Simulator:
         phones: Sequence[Phone | str] = (),
         numbers: Sequence[str] = (),
         recordings: Path | None = None,
+        cdr: CdrFolder | Path | None = None,
         emergency_gateway: str = "",
         main_number: str = "",
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Clock | None = None,
     ) -> None:
-        """`numbers`: what people call (Traffic). `recordings`: the folder in which files are really written."""
+        """`numbers`: what people call (Traffic). `recordings`, `cdr`: the folders in which sounds and call
+        records are really written."""
         self.numbers = tuple(numbers)
         gateways = [one.gateway for one in carriers if one.gateway]
         self.switch = Switch(
@@ -55,6 +58,7 @@ class Simulator:
             },
             applications=apps.TABLE,
             recordings=recordings,
+            cdr=CdrFolder(cdr) if isinstance(cdr, Path) else cdr,
             clock=clock,
         )
         self.server = EslServer(Commands(self.switch, self._shut_down), password, host, port)
@@ -103,4 +107,16 @@ class Simulator:
         gevent.spawn(go)
 
 
-__all__ = ["Behaviour", "Caller", "Carrier", "Channel", "Counts", "Headers", "Phone", "Simulator", "Switch", "Traffic"]
+__all__ = [
+    "Behaviour",
+    "Caller",
+    "Carrier",
+    "CdrFolder",
+    "Channel",
+    "Counts",
+    "Headers",
+    "Phone",
+    "Simulator",
+    "Switch",
+    "Traffic",
+]

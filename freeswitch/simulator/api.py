@@ -229,6 +229,7 @@ class Commands:
 
         def go_on() -> None:
             if asked.then is not None:
+                leg.story.found(asked.then.name, "")
                 leg.run_apps((asked.then,))
             else:
                 leg.transfer(asked.extension, asked.dialplan, asked.context)

@@ -18,6 +18,7 @@ from freeswitch.simulator import events, plan
 from freeswitch.simulator.leg import Ear, Leg
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import STATES, Headers, Profile
+from freeswitch.simulator.story import Ran
 from freeswitch.simulator.waiting import Diverted, HungUp
 
 State = Callable[[], None]
@@ -33,6 +34,8 @@ class Home(Ear, Protocol):
     def run_app(self, channel: Channel, name: str, data: str) -> str: ...
 
     def ending(self, channel: Channel) -> None: ...
+
+    def report(self, channel: Channel) -> None: ...
 
     def ended(self, channel: Channel) -> None: ...
 
@@ -106,6 +109,7 @@ class Channel(Leg):
 
     def _sent_on(self, how: str) -> Profile:
         now_us = self.clock.now_us()
+        self.story.sent_on(self.profile, self.times, self.other, self.apps_left, now_us)
         note = f"{now_us // 1_000_000}:{uuid.uuid4()}:{how}"
         self.times.profile_created = now_us
         self.add_to_list("transfer_history", note)
@@ -151,6 +155,7 @@ class Channel(Leg):
         self.home.ending(self)
         self.enter("CS_REPORTING")
         self.variables |= events.final_variables(self)
+        self.home.report(self)
         self.fire("CHANNEL_HANGUP_COMPLETE", before={"Hangup-Cause": self.hangup_cause})
         self.home.ended(self)
         self.state_number = STATES["CS_DESTROY"]
@@ -169,6 +174,7 @@ class Channel(Leg):
         self.enter("CS_ROUTING")
         if self.profile.dialplan == "inline":
             apps: tuple[App, ...] | None = plan.inline(destination)
+            self.story.found("inline", "inline")
             if not destination:
                 self.hangup("DESTINATION_OUT_OF_ORDER")
                 raise HungUp
@@ -182,7 +188,13 @@ class Channel(Leg):
     def run_apps(self, apps: tuple[App, ...]) -> None:
         """These applications, one after the other."""
         self._plan = deque(apps)
+        self.story.runs(apps)
         self.run_plan()
+
+    @property
+    def apps_left(self) -> int:
+        """How many applications of the plan have not begun."""
+        return len(self._plan)
 
     def run_plan(self) -> None:
         """What is left of the plan; at its end the leg hangs up."""
@@ -200,6 +212,8 @@ class Channel(Leg):
         if data:
             self.variables["current_application_data"] = data
             about["Application-Data"] = data
+        given = None if not data and self.profile.dialplan == "inline" else data
+        self.story.ran.append(Ran(app.name, given, self.clock.now_us()))
         last: Headers = {"Application-UUID": str(uuid.uuid4())}
         self.fire("CHANNEL_EXECUTE", after=about | last)
         response = "_none_"

@@ -52,6 +52,8 @@ class Dialplan:
             match = extension.pattern.search(number)
             if match is None:
                 continue
+            if not found:
+                channel.story.found(extension.name, number)
             groups = (match.group(0), *match.groups())
             channel.variables["DP_MATCH"] = [*groups]
             found += [App(one.name, _filled(one.data, groups)) for one in extension.actions]

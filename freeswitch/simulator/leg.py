@@ -16,6 +16,7 @@ from gevent.event import Event as Signal
 
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.profile import STATES, Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.story import Story
 from freeswitch.simulator.waiting import Waiter
 from freeswitch.simulator.wire import Value
 
@@ -67,6 +68,7 @@ class Leg(Waiter):
         self.watcher: Waiter | None = None
         """Who dials this leg, or talks to it, and wants to know of changes."""
         self.variables: dict[str, Value] = {}
+        self.story = Story()
         self.recordings: dict[str, Recording] = {}
         """By path."""
         self.exports: dict[str, str] = {}

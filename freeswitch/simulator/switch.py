@@ -6,12 +6,14 @@ belongs to channel.py, apps/ and dial.py.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
+from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.dialplan import Dialplan
@@ -31,6 +33,16 @@ Application = Callable[["Switch", Channel, str], str | None]
 """What runs on a leg with the data of the plan; its response, or None for none."""
 
 
+class FarEnds(Protocol):
+    """Whoever is at the far ends of the legs."""
+
+    def called(self, leg: SipLeg) -> None:
+        """The INVITE to this leg is out."""
+
+    def calls(self, leg: SipLeg) -> None:
+        """The INVITE of this leg is in."""
+
+
 class Switch:
     """One FreeSWITCH, as far as the Event Socket shows it."""
 
@@ -44,6 +56,7 @@ class Switch:
         global_variables: Mapping[str, str],
         applications: Mapping[str, Application],
         recordings: Path | None = None,
+        cdr: CdrFolder | None = None,
         clock: Clock | None = None,
         hostname: str = "simulator",
     ) -> None:
@@ -60,9 +73,14 @@ class Switch:
         self.dialplan = Dialplan(self.global_variables)
         self.recorder = Recorder(self.spawn, recordings)
         self._applications = applications
+        self._cdr = cdr
         self.missing_files: set[str] = set()
         self.unknown_apps: list[str] = []
         self.channels: dict[str, SipLeg] = {}
+        self.far_ends: FarEnds | None = None
+        """Who plays the far ends of all legs; None leaves that to how each phone, carrier and caller behaves."""
+        self.leg_ids: Callable[[str], str] = lambda _destination: str(uuid.uuid4())
+        """The id of a leg that is dialled to this destination and whose dialler does not name it."""
         self.on_arrival: Callable[[Channel], None] = lambda _leg: None
         self.on_end: Callable[[Channel], None] = lambda _leg: None
         """Called once per leg that had a session, at its HANGUP_COMPLETE."""
@@ -134,6 +152,11 @@ class Switch:
     def ending(self, channel: Channel) -> None:
         """A leg is about to report its end: its recordings stop."""
         self.recorder.stop_all(channel)
+
+    def report(self, channel: Channel) -> None:
+        """The leg's call record, written before its HANGUP_COMPLETE is told."""
+        if self._cdr is not None:
+            self._cdr.write(self.core.uuid, self.core.hostname, channel)
 
     # --- timers ------------------------------------------------------------------------------------------------------
 

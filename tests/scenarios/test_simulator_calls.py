@@ -94,7 +94,7 @@ def _frame(file: Any) -> tuple[dict[str, str], str]:
         headers[name] = value
     if not headers:
         raise EOFError
-    return headers, file.read(int(headers.get("Content-Length", "0"))).decode()
+    return headers, file.read(int(headers.get("Content-Length", "0"))).decode("utf-8", "surrogateescape")
 
 
 @contextmanager
