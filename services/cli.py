@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import msgspec
 
+from freeswitch.simulator.record import command as recording
 from proto.contract import export
 from services.billing import service as billing
 from services.connectors import deliveries
@@ -65,6 +66,36 @@ def esl() -> None:
 def decode(file: str) -> None:
     """Print each event of a captured FILE (framed plain or json, or JSON lines) as one JSON object."""
     sys.exit(esl_decode.main(file, sys.stdout.buffer, sys.stderr))
+
+
+@main.group()
+def simulate() -> None:
+    """The simulated switch beside a real one."""
+
+
+@simulate.command("record")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--esl", default="127.0.0.1:8021", show_default=True, help="Event Socket of the switch, HOST:PORT.")
+@click.option("--password-file", type=click.File(), required=True, help="File with its password (`-`: stdin).")
+@click.option("--listen", type=click.IntRange(0, 65535), default=0, help="Port for commands; 0 takes a free one.")
+@click.option("--cdr", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The switch's CDR files.")
+@click.option("--for", "duration", help="Ends by itself after 60s, 5min; else with Ctrl-C.")
+@click.option("--events", type=click.Choice(sorted(recording.WIDTHS)), default="few", show_default=True)
+@click.option("--sip/--no-sip", default=True, help="Trace SIP; the switch's tracing is off afterwards.")
+@click.option("--rewrite", multiple=True, metavar="OLD=NEW", help="A text to replace everywhere; may be repeated.")
+@click.option("--anonymise", is_flag=True, help="Replace numbers, names and addresses by values for documentation.")
+@click.option("--title", default="", help="What happens, for whoever reads it.")
+def simulate_record(folder: Path, esl: str, password_file: TextIO, **options: Any) -> None:
+    """Record what a real switch does into FOLDER, with the commands that come through --listen.
+
+    A recording holds the numbers and names of callers and is readable by you only. While it lasts, the switch also
+    writes SIP messages to its own console and log.
+    """
+    try:
+        code = recording.main(folder, esl, password_file.readline().rstrip("\r\n"), sys.stderr, **options)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(code)
 
 
 @main.group()
