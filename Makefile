@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check coverage-table lock picture clean
+.PHONY: run test check bench coverage-table lock picture clean
 
 run: $(VENV)/run-ready
 	@exec $(BIN)/toritsugi run $(ARGS)
@@ -19,6 +19,11 @@ check: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Ratios against named peers, measured beside us in one run; no test has a limit of time.
+bench: $(VENV)/test-ready
+	@tests/install-packages
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 coverage-table: $(VENV)/test-ready
 	@$(BIN)/python -m tests.coverage_table

@@ -1,0 +1,142 @@
+"""What a bench runs: a broker, the whole house as one process on it, a switch, and the ears, each a process of its own.
+
+Enters: a folder; for a real switch its address. Leaves: what the ears have written. Everything is ended with `close`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+ROUTED, STATIC, GATEWAY, FAR_END = "0312345678", "0312345679", "trunk1", "0311112222"
+START_S = 60.0
+TENANTS = {
+    "platform.yaml": f"""\
+switches: [{{switch: fs1, domain: 127.0.0.1}}]
+carriers: [{{name: {GATEWAY}, gateway: {GATEWAY}}}]
+prices:
+- table: standard
+  versions: [{{from: 2026-01-01, basis: excl, rules: [{{name: all, prefixes: ["0"], unit_s: 180, unit: 8}}]}}]
+""",
+    "bench.yaml": f"""\
+tenant: bench
+name: 計測
+contract: {{from: 2026-01-01, closing_day: 20, prices: standard}}
+numbers: [{{number: {ROUTED}, kind: representative, route: main}}]
+ids: [{{id: "1001", name: 計測}}]
+routes: {{main: [{{do: [{{forward: {FAR_END}, for_s: 20}}]}}]}}
+""",
+}
+
+
+@dataclass(frozen=True)
+class RealSwitch:
+    """A FreeSWITCH that has `freeswitch/conf/` and a static bridge for STATIC; it calls itself."""
+
+    host: str
+    port: int
+    password: str
+    dial: str
+    """Dial string of its own trunk side with `{number}`, for example `sofia/external/{number}@127.0.0.1:5080`."""
+
+
+class Processes:
+    """Started one by one, ended together."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """`python -m …` with pipes for stdin and stdout; stderr goes to a file."""
+        with (self.folder / f"{arguments[0]}.err").open("a", encoding="utf-8") as errors:
+            one = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=ROOT,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self._running.append(one)
+        return one
+
+    def ear(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Path:
+        """A listener that is ready; the file it writes to."""
+        file = self.folder / f"{arguments[0]}.jsonl"
+        process = self.start("tests.bench.ears", *arguments, str(file), environment=environment)
+        self.said(process)
+        return file
+
+    def said(self, process: subprocess.Popen[str]) -> str:
+        """The next line on its stdout. Raises RuntimeError with all complaints if it ends without one."""
+        assert process.stdout is not None
+        if line := process.stdout.readline():
+            return line
+        complaints = "\n".join(file.read_text(encoding="utf-8")[-1500:] for file in self.folder.glob("*.err"))
+        raise RuntimeError(f"{process.args!r} ended with {process.wait()}\n{complaints}")
+
+    def close(self) -> None:
+        """Ends them, last first."""
+        for one in reversed(self._running):
+            one.terminate()
+            try:
+                one.wait(20)
+            except subprocess.TimeoutExpired:
+                one.kill()
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    """A line on its stdin."""
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def run_house(processes: Processes, bus: str, esl: str, password: str) -> None:
+    """`toritsugi run` with one client, on this bus; returns when it hears the switch."""
+    tenants = processes.folder / "tenants"
+    tenants.mkdir()
+    for name, text in TENANTS.items():
+        (tenants / name).write_text(text, encoding="utf-8")
+    environment = {"TORITSUGI_ESL": f"fs1={esl}", "TORITSUGI_ESL_PASSWORD": password, "TORITSUGI_LOG_LEVEL": "INFO"}
+    folder = ("--data", str(processes.folder / "data"), "--tenants", str(tenants), "--port", "0")
+    processes.start("services", "--bus", bus, *folder, environment=environment)
+    log, deadline = processes.folder / "services.err", time.monotonic() + START_S
+    while "switch found" not in log.read_text(encoding="utf-8"):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the house did not start: {log}")
+        time.sleep(0.1)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    """What an ear has written; a last line that is being written is left out."""
+    return [
+        json.loads(line) for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]
+
+
+def call_itself(switch: RealSwitch, calls_per_second: float, seconds: float) -> None:
+    """A real switch calls its own trunk side: ROUTED and STATIC in turn, a second each."""
+    link = socket.create_connection((switch.host, switch.port))
+    link.sendall(f"auth {switch.password}\n\n".encode())
+    ends = time.monotonic() + seconds
+    count = 0
+    while time.monotonic() < ends:
+        number = (ROUTED, STATIC)[count % 2]
+        settings = "{origination_caller_id_number=09012345678,originate_timeout=20,execute_on_answer='sched_hangup +2'}"
+        link.sendall(f"bgapi originate {settings}{switch.dial.format(number=number)} &park()\n\n".encode())
+        count += 1
+        time.sleep(1 / calls_per_second)
+    time.sleep(4)
+    link.close()
