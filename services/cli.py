@@ -15,6 +15,7 @@ from typing import Any, TextIO, TypeVar
 import click
 import msgspec
 
+from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from proto.contract import export
 from services.billing import service as billing
@@ -71,6 +72,24 @@ def decode(file: str) -> None:
 @main.group()
 def simulate() -> None:
     """The simulated switch beside a real one."""
+
+
+@simulate.command("check")
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    metavar="TRACE_DIR...",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per difference.")
+def simulate_check(folders: tuple[Path, ...], as_json: bool) -> None:
+    """Replay captured traces to the simulator and list where it differs from the real switch.
+
+    A TRACE_DIR holds events.jsonl, commands.jsonl and scenario.json, for example:
+    toritsugi simulate check traces/01-inbound-forward-answered. Exit code 0: they agree; 1: they differ; 2: no trace.
+    """
+    sys.exit(simulator_check.main(folders, sys.stdout, sys.stderr, as_json=as_json))
 
 
 @simulate.command("record")

@@ -13,12 +13,18 @@ from freeswitch.simulator.switch import Switch
 
 def invite(switch: Switch, leg: SipLeg) -> None:
     """The INVITE is out: from now on the far end behaves as it does."""
-    leg.far_end = switch.spawn(callee, switch.clock, leg)
+    if switch.far_ends is not None:
+        switch.far_ends.called(leg)
+    else:
+        leg.far_end = switch.spawn(callee, switch.clock, leg)
 
 
 def call(switch: Switch, leg: SipLeg, caller: Caller) -> None:
     """Somebody calls on this leg."""
-    leg.far_end = switch.spawn(calling, switch.clock, leg, caller)
+    if switch.far_ends is not None:
+        switch.far_ends.calls(leg)
+    else:
+        leg.far_end = switch.spawn(calling, switch.clock, leg, caller)
 
 
 def callee(clock: Clock, leg: SipLeg) -> None:

@@ -63,7 +63,7 @@ class VirtualClock(Clock):
     def wait(self, signal: Event, seconds: float | None) -> bool:
         """Until the signal, at most so long in virtual time; whether it came."""
         if signal.is_set() or seconds is None:
-            return bool(signal.wait())
+            return bool(signal.wait(None))
         if seconds <= 0:
             return False
         mine = Event()
@@ -76,7 +76,7 @@ class VirtualClock(Clock):
             self._wait_for(mine, seconds)
         finally:
             signal.unlink(came)
-        return signal.is_set()
+        return bool(signal.is_set())
 
     def _wait_for(self, signal: Event, seconds: float) -> None:
         waiter = _Waiter(signal)

@@ -18,10 +18,22 @@ from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
 
-def incoming(switch: Switch, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "") -> SipLeg:
-    """A call from a carrier, or from one of our phones; it begins at once."""
-    leg = from_phone(switch, switch.phone(phone), number) if phone else from_trunk(switch, caller, number, carrier)
-    leg.message_s = caller.message_s
+def incoming(
+    switch: Switch, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "", leg: str = ""
+) -> SipLeg:
+    """A call from a carrier, or from one of our phones, as this leg if it has a name; it begins at once."""
+    made = (
+        from_phone(switch, switch.phone(phone), number, leg)
+        if phone
+        else from_trunk(switch, caller, number, carrier, leg)
+    )
+    made.message_s = caller.message_s
+    begin_call(switch, made, caller, number)
+    return made
+
+
+def begin_call(switch: Switch, leg: SipLeg, caller: Caller, number: str) -> None:
+    """Through the first states into the dialplan."""
 
     def begin() -> None:
         leg.enter("CS_NEW")
@@ -34,10 +46,9 @@ def incoming(switch: Switch, caller: Caller, number: str, *, carrier: Carrier | 
         leg.route(number)
 
     leg.start(begin)
-    return leg
 
 
-def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None) -> SipLeg:
+def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None, leg_id: str = "") -> SipLeg:
     """A call that a carrier brings."""
     shown = "anonymous" if caller.withheld else caller.number
     name = "Anonymous" if caller.withheld else caller.name or caller.number
@@ -54,7 +65,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
         username=caller.number,
         hide=caller.withheld,
     )
-    leg = SipLeg(switch, "inbound", profile, presence_id=f"{shown}@127.0.0.1")
+    leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=f"{shown}@127.0.0.1")
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
     if defused == name:
         leg.variables["sip_from_display"] = name
@@ -65,7 +76,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     return leg
 
 
-def from_phone(switch: Switch, phone: Phone, number: str) -> SipLeg:
+def from_phone(switch: Switch, phone: Phone, number: str, leg_id: str = "") -> SipLeg:
     """A call that one of our phones makes; its tenant comes from the directory entry."""
     profile = Profile(
         channel_name=f"sofia/internal/{phone.address}",
@@ -77,7 +88,7 @@ def from_phone(switch: Switch, phone: Phone, number: str) -> SipLeg:
         username=phone.id,
         context="default",
     )
-    leg = SipLeg(switch, "inbound", profile, presence_id=phone.address)
+    leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=phone.address)
     leg.variables |= {
         "sip_from_user": phone.id,
         "sip_authorized": "true",
@@ -133,7 +144,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         switch,
         "outbound",
         _dialled_profile(name, number, options, originator),
-        leg=options.get("origination_uuid", ""),
+        leg=options.get("origination_uuid") or switch.leg_ids(number),
         presence_id=presence_id,
     )
     if leg.uuid in switch.channels:
@@ -187,7 +198,7 @@ def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behavio
 
 def _stillborn(switch: Switch) -> None:
     """A leg that could not be made shows nothing but its end, with neither name nor caller."""
-    leg = str(uuid.uuid4())
+    leg = switch.leg_ids("")
     switch.core.sessions += 1
     about: Headers = {
         "Channel-State": "CS_NONE",

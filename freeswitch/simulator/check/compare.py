@@ -1,0 +1,276 @@
+"""PURE: what a real switch said against what the simulator said: per leg and in order, and reply by reply.
+
+Enters: two lists of events and of replies. Leaves: differences. What may differ is only what no two runs of the real
+switch share either: its clock, its counters, ids it invents, addresses and media of the machine. How far spans of time
+may be apart stands here too. Legs are compared one by one: the threads of the real switch interleave as they like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from freeswitch.simulator.check.read import Headers, Trace, text
+from freeswitch.simulator.wire import Value
+
+ABSENT = "(absent)"
+NO_EVENT = "(no such event)"
+NEARLY_MS = 350
+"""Spans may differ by so much: SIP and RTP take up to 60 ms here and there, the second counter's phase the rest."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One disagreement."""
+
+    trace: str
+    leg: str
+    """Role in the trace; `switch …` for what belongs to no leg; `command N`."""
+    at: str
+    """Position among the leg's events (from 1) and the event; of a command its first words."""
+    header: str
+    real: str
+    simulated: str
+
+
+OFTEN_LEFT_OUT = {
+    "CALL_UPDATE",
+    "CHANNEL_CALLSTATE",
+    "CHANNEL_DESTROY",
+    "CHANNEL_EXECUTE",
+    "CHANNEL_EXECUTE_COMPLETE",
+    "CHANNEL_ORIGINATE",
+    "CHANNEL_STATE",
+    "CHANNEL_UNPARK",
+    "HEARTBEAT",
+    "MEDIA_BUG_START",
+    "MEDIA_BUG_STOP",
+    "SESSION_HEARTBEAT",
+}
+"""Types that a subscription may lack; every other type that a trace does not show did not happen."""
+
+# The machine, the clock and the counters of a run; ids that the switch draws by lot.
+_OF_THE_RUN = re.compile(
+    r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Core-UUID|Application-UUID|Content-Length"
+    r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_samples|.*_file_size|.*_offset_pos|DP_MATCH"
+    r"|.*(sec|usec|epoch)|uduration|duration|playback_seconds|record_seconds|hold_accum_.*)"
+    r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|network-port|status)"
+)
+_MOMENT = re.compile(r".*-Time|.*-Last-Hold|.*-Hold-Accum")
+_SPAN_MS = re.compile(r"variable_(bill|answer|wait|progress|progress_media|flow_bill)msec|variable_(mduration|\w+_ms)")
+_DRAWN = re.compile(r"\d{10}:[0-9a-f-]{36}:")
+
+SIGNIFICANT = frozenset(
+    (
+        "call_uuid",
+        "originating_leg_uuid",
+        "originated_legs",
+        "bridge_uuid",
+        "signal_bond",
+        "last_bridge_to",
+        "bridge_hangup_cause",
+        "last_bridge_hangup_cause",
+        "last_bridge_proto_specific_hangup_cause",
+        "hangup_cause",
+        "hangup_cause_q850",
+        "proto_specific_hangup_cause",
+        "sip_term_status",
+        "sip_term_cause",
+        "sip_hangup_disposition",
+        "sip_invite_failure_status",
+        "sip_invite_failure_phrase",
+        "originate_disposition",
+        "originate_failed_cause",
+        "originate_causes",
+        "DIALSTATUS",
+        "transfer_history",
+        "transfer_source",
+        "att_xfer_result",
+        "xfer_uuids",
+        "digits_dialed",
+        "sip_gateway",
+        "sip_gateway_name",
+        "sip_history_info",
+        "sip_P-Asserted-Identity",
+        "sip_Privacy",
+        "accountcode",
+        "toll_allow",
+        "user_context",
+        "read_result",
+        "read_terminator_used",
+        "current_application",
+        "current_application_data",
+        "last_app",
+        "last_arg",
+        "endpoint_disposition",
+        "sip_refer_to",
+        "sip_from_user",
+        "sip_from_display",
+        "sip_req_user",
+        "presence_id",
+        "direction",
+        "is_outbound",
+        "channel_name",
+        "sofia_profile_name",
+        "export_vars",
+        "max_forwards",
+        "caller_id",
+        "record_ms",
+        "playback_ms",
+        "billmsec",
+        "mduration",
+    )
+)
+"""What a serious application reads; besides, every variable that the simulator sets must be true."""
+
+
+def differences(trace: Trace, events: Sequence[Headers], replies: Mapping[int, str]) -> Iterator[Difference]:
+    """Every disagreement, leg by leg in the order in which the legs appear, then the replies."""
+    wanted = _variables(trace)
+    told = {text(event, "Event-Name") for event in trace.events}
+    left_out = OFTEN_LEFT_OUT - told
+    families = {text(event, "Event-Subclass").partition("::")[0] for event in trace.events}
+    real = _by_leg(trace.events)
+    simulated = _by_leg(
+        event
+        for event in events
+        if text(event, "Event-Name") not in left_out
+        and not (text(event, "Event-Subclass").startswith("sofia::") and "sofia" not in families)
+    )
+    for key in dict.fromkeys((*real, *simulated)):
+        leg = trace.roles.get(key, key)
+        for at, header, one, other in _leg(real.get(key, []), simulated.get(key, []), wanted):
+            yield Difference(trace.name, leg, at, header, one, other)
+    for number, said in enumerate(trace.commands):
+        for header, one, other in _reply(said.command, said.reply, replies.get(number, ABSENT), wanted):
+            yield Difference(trace.name, f"command {number}", " ".join(said.command.split()[:3]), header, one, other)
+
+
+def _variables(trace: Trace) -> frozenset[str]:
+    """Those that matter everywhere, and those that the plans of this trace set."""
+    found = set(SIGNIFICANT)
+    for said in trace.commands:
+        found |= set(re.findall(r"[|\[{,~:]\s*([A-Za-z_][\w-]*)=", said.command))
+    return frozenset(found)
+
+
+def _by_leg(events: Iterable[Headers]) -> dict[str, list[Headers]]:
+    found: dict[str, list[Headers]] = {}
+    for event in events:
+        found.setdefault(_belongs_to(event), []).append(event)
+    return found
+
+
+def _belongs_to(event: Headers) -> str:
+    if leg := text(event, "Unique-ID"):
+        return leg
+    for name in ("Job-UUID", "Gateway"):
+        if value := text(event, name):
+            return f"switch {value}"
+    if user := text(event, "from-user") or text(event, "to-user") or text(event, "user"):
+        return f"switch {user}"
+    return f"switch {text(event, 'Event-Name')}"
+
+
+def _token(event: Headers) -> tuple[str, ...]:
+    names = ("Event-Name", "Event-Subclass", "Application", "DTMF-Digit")
+    return tuple(text(event, name) for name in names)
+
+
+def _leg(
+    real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Position, header, real value, simulated value."""
+    one, other = [_token(event) for event in real], [_token(event) for event in simulated]
+    for kind, a, a_end, b, b_end in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for step in range(a_end - a):
+                at = f"{a + step + 1} {_name(one[a + step])}"
+                for header, mine, theirs in event_differences(real[a + step], simulated[b + step], wanted):
+                    yield at, header, mine, theirs
+            continue
+        for place in range(a, a_end):
+            yield f"{place + 1} {_name(one[place])}", "Event-Name", _name(one[place]), NO_EVENT
+        for place in range(b, b_end):
+            yield f"{a + 1} {_name(other[place])}", "Event-Name", NO_EVENT, _name(other[place])
+
+
+def _name(token: tuple[str, ...]) -> str:
+    return " ".join(part for part in token if part)
+
+
+def event_differences(real: Headers, simulated: Headers, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    """Header, real value, simulated value of two tellings of the same event."""
+    for name in dict.fromkeys((*real, *simulated)):
+        span = _SPAN_MS.fullmatch(name) is not None
+        if not span and _OF_THE_RUN.fullmatch(name):
+            continue
+        variable = name.removeprefix("variable_")
+        if variable != name and name not in simulated and variable not in wanted and not variable.startswith("tt_"):
+            continue
+        one, other = _shown(name, real.get(name)), _shown(name, simulated.get(name))
+        if one != other and not (span and _near(one, other)):
+            yield name, one, other
+
+
+def _shown(name: str, value: Value | None) -> str:
+    if value is None:
+        return ABSENT
+    if not isinstance(value, str):
+        return " | ".join(_DRAWN.sub("", one) for one in value)
+    if _MOMENT.fullmatch(name):
+        return "0" if value == "0" else "(a moment)"
+    return _DRAWN.sub("", value).strip()
+
+
+def _near(one: str, other: str) -> bool:
+    return (
+        one.isdecimal()
+        and other.isdecimal()
+        and abs(int(one) - int(other)) <= NEARLY_MS
+        and bool(int(one)) == bool(int(other))
+    )
+
+
+_OF_A_ROW = {"created", "created_epoch", "token", "expires", "call_created_epoch", "b_created", "b_created_epoch"}
+
+
+def _reply(command: str, real: str, simulated: str, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    one, other = real.strip(), simulated.strip()
+    if one == other:
+        return
+    if one.startswith("{"):
+        yield from _json_reply(command, one, other, wanted)
+    elif not (_in_figures_only(command) and re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)):
+        yield "reply", one, other
+
+
+def _in_figures_only(command: str) -> bool:
+    """Whether this reply counts what no two runs share."""
+    return command.split()[1:2] in (["status"], ["strmicroepoch"], ["sched_transfer"])
+
+
+def _json_reply(command: str, real: str, simulated: str, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    try:
+        one, other = json.loads(real, strict=False), json.loads(simulated, strict=False)
+    except ValueError:
+        yield "reply", real, simulated
+        return
+    if "Event-Name" in one:
+        yield from event_differences(one, other, wanted)
+        return
+    if one.get("row_count") != other.get("row_count"):
+        yield "row_count", str(one.get("row_count")), str(other.get("row_count"))
+    for number, (mine, theirs) in enumerate(zip(one.get("rows", []), other.get("rows", []), strict=False)):
+        for column in dict.fromkeys((*mine, *theirs)):
+            if column in _OF_A_ROW:
+                continue
+            a, b = str(mine.get(column, ABSENT)), str(theirs.get(column, ABSENT))
+            if a != b:
+                yield f"rows[{number}].{column}", a, b
+
+
+__all__ = ["ABSENT", "NO_EVENT", "Difference", "differences", "event_differences"]

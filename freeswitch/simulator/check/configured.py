@@ -1,0 +1,90 @@
+"""PURE: how the switch of a trace was configured: its dialplan, its gateways, who was registered when the trace begins.
+
+Enters: the events of a trace. Leaves: configuration, the same kind of thing that files of the switch hold. A trace of a
+stock switch carries no such files, so they are read off what it executed; without such events the shipped files serve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from freeswitch.simulator.check.read import Headers, Trace, text
+from freeswitch.simulator.plan import App
+
+_BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
+_PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
+_NET = App("sched_transfer", "+4 fallback XML fallback")
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What stands in the files of that switch."""
+
+    extensions: Mapping[tuple[str, str], tuple[App, ...]]
+    """(context, number) -> applications."""
+    gateways: Mapping[str, str]
+    """Name -> host and port of the carrier, empty where no call showed it."""
+    phones: Mapping[str, bool]
+    """`1001@domain` -> whether it is registered when the trace begins."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def configured(trace: Trace) -> Configured:
+    """The configuration behind a trace."""
+    texts = [said.command for said in trace.commands]
+    extensions = _extensions(trace.events)
+    texts += [app.data for apps in extensions.values() for app in apps]
+    return Configured(extensions, _gateways(trace.events), _phones(trace, texts))
+
+
+def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, ...]]:
+    """What each pass through the XML dialplan executed, up to the park; parks tell of passes without such events."""
+    found: dict[tuple[str, str], tuple[App, ...]] = {}
+    passes: dict[tuple[str, str], list[App]] = {}
+    keys: dict[tuple[str, str], tuple[str, str]] = {}
+    for event in events:
+        if text(event, "Call-Direction") != "inbound" or text(event, "Caller-Dialplan") != "XML":
+            continue
+        one = (text(event, "Unique-ID"), text(event, "Caller-Profile-Index"))
+        keys[one] = (text(event, "Caller-Context"), text(event, "Caller-Destination-Number"))
+        name, apps = text(event, "Event-Name"), passes.setdefault(one, [])
+        if name == "CHANNEL_EXECUTE" and not (apps and apps[-1].name == "park"):
+            apps.append(App(text(event, "Application"), text(event, "Application-Data")))
+        elif name == "CHANNEL_PARK" and not apps:
+            apps += _parked(event)
+    for one, apps in passes.items():
+        if apps and len(apps) > len(found.get(keys[one], ())):
+            found[keys[one]] = tuple(apps)
+    return found
+
+
+def _parked(event: Headers) -> list[App]:
+    """An extension that marks the leg, arms the safety net and parks, as the shipped one does."""
+    marks = {name: text(event, f"variable_{name}") for name in ("tt_tenant", "tt_origin", "tt_did", "tt_stage")}
+    set_there = " ".join(f"{name}={value}" for name, value in marks.items() if value)
+    armed = [_NET] if text(event, "variable_last_sched_id") else []
+    return [*([App("multiset", set_there)] if set_there else []), *armed, App("park")]
+
+
+def _gateways(events: Sequence[Headers]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for event in events:
+        for name in ("variable_sip_gateway_name", "variable_sip_gateway", "Gateway"):
+            if gateway := text(event, name):
+                found.setdefault(gateway, text(event, "variable_sip_to_host"))
+    return found
+
+
+def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
+    """A phone that a leg was made for, or that answered a command, was registered; so was one that only refreshed."""
+    named = {f"{phone}@{domain}" for one in texts for phone, domain in _PHONE.findall(one)}
+    for event in trace.events:
+        if text(event, "Event-Subclass").startswith("sofia::") and text(event, "from-user"):
+            named.add(f"{text(event, 'from-user')}@{text(event, 'from-host')}")
+    dialled = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
+    return {phone: phone in dialled for phone in named}
+
+
+__all__ = ["Configured", "configured"]

@@ -1,0 +1,243 @@
+"""PURE: what the far ends did in a trace: who called, how each phone and carrier answered, what they did in the call.
+
+Enters: the lines of SIP, and from the events only what such a line does not carry and the far end gave (its number, its
+name, its headers, keys, REFER targets, registrations). Leaves: calls and acts with their times. Nothing that the switch
+made of them enters here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
+
+Kind = Literal["ring", "early", "answer", "refuse", "hangup", "hold", "unhold", "refer", "key"]
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a far end did on its leg."""
+
+    at_us: int
+    """Epoch; of `ring`, `early`, `answer`, `refuse` of a dialled leg: since its INVITE."""
+    kind: Kind
+    value: str = ""
+    """`refuse`: the SIP code; `key`: the digit; `refer`: the Refer-To."""
+
+
+@dataclass
+class Dialog:
+    """One call of a far end, in the order of what it did."""
+
+    who: str
+    number: str
+    """The user part of the INVITE's URI."""
+    host: str
+    at_us: int
+    incoming: bool
+    """Whether the far end called us."""
+    acts: list[Act] = field(default_factory=list)
+    cseq: str = ""
+    over: bool = False
+    refused_once: bool = False
+    on_hold: bool = False
+    leg: Headers = field(default_factory=dict)
+    """Of a call to us: its first event, for what the caller sent."""
+
+
+@dataclass(frozen=True)
+class Register:
+    """A REGISTER with what sofia told of who sent it."""
+
+    at_us: int
+    address: str
+    """`1001@domain`."""
+    expires_s: int
+    """0 signs off."""
+    refused: bool
+    """The password was wrong."""
+    about: Headers
+    """Contact, Call-ID, User-Agent … as the phone sent them."""
+
+
+_REQUEST = re.compile(r"^(\S+) (->|<-) ([A-Z]+) sip:(?:([^@\s]*)@)?([^\s;?]*)(\S*) SIP/2\.0$")
+_RESPONSE = re.compile(r"^(\S+) (->|<-) SIP/2\.0 (\d+)[^(]*\((\d+) ([A-Z]+)\)$")
+_KEYS = re.compile(r"^(\S+) presses (\S+)$")
+
+
+@dataclass
+class _Reader:
+    """Follows the lines; one dialog after the other, several per far end where it has several."""
+
+    trace: Trace
+    dialogs: list[Dialog] = field(default_factory=list)
+    keys: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def read(self) -> None:
+        for step in self.trace.sip:
+            at_us = self.trace.start_us + step.at_us
+            if found := _REQUEST.match(step.text):
+                who, way, method, user, host, rest = found.groups(default="")
+                self._request(at_us, who, way == "->", method, user, host, rest)
+            elif found := _RESPONSE.match(step.text):
+                self._response(at_us, *found.groups())
+            elif found := _KEYS.match(step.text):
+                self.keys += [(at_us, found[1], digit) for digit in found[2]]
+
+    def _request(self, at_us: int, who: str, sends: bool, method: str, user: str, host: str, rest: str) -> None:
+        if method == "INVITE" and not (sends and self._is_within(who, user, rest)):
+            self._invite(at_us, who, sends, user, host)
+        elif not sends:
+            if method in ("BYE", "CANCEL") and (dialog := self._last(who, incoming=None, user=user)):
+                dialog.over = True
+        elif method == "CANCEL" and (dialog := self._last(who, incoming=True)):
+            dialog.acts.append(Act(at_us, "hangup"))
+            dialog.over = True
+        elif dialog := self._last(who, incoming=_called_us(user, rest)):
+            self._within(dialog, at_us, method)
+
+    def _invite(self, at_us: int, who: str, sends: bool, user: str, host: str) -> None:
+        if sends and (again := self._last(who, incoming=True)) and again.refused_once and again.number == user:
+            # The same call once more, now with the password.
+            again.refused_once = False
+            again.at_us = at_us
+            return
+        self.dialogs.append(Dialog(who, user, host, at_us, incoming=sends))
+
+    def _is_within(self, who: str, user: str, rest: str) -> bool:
+        """Whether an INVITE of a far end goes to our Contact: hold, or off hold."""
+        own = user == "mod_sofia" or user.startswith("gw+") or ";transport=" in rest
+        return own and self._last(who, incoming=None) is not None
+
+    @staticmethod
+    def _within(dialog: Dialog, at_us: int, method: str) -> None:
+        if method == "BYE":
+            dialog.acts.append(Act(at_us, "hangup"))
+            dialog.over = True
+        elif method == "INVITE":
+            dialog.on_hold = not dialog.on_hold
+            dialog.acts.append(Act(at_us, "hold" if dialog.on_hold else "unhold"))
+        elif method == "REFER":
+            dialog.acts.append(Act(at_us, "refer"))
+
+    def _response(self, at_us: int, who: str, way: str, code: str, cseq: str, method: str) -> None:
+        if method != "INVITE":
+            return
+        if way == "<-":
+            self._ours(who, int(code))
+            return
+        same = [one for one in self.dialogs if one.who == who and not one.incoming and not one.over]
+        dialog = next((one for one in same if one.cseq == cseq), None) or next((o for o in same if not o.cseq), None)
+        if dialog is None:
+            return
+        dialog.cseq = cseq
+        if act := _answer(int(code), at_us - dialog.at_us):
+            dialog.acts.append(act)
+            dialog.over = act.kind == "refuse"
+
+    def _ours(self, who: str, code: int) -> None:
+        dialog = self._last(who, incoming=True)
+        if dialog is not None and code in (401, 407):
+            dialog.refused_once = True
+        elif dialog is not None and code >= 300:
+            dialog.over = True
+
+    def _last(self, who: str, *, incoming: bool | None, user: str = "") -> Dialog | None:
+        """The newest call of a far end that still goes on; `incoming` None takes either, a callee's URI decides."""
+        going = [one for one in self.dialogs if one.who == who and not one.over]
+        if incoming is not None:
+            going = [one for one in going if one.incoming is incoming] or going
+        elif user:
+            going = [one for one in going if one.number == user and not one.incoming] or going
+        return going[-1] if going else None
+
+
+def _called_us(user: str, rest: str) -> bool:
+    """Our Contact tells who called: mod_sofia or a gateway where we did, the dialled number where they did."""
+    return not (user == "mod_sofia" or user.startswith("gw+"))
+
+
+def _answer(code: int, after_us: int) -> Act | None:
+    if code == 180:
+        return Act(after_us, "ring")
+    if code == 183:
+        return Act(after_us, "early")
+    if 200 <= code < 300:
+        return Act(after_us, "answer")
+    # 487 is the echo of our own CANCEL.
+    return Act(after_us, "refuse", str(code)) if code >= 300 and code != 487 else None
+
+
+@dataclass(frozen=True)
+class Script:
+    """All that happened outside the switch."""
+
+    calls: tuple[Dialog, ...]
+    """To us, in order."""
+    answers: tuple[Dialog, ...]
+    """How INVITEs of ours were answered, in order."""
+    keys: Mapping[str, tuple[Act, ...]]
+    """Leg -> keys pressed there, where the events tell them."""
+    pressed: tuple[tuple[int, str, str], ...]
+    """Keys that only the lines tell: when, who, digit."""
+    registers: tuple[Register, ...]
+
+
+def script(trace: Trace) -> Script:
+    """The far ends of a trace."""
+    reader = _Reader(trace)
+    reader.read()
+    calls = [one for one in reader.dialogs if one.incoming]
+    for dialog, leg in zip(calls, _arrived(trace), strict=False):
+        dialog.leg = leg
+    keys = _keys(trace.events)
+    return Script(
+        calls=tuple(calls),
+        answers=tuple(one for one in reader.dialogs if not one.incoming),
+        keys=keys,
+        pressed=() if keys else tuple(reader.keys),
+        registers=tuple(_registers(trace.events)),
+    )
+
+
+def _arrived(trace: Trace) -> Iterator[Headers]:
+    """The first event of each leg that came in, in order."""
+    seen: set[str] = set()
+    for event in trace.events:
+        leg = text(event, "Unique-ID")
+        if leg and leg not in seen and text(event, "Call-Direction") == "inbound":
+            if text(event, "Event-Name") in ("CHANNEL_STATE", "CHANNEL_CALLSTATE"):
+                continue
+            seen.add(leg)
+            yield event
+
+
+def _keys(events: Sequence[Headers]) -> dict[str, tuple[Act, ...]]:
+    found: dict[str, tuple[Act, ...]] = {}
+    for event in events:
+        # Other sources are commands of ours.
+        if text(event, "Event-Name") == "DTMF" and text(event, "DTMF-Source") in ("RTP", "INFO", "INBAND_AUDIO"):
+            leg = text(event, "Unique-ID")
+            found[leg] = (*found.get(leg, ()), Act(stamp_us(event), "key", text(event, "DTMF-Digit")))
+    return found
+
+
+def _registers(events: Sequence[Headers]) -> Iterator[Register]:
+    """What phones sent: the attempts; where those were not subscribed, what they led to."""
+    attempts = [event for event in events if text(event, "Event-Subclass") == "sofia::register_attempt"]
+    led_to = [event for event in events if text(event, "Event-Subclass") in ("sofia::register", "sofia::unregister")]
+    for event in attempts or led_to:
+        expires = text(event, "expires")
+        yield Register(
+            stamp_us(event),
+            f"{text(event, 'from-user')}@{text(event, 'from-host')}",
+            int(expires) if expires.isdecimal() else 0,
+            text(event, "auth-result") == "FORBIDDEN",
+            event,
+        )
+
+
+__all__ = ["Act", "Dialog", "Register", "Script", "script"]

@@ -1,0 +1,294 @@
+"""The simulator on the stage of a captured trace: same calls, same answers, same commands, in virtual time.
+
+Enters: a trace. Leaves: the events and replies that the simulator gave. Nothing that the real switch said goes in, save
+what is no choice of the switch: names of its legs and lives, its configuration (configured.py), what far ends sent.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import gevent
+
+from freeswitch.simulator import apps, legs
+from freeswitch.simulator.api import Commands
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.check.configured import Configured, configured
+from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
+from freeswitch.simulator.check.script import Act, Dialog, Register, Script, script
+from freeswitch.simulator.clock import VirtualClock
+from freeswitch.simulator.esl_server import EslServer
+from freeswitch.simulator.people import Caller, Carrier, Phone
+from freeswitch.simulator.plan import App
+from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.switch import HEARTBEAT_S, Switch
+from freeswitch.simulator.wire import Event
+
+GRACE_US = 100_000
+"""So long after its last line a trace is taken to have listened on."""
+_JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
+
+
+@dataclass
+class Played:
+    """What the simulator said."""
+
+    events: list[Headers] = field(default_factory=list)
+    replies: dict[int, str] = field(default_factory=dict)
+    """Number of the command (from 0) -> reply."""
+
+
+class _Ear(EslServer):
+    """The Event Socket without its socket: hears every event as it would be written."""
+
+    def __init__(self, commands: Commands, switch: Switch, heard: Callable[[Event], None]) -> None:
+        super().__init__(commands, "")
+        self.stamp = switch.core.stamp
+        self._heard = heard
+
+    def publish(self, event: Event) -> None:
+        self._heard(event)
+
+
+class Stage:
+    """One play. It is also whoever stands at the far ends of all legs."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.script: Script = script(trace)
+        self.configured: Configured = configured(trace)
+        self.played = Played()
+        self.clock = VirtualClock(_curtain_us(trace))
+        self._cores = _cores(trace)
+        self._names = [leg for leg in _dialled_legs(trace) if leg]
+        self._open_answers = list(self.script.answers)
+        self._callers: dict[str, Dialog] = {}
+        self._dialogs: dict[str, SipLeg] = {}
+        self._up = True
+        self._live()
+
+    # --- the switch ------------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        """A new life of the switch, without legs."""
+        phones = [Phone(one.partition("@")[0], domain=one.partition("@")[2]) for one in self.configured.phones]
+        for phone in phones:
+            phone.registered = False
+        domain = next((phone.domain for phone in phones), "127.0.0.1")
+        self.switch = Switch(
+            lambda event: self.server.publish(event),
+            domain=domain,
+            carriers=[Carrier(name, gateway=name, host=host) for name, host in self.configured.gateways.items()],
+            phones=phones,
+            global_variables=self.configured.variables,
+            applications=apps.TABLE,
+            clock=self.clock,
+        )
+        if self._cores:
+            self.switch.core.uuid = self._cores.pop(0)
+        self.switch.far_ends = self
+        self.switch.leg_ids = self._name
+        self.switch.dialplan = _Known(self.configured)  # type: ignore[assignment]
+        self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
+        self.switch.start()
+        for phone in phones:
+            phone.registered = self.configured.phones[phone.address]
+        self._up = True
+
+    def _hear(self, event: Event) -> None:
+        if self._up:
+            self.played.events.append(dict(event))
+
+    def _shut_down(self) -> None:
+        def go() -> None:
+            self.switch.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
+            up = list(self.switch.channels.values())
+            for leg in up:
+                leg.hangup("SYSTEM_SHUTDOWN")
+            for leg in up:
+                self.clock.wait(leg.gone, 2.0)
+            self._up = False
+            self.switch.stop()
+
+        gevent.spawn(go)
+
+    def _name(self, destination: str) -> str:
+        """Legs bear the names of the trace, in the order of dialling; those to the same destination first."""
+        if not self._names:
+            return str(uuid.uuid4())
+        return self._names.pop(0)
+
+    # --- the play --------------------------------------------------------------------------------------------------
+
+    def run(self) -> Played:
+        """Plays the trace to its end."""
+        for number, said in enumerate(self.trace.commands):
+            self._at(said.at_us, self._command, number, said)
+        for dialog in self.script.calls:
+            self._at(dialog.at_us, self._call, dialog)
+        for leg, keys in self.script.keys.items():
+            for key in keys:
+                self._at(key.at_us, self._press, leg, key.value)
+        for one in self.script.registers:
+            self._at(one.at_us, self._register, one)
+        for note in self.trace.notes:
+            self._at(self.trace.start_us + note.at_us, self._note, note.text)
+        self.clock.run_until(self.trace.end_us + GRACE_US)
+        self._up = False
+        self.switch.stop()
+        return self.played
+
+    def _at(self, at_us: int, run: Callable[..., None], *arguments: object) -> None:
+        def wait() -> None:
+            self.clock.sleep((at_us - self.clock.now_us()) / 1_000_000)
+            run(*arguments)
+
+        gevent.spawn(wait)
+
+    def _command(self, number: int, said: Said) -> None:
+        line, _, rest = said.command.partition("\n")
+        job = found[1] if (found := _JOB.search(said.command)) else ""
+        line = _JOB.sub("", line)
+        verb, _, command = line.partition(" ")
+        name, _, argument = command.partition(" ")
+        if verb == "bgapi":
+            self.played.replies[number] = f"+OK Job-UUID: {job}"
+            self.server.start_job(job, name, argument)
+        elif verb == "sendmsg":
+            headers = dict(one.split(": ", 1) for one in rest.split("\n") if ": " in one)
+            found_headers = {key.lower(): value for key, value in headers.items()}
+            self.played.replies[number] = self.server.backend.sendmsg(command, found_headers)
+        elif verb == "api":
+            self.played.replies[number] = self.server.execute(name, argument)
+
+    def _note(self, note: str) -> None:
+        """What happened to the switch itself."""
+        if "start" in note:
+            self._live()
+        elif "kill" in note:
+            self._up = False
+            self.switch.stop()
+
+    def _register(self, one: Register) -> None:
+        if one.address not in self.switch.phones:
+            return
+        if one.refused:
+            return
+        if one.expires_s:
+            self.switch.register(one.address)
+        else:
+            self.switch.unregister(one.address)
+
+    # --- whoever calls ---------------------------------------------------------------------------------------------
+
+    def _call(self, dialog: Dialog) -> None:
+        leg = text(dialog.leg, "Unique-ID")
+        self._callers[leg] = dialog
+        caller = _caller(dialog)
+        if text(dialog.leg, "variable_sofia_profile_name") == "internal":
+            legs.incoming(self.switch, caller, dialog.number, phone=_own_address(dialog, self.switch.domain), leg=leg)
+        else:
+            host = f"{text(dialog.leg, 'variable_sip_from_host')}:{text(dialog.leg, 'variable_sip_from_port')}"
+            legs.incoming(self.switch, caller, dialog.number, carrier=Carrier("", host=host.strip(":")), leg=leg)
+
+    def calls(self, leg: SipLeg) -> None:
+        """Somebody's INVITE is in: they go on as the trace tells."""
+        dialog = self._callers.get(leg.uuid)
+        if dialog is not None:
+            self._dialogs[dialog.who] = leg
+            leg.far_end = self.switch.spawn(self._act, leg, dialog, 0)
+
+    # --- whoever is called -----------------------------------------------------------------------------------------
+
+    def called(self, leg: SipLeg) -> None:
+        """The switch rings somebody: they answer as the trace tells."""
+        wanted = leg.profile.destination.partition("%")[0].partition("@")[0]
+        dialog = next((one for one in self._open_answers if one.number == wanted), None)
+        if dialog is None:
+            return
+        self._open_answers.remove(dialog)
+        self._dialogs[dialog.who] = leg
+        leg.far_end = self.switch.spawn(self._act, leg, dialog, self.clock.now_us())
+
+    def _act(self, leg: SipLeg, dialog: Dialog, invited_us: int) -> None:
+        for act in dialog.acts:
+            relative = act.kind in ("ring", "early", "answer", "refuse")
+            at_us = act.at_us + invited_us if relative else act.at_us
+            self.clock.sleep((at_us - self.clock.now_us()) / 1_000_000)
+            self._do(leg, act)
+
+    def _do(self, leg: SipLeg, act: Act) -> None:
+        if act.kind == "ring":
+            leg.far_ringing()
+        elif act.kind == "early":
+            leg.far_early_media()
+        elif act.kind == "answer":
+            leg.far_answer()
+        elif act.kind == "refuse":
+            leg.far_refuse(int(act.value))
+        elif act.kind == "hangup":
+            leg.far_hangup()
+
+    def _press(self, leg: str, digit: str) -> None:
+        if leg in self.switch.channels:
+            self.switch.channels[leg].far_digit(digit)
+
+
+class _Known:
+    """The dialplan of the trace's switch."""
+
+    def __init__(self, known: Configured) -> None:
+        self._known = known
+
+    def apps(self, context: str, number: str, _channel: Channel) -> tuple[App, ...] | None:
+        return self._known.extensions.get((context, number))
+
+
+def _caller(dialog: Dialog) -> Caller:
+    """What the far end sent of itself."""
+    sent = {
+        name.removeprefix("variable_sip_h_"): value
+        for name, value in dialog.leg.items()
+        if name.startswith("variable_sip_h_") and isinstance(value, str)
+    }
+    return Caller(
+        number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
+        name=text(dialog.leg, "variable_sip_from_display"),
+        withheld=text(dialog.leg, "Caller-Privacy-Hide-Number") == "true",
+        headers=sent,
+    )
+
+
+def _own_address(dialog: Dialog, domain: str) -> str:
+    user = text(dialog.leg, "variable_sip_auth_username") or text(dialog.leg, "variable_sip_from_user")
+    return f"{user}@{text(dialog.leg, 'variable_domain_name') or domain}"
+
+
+def _cores(trace: Trace) -> list[str]:
+    """The lives of the switch, in order."""
+    found = [text(event, "Core-UUID") for event in trace.events]
+    found += [said.reply.strip() for said in trace.commands if said.command.endswith("global_getvar core_uuid")]
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def _dialled_legs(trace: Trace) -> list[str]:
+    """Legs that the switch named itself, in the order in which they first appear."""
+    named = {uuid for said in trace.commands for uuid in re.findall(r"origination_uuid=([^,}\]]+)", said.command)}
+    found = [text(event, "Unique-ID") for event in trace.events if text(event, "Call-Direction") == "outbound"]
+    return [leg for leg in dict.fromkeys(found) if leg not in named]
+
+
+def _curtain_us(trace: Trace) -> int:
+    """The switch has lived for a while when the trace begins: so long that its heart beats when the real one's did."""
+    first = min([trace.start_us, *(stamp_us(event) for event in trace.events[:1])])
+    beats = [stamp_us(event) for event in trace.events if text(event, "Event-Name") == "HEARTBEAT"]
+    if not beats:
+        return first - 1_000_000
+    period_us = int(HEARTBEAT_S * 1_000_000)
+    return beats[0] - period_us * (1 + (beats[0] - first) // period_us)
+
+
+__all__ = ["Played", "Stage"]
