@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import gevent
 import gevent.event
 import gevent.lock
 
 from services.runtime.log import get_logger
+from services.runtime.threads import in_thread
 
 IN_MEMORY = 2_000
 UNWRITTEN_BYTES = 256 * 1024 * 1024
@@ -28,7 +28,6 @@ DISK_PAUSE_S = 1.0
 """So long after the disk has failed it is tried again."""
 _LENGTH = struct.Struct(">I")
 
-T = TypeVar("T")
 log = get_logger("spool")
 
 
@@ -74,7 +73,7 @@ class Spool:
 
     def start(self) -> None:
         """Take over what an earlier life left."""
-        self._unread = _in_thread(self._open)
+        self._unread = in_thread(self._open)
         if self._unread:
             log.info("spool taken over", records=self._unread)
             self._arrived.set()
@@ -89,7 +88,7 @@ class Spool:
             self._writer.join()
         with self._disk:
             try:
-                _in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
+                in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
             except OSError as error:
                 log.error("spool cannot be written at the end", reason=error.strerror, records=self.in_memory)
         self._memory.clear()
@@ -132,7 +131,7 @@ class Spool:
                 if self._memory or self._unread:
                     return
                 try:
-                    _in_thread(lambda: self._path.write_bytes(b""))
+                    in_thread(lambda: self._path.write_bytes(b""))
                     self._read_at = self._size = 0
                 except OSError as error:
                     log.error("spool cannot be emptied", reason=error.strerror)
@@ -161,7 +160,7 @@ class Spool:
             if self._unread:
                 at, limit = self._read_at, self._limit
                 try:
-                    loaded, self._read_at = _in_thread(lambda: self._load(at, limit))
+                    loaded, self._read_at = in_thread(lambda: self._load(at, limit))
                 except OSError as error:
                     log.error("spool cannot be read", reason=error.strerror, records=self._unread)
                     return False
@@ -213,7 +212,7 @@ class Spool:
 
     def _write(self, items: Sequence[Item]) -> None:
         size = self._size
-        self._size += _in_thread(partial(self._append, items, size))
+        self._size += in_thread(partial(self._append, items, size))
 
     # -- in a native thread --
 
@@ -259,18 +258,3 @@ class Spool:
             file.write(rest)
             file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in last)
         fresh.replace(self._path)
-
-
-def _in_thread(work: Callable[[], T]) -> T:
-    """In the hub's thread pool; errors come back as values, since a raising task would be printed there."""
-
-    def guarded() -> tuple[T | None, Exception | None]:
-        try:
-            return work(), None
-        except Exception as error:
-            return None, error
-
-    result, error = gevent.get_hub().threadpool.apply(guarded)
-    if error is not None:
-        raise error
-    return result  # type: ignore[no-any-return]
