@@ -24,8 +24,9 @@ from proto.tenant.platform import Platform
 from proto.topics import Outgoing, agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.commander import Arrivals, Commander
+from services.eventsocket.facts import Facts
 from services.eventsocket.frames import Event, Frame, decode_json, event_of
-from services.eventsocket.normalise import Facts, Normaliser
+from services.eventsocket.normalise import Normaliser
 from services.eventsocket.ownership import directory_of, switch_named
 from services.eventsocket.records import raw_of, source_of
 from services.eventsocket.spool import Item, Spool
@@ -35,7 +36,7 @@ from services.eventsocket.words import RenderSettings
 from services.runtime import clock, projections
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
-from services.runtime.metrics import ESL_EVENTS, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
+from services.runtime.metrics import ENDS_DIFFER, ESL_EVENTS, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
 from services.runtime.store import Store
 from services.runtime.worker import Service, Worker
 
@@ -248,20 +249,23 @@ class Agent:
         except Exception as error:
             log.error("an event could not be read", exc_info=error)
             return ()
-        self._raise_alarm(facts)
+        self._raise_alarm(event, facts)
         if item.received_us:
             for envelope in facts.envelopes:
                 if isinstance(envelope.body, CallArrived):
                     self._arrivals.note(envelope.body.leg, item.received_us)
         return messages
 
-    def _raise_alarm(self, facts: Facts) -> None:
+    def _raise_alarm(self, event: Event, facts: Facts) -> None:
         if facts.alarm == "tenant_mismatch":
             TENANT_MISMATCH.labels(self.switch.name).inc()
             log.error("an arrival whose tt_tenant is not the number's owner", call=facts.envelopes[0].call)
         elif facts.alarm == "unknown_number":  # anybody can dial wrong, and robots do: nothing to wake a person for
             UNKNOWN_NUMBERS.labels(self.switch.name).inc()
             log.warning("an arrival for nobody's number or phone", call=facts.envelopes[0].call)
+        elif facts.alarm == "end_differs":
+            ENDS_DIFFER.labels(self.switch.name).inc()
+            log.error("event and call record tell different ends of a leg", leg=str(event.get("Unique-ID", ""))[:64])
 
     def _publish(self, messages: Sequence[Outgoing]) -> bool:
         """Until the bus has them, in place and in order. False: we stop first, and the spool keeps them."""

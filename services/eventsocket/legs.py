@@ -33,6 +33,9 @@ def joined_leg(leg_id: str, event: Event, directory: Directory, beliefs: Beliefs
     elif leg.call and is_ours(event):
         leg.tenant = _named_tenant(event)
         leg.payer = _tenant_id(variable(event, "tt_payer"))
+    elif not leg.call and not inbound and (dialled_by := token(variable(event, "originating_leg_uuid"))):
+        # A leg that we have not heard of dialled it: had a plan of ours been at work there, it would have said so.
+        leg.call, leg.joined = dialled_by, "inherited"
     if leg.tenant == UNKNOWN_TENANT and inbound:
         leg.tenant = tenant_of_arrival(event, directory)
     if leg.tenant == UNKNOWN_TENANT and not inbound:

@@ -7,15 +7,17 @@ belongs to `frames.py`, cleaning values to `parties.py`, sending to `agent.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proto import events as e
-from proto.envelope import Envelope
 from proto.message import Event as Fact
 from proto.values import UNKNOWN_TENANT
 from services.eventsocket.beliefs import Beliefs, Leg
+from services.eventsocket.concluded import RULES_OF_OURS
+from services.eventsocket.ends import ToldEnds, end_of, exactly
+from services.eventsocket.facts import Alarm, Facts, envelopes
 from services.eventsocket.frames import Event
 from services.eventsocket.legs import is_ours, joined_leg, other_leg, phone_of, tenant_of_arrival
 from services.eventsocket.ownership import Directory
@@ -29,19 +31,10 @@ from services.eventsocket.parties import (
     token,
     variable,
 )
-from services.eventsocket.records import is_estimated
+from services.eventsocket.records import is_estimated, source_of
 
 ROUTING = "routing"
 """Who takes a leg that stands parked with nobody named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What one event came to; `skipped` says why it came to nothing, `alarm` what a person should look at."""
-
-    envelopes: tuple[Envelope, ...] = ()
-    skipped: str = ""
-    alarm: Literal["", "tenant_mismatch", "unknown_number"] = ""
 
 
 @dataclass
@@ -51,47 +44,52 @@ class Normaliser:
     switch: str
     directory: Directory = field(default_factory=Directory)
     beliefs: Beliefs = field(default_factory=Beliefs)
+    ends: ToldEnds = field(default_factory=ToldEnds)
 
     def facts_of(self, event: Event) -> Facts:
         """Facts of one event, in the order in which they are true."""
-        rule = RULES.get(_kind(event))
-        if rule is None:
-            return Facts(skipped=f"{_kind(event)[:60]} says nothing we need")
         if not token(text(event, "Core-UUID")) or not token(text(event, "Event-Sequence")):
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
-        return rule(self, event)
+        if source_of(event):
+            rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
+            return rule_of_ours(self, event) if rule_of_ours else self.facts_as_of_event(event)
+        facts = self.facts_as_of_event(event)
+        self._heard(event)
+        return facts
+
+    def facts_as_of_event(self, event: Event) -> Facts:
+        """Facts of one event, or of a record in the form of one."""
+        rule = RULES.get(_kind(event))
+        return rule(self, event) if rule else Facts(skipped=f"{_kind(event)[:60]} says nothing we need")
+
+    def _heard(self, event: Event) -> None:
+        """The leg is known to have been up until now, or to have ended now."""
+        leg = self.beliefs.get(token(text(event, "Unique-ID")))
+        if leg is not None:
+            self.beliefs.heard(leg, count(text(event, "Event-Date-Timestamp")))
+            leg.decision = token(variable(event, "tt_decision")) or leg.decision
+
+    def talk(self, one: Leg, other: Leg) -> list[Fact]:
+        """That these two talk, unless it was told."""
+        return _talk(self, one, other)
 
     def leg_of(self, event: Event) -> Leg | None:
         """The leg an event is about, learned on first sight."""
         leg = token(text(event, "Unique-ID"))
         if not leg:
             return None
-        return self.beliefs.get(leg) or self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
+        known = self.beliefs.get(leg)
+        if known is None:
+            known = self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
+            known.core = token(text(event, "Core-UUID"))
+        known.started_us = known.started_us or count(text(event, "Caller-Channel-Created-Time"))
+        known.answered_us = known.answered_us or count(text(event, "Caller-Channel-Answered-Time"))
+        return known
 
 
 def _kind(event: Event) -> str:
     name = text(event, "Event-Name")
     return text(event, "Event-Subclass") if name == "CUSTOM" else name
-
-
-def _envelopes(about: Normaliser, event: Event, tenant: str, call: str, facts: Sequence[Fact]) -> Facts:
-    base = f"{text(event, 'Core-UUID')}-{text(event, 'Event-Sequence')}"
-    at_us = count(text(event, "Event-Date-Timestamp"))
-    estimated = is_estimated(event)
-    return Facts(
-        tuple(
-            Envelope(
-                body=fact,
-                id=base if position == 0 else f"{base}.{position}",
-                source=f"switch/{about.switch}",
-                tenant=tenant,
-                call=call,
-                occurred_at_us=at_us,
-                estimated=estimated,
-            )
-            for position, fact in enumerate(facts)
-        )
-    )
 
 
 def _created(about: Normaliser, event: Event) -> Facts:
@@ -107,16 +105,17 @@ def _created(about: Normaliser, event: Event) -> Facts:
         destination=leg.destination,
         joined=leg.joined,
     )
-    return _envelopes(about, event, leg.tenant, leg.call, [started])
+    return envelopes(about.switch, event, leg.tenant, leg.call, [started])
 
 
 def _ringing(about: Normaliser, event: Event) -> Facts:
     leg = about.leg_of(event)
     if leg is None or leg.direction == "inbound":
         return Facts(skipped="what the caller hears follows from the dialled leg")
+    leg.rang = True
     early = text(event, "Event-Name") == "CHANNEL_PROGRESS_MEDIA"
-    return _envelopes(
-        about, event, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
+    return envelopes(
+        about.switch, event, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
     )
 
 
@@ -125,6 +124,7 @@ def _answered(about: Normaliser, event: Event) -> Facts:
     if leg is None:
         return Facts(skipped="an answer of no leg")
     leg.answered = True
+    leg.answered_us = leg.answered_us or count(text(event, "Event-Date-Timestamp"))
     facts: list[Fact] = [
         e.LegAnswered(
             switch=about.switch,
@@ -140,7 +140,7 @@ def _answered(about: Normaliser, event: Event) -> Facts:
     other = about.beliefs.get(other_id) if other_id else None
     if other is not None and other.answered:
         facts += _talk(about, leg, other)
-    return _envelopes(about, event, leg.tenant, leg.call, facts)
+    return envelopes(about.switch, event, leg.tenant, leg.call, facts)
 
 
 def _talk(about: Normaliser, one: Leg, other: Leg) -> list[Fact]:
@@ -170,7 +170,7 @@ def _bridged(about: Normaliser, event: Event) -> Facts:
     facts: list[Fact] = [e.LegsBridged(switch=about.switch, leg=caller.id, other=answerer.id)]
     if leg.answered and other.answered:
         facts += _talk(about, leg, other)
-    return _envelopes(about, event, caller.tenant, caller.call, facts)
+    return envelopes(about.switch, event, caller.tenant, caller.call, facts)
 
 
 def _stand_in(leg_id: str, of: Leg) -> Leg:
@@ -190,8 +190,8 @@ def _unbridged(about: Normaliser, event: Event) -> Facts:
     other = about.beliefs.get(other_id) if other_id else None
     if other is not None and other.bridged_to == leg.id:
         other.bridged_to = ""
-    return _envelopes(
-        about, event, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
+    return envelopes(
+        about.switch, event, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
     )
 
 
@@ -199,8 +199,9 @@ def _held(about: Normaliser, event: Event) -> Facts:
     leg = about.leg_of(event)
     if leg is None:
         return Facts(skipped="no leg")
-    kind = e.LegHeld if text(event, "Event-Name") == "CHANNEL_HOLD" else e.LegResumed
-    return _envelopes(about, event, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
+    leg.held = text(event, "Event-Name") == "CHANNEL_HOLD"
+    kind = e.LegHeld if leg.held else e.LegResumed
+    return envelopes(about.switch, event, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
 
 
 def _parked(about: Normaliser, event: Event) -> Facts:
@@ -212,12 +213,13 @@ def _parked(about: Normaliser, event: Event) -> Facts:
         return Facts(skipped="an outbound leg parks for whoever dialled it")
     if variable(event, "tt_decision") == "fallback":
         return Facts(skipped="the fallback has this call")
+    leg.park = max(1, count(text(event, "Caller-Profile-Index")))
     if _dialplan_ran(event):
         return _arrived(about, event, leg)
     handed = e.CallHandedOver(
         switch=about.switch,
         leg=leg.id,
-        park=max(1, count(text(event, "Caller-Profile-Index"))),
+        park=leg.park,
         to=token(variable(event, "tt_next")) or ROUTING,
         queue=token(variable(event, "tt_queue")),
         stage=token(variable(event, "tt_stage")),
@@ -225,7 +227,7 @@ def _parked(about: Normaliser, event: Event) -> Facts:
         decision=token(variable(event, "tt_decision")),
         caller=leg.caller,
     )
-    return _envelopes(about, event, leg.tenant, leg.call, [handed])
+    return envelopes(about.switch, event, leg.tenant, leg.call, [handed])
 
 
 def _dialplan_ran(event: Event) -> bool:
@@ -241,9 +243,8 @@ def _dialplan_ran(event: Event) -> bool:
 
 
 def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
-    park = max(1, count(text(event, "Caller-Profile-Index")))
-    transferred = park > 1 or is_ours(event)
-    alarm: Literal["", "tenant_mismatch", "unknown_number"] = ""
+    transferred = leg.park > 1 or is_ours(event)
+    alarm: Alarm = ""
     if not transferred:
         # The number's owner may have become known since the leg was created.
         leg.tenant = tenant_of_arrival(event, about.directory)
@@ -258,7 +259,7 @@ def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
     fact = e.CallArrived(
         switch=about.switch,
         leg=leg.id,
-        park=park,
+        park=leg.park,
         origin=origin,
         dialled=number(variable(event, "tt_did")) or number(text(event, "Caller-Destination-Number")),
         caller=leg.caller,
@@ -267,7 +268,7 @@ def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
         diverted_from=diverted_from(event),
         received_at_us=count(text(event, "Caller-Channel-Created-Time")) or count(text(event, "Event-Date-Timestamp")),
     )
-    made = _envelopes(about, event, leg.tenant, leg.call, [fact])
+    made = envelopes(about.switch, event, leg.tenant, leg.call, [fact])
     return Facts(made.envelopes, alarm=alarm)
 
 
@@ -287,7 +288,7 @@ def _played(about: Normaliser, event: Event) -> Facts:
         caller=leg.caller,
         dialled=number(leg.destination),
     )
-    return _envelopes(about, event, leg.tenant, leg.call, [waiting])
+    return envelopes(about.switch, event, leg.tenant, leg.call, [waiting])
 
 
 def _recording(about: Normaliser, event: Event) -> Facts:
@@ -311,7 +312,7 @@ def _recording(about: Normaliser, event: Event) -> Facts:
             size_bytes=count(variable(event, "record_file_size")),
             completion=token(text(event, "Record-Completion-Cause")),
         )
-    return _envelopes(about, event, leg.tenant, leg.call, [fact])
+    return envelopes(about.switch, event, leg.tenant, leg.call, [fact])
 
 
 def _ended(about: Normaliser, event: Event) -> Facts:
@@ -319,29 +320,14 @@ def _ended(about: Normaliser, event: Event) -> Facts:
     if leg is None:
         return Facts(skipped="no leg")
     leg.bridged_to = ""
-    about.beliefs.ended(leg.id)
-    stamp = count(text(event, "Event-Date-Timestamp"))
-    by = variable(event, "sip_hangup_disposition")
-    sip = count(variable(event, "sip_term_status"))
-    fact = e.LegEnded(
-        switch=about.switch,
-        leg=leg.id,
-        kind=leg.kind,
-        direction=leg.direction,
-        via=leg.via,
-        payer=leg.payer or leg.tenant,
-        caller=leg.caller,
-        destination=leg.destination,
-        started_at_us=count(text(event, "Caller-Channel-Created-Time")) or stamp,
-        answered_at_us=count(text(event, "Caller-Channel-Answered-Time")) or None,
-        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or stamp,
-        cause=token(text(event, "Hangup-Cause")) or "NORMAL_UNSPECIFIED",
-        sip_status=sip or None,
-        hung_up_by="far" if by.startswith("recv_") else "switch" if by.startswith("send_") else "",
-        decision=token(variable(event, "tt_decision")),
-        joined=leg.joined,
-    )
-    return _envelopes(about, event, leg.tenant, leg.call, [fact])
+    about.beliefs.ended(leg.id, "estimated" if is_estimated(event) else "exact")
+    fact, told = end_of(about.switch, leg, event), about.ends.get(leg.id)
+    if told is not None:
+        differs = told != exactly(fact) and not is_estimated(event)
+        return Facts(skipped="this end was told already", alarm="end_differs" if differs else "")
+    if not is_estimated(event):
+        about.ends.told(fact)
+    return envelopes(about.switch, event, leg.tenant, leg.call, [fact])
 
 
 def _registration(about: Normaliser, event: Event) -> Facts:
@@ -358,7 +344,7 @@ def _registration(about: Normaliser, event: Event) -> Facts:
     else:
         reason: Literal["unregistered", "expired"] = "expired" if _kind(event) == "sofia::expire" else "unregistered"
         fact = e.PhoneUnregistered(switch=about.switch, phone=phone, domain=domain, reason=reason)
-    return _envelopes(about, event, tenant, "", [fact])
+    return envelopes(about.switch, event, tenant, "", [fact])
 
 
 RULES: dict[str, Callable[[Normaliser, Event], Facts]] = {

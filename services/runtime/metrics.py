@@ -5,7 +5,7 @@ Enters: counts from the shell. Leaves: figures; the page /metrics is served by `
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 HANDLED = Counter("toritsugi_handled_total", "Messages handled", ["service", "type"])
 RETRIED = Counter("toritsugi_retried_total", "Retries in place", ["service", "why"])
@@ -24,3 +24,12 @@ UNKNOWN_NUMBERS = Counter("toritsugi_unknown_numbers_total", "Arrivals for a num
 TENANT_MISMATCH = Counter(
     "toritsugi_tenant_mismatch_total", "Arrivals whose tt_tenant was not the number's owner", ["switch"]
 )
+ENDS_DIFFER = Counter(
+    "toritsugi_ends_differ_total", "Legs of whose end event and call record tell different things", ["switch"]
+)
+CDR_FILES = Counter(
+    "toritsugi_cdr_files_total",
+    "Files of call records: archived, put aside as bad, unreadable, erased",
+    ["switch", "what"],
+)
+CDR_WAITING = Gauge("toritsugi_cdr_waiting", "Call records that the last look at the folder found in it", ["switch"])

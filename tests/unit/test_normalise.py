@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from proto import events as e
 from proto.envelope import Envelope, decode, encode
 from services.eventsocket.beliefs import Beliefs
+from services.eventsocket.facts import Facts
 from services.eventsocket.frames import decode_json
-from services.eventsocket.normalise import Facts, Normaliser
+from services.eventsocket.normalise import Normaliser
 from services.eventsocket.ownership import Directory
 from tests import traces
 
@@ -342,4 +343,7 @@ def test_beliefs_are_bounded() -> None:
     about = Normaliser("fs1", DIRECTORY, Beliefs(limit=10))
     for number in range(50):
         about.facts_of(event("CHANNEL_PARK") | {"Unique-ID": f"leg-{number}"})
+    assert len(about.beliefs) == 50, "a leg that is up is never forgotten"
+    for number in range(50):
+        about.facts_of(event("CHANNEL_HANGUP_COMPLETE") | {"Unique-ID": f"leg-{number}"})
     assert len(about.beliefs) == 10

@@ -1,0 +1,129 @@
+"""Records of our own -> facts: signs of life, legs as a snapshot or call record shows them, legs that are gone. Pure.
+
+Enters: a record (`records.py`) and what we believe when its turn comes, after all that was heard before it. Leaves:
+the facts of the events that must have been missed. What a dump proves stands in `snapshot.py`; what an event means, in
+`normalise.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from proto.message import Event as Fact
+from services.eventsocket.beliefs import Beliefs, Leg
+from services.eventsocket.facts import Facts, envelopes
+from services.eventsocket.frames import Event
+from services.eventsocket.parties import count, text, token, variable
+from services.eventsocket.records import (
+    LEG_GONE,
+    LEG_RECORDED,
+    LEG_SEEN,
+    LEGS,
+    LEGS_UP,
+    LINK_ALIVE,
+    LINK_FOUND,
+    LINK_LOST,
+    MISSING_SINCE,
+)
+from services.eventsocket.snapshot import ended_unheard, is_up, missed
+
+
+class About(Protocol):
+    """The normaliser of the switch."""
+
+    switch: str
+    beliefs: Beliefs
+
+    def leg_of(self, event: Event) -> Leg | None:
+        """The leg an event is about, learned on first sight."""
+
+    def talk(self, one: Leg, other: Leg) -> list[Fact]:
+        """That these two talk, unless it was told."""
+
+    def facts_as_of_event(self, event: Event) -> Facts:
+        """Facts of a record in the form of an event."""
+
+
+def _link(about: About, event: Event) -> Facts:
+    name, at_us = text(event, "Event-Name"), count(text(event, "Event-Date-Timestamp"))
+    if name == LINK_FOUND:
+        about.beliefs.link_found(at_us)
+    elif name == LINK_ALIVE:
+        about.beliefs.link_alive(at_us)
+    else:
+        about.beliefs.link_lost()
+    return Facts(skipped="a sign of life")
+
+
+def _listed(about: About, event: Event) -> Facts:
+    legs = event.get(LEGS, [])
+    about.beliefs.still_up(legs if isinstance(legs, list) else [legs], count(text(event, "Event-Date-Timestamp")))
+    return Facts(skipped="as we believed")
+
+
+def _seen(about: About, dump: Event) -> Facts:
+    """A leg as the switch has it now: every fact that follows and was not told."""
+    name, at_us = token(text(dump, "Unique-ID")), count(text(dump, "Event-Date-Timestamp"))
+    before = about.beliefs.get(name)
+    if not is_up(dump) or (before is not None and (before.over == "exact" or before.heard_us > at_us)):
+        return Facts(skipped="events have told more since")
+    leg = about.leg_of(dump)
+    if leg is None:
+        return Facts(skipped="a dump of no leg")
+    if leg.over:
+        about.beliefs.revived(leg)
+    other = token(variable(dump, "bridge_to"))
+    told = [
+        about.facts_as_of_event(event)
+        for event in missed(dump, leg, before is not None, not other or about.beliefs.get(other) is not None)
+    ]
+    leg.decision = token(variable(dump, "tt_decision")) or leg.decision
+    about.beliefs.still_up([leg.id], at_us)
+    alarms = [facts.alarm for facts in told if facts.alarm]
+    return Facts(tuple(envelope for facts in told for envelope in facts.envelopes), alarm=alarms[0] if alarms else "")
+
+
+def _gone(about: About, event: Event) -> Facts:
+    leg = about.beliefs.get(token(text(event, "Unique-ID")))
+    if leg is None or leg.over:
+        return Facts(skipped="its end is told")
+    of_this_core = not leg.core or leg.core == text(event, "Core-UUID")
+    if of_this_core and leg.heard_us >= count(text(event, MISSING_SINCE)):
+        return Facts(skipped="heard of since")
+    return about.facts_as_of_event(ended_unheard(leg, event, about.beliefs.last_sight_us(leg)))
+
+
+def _recorded(about: About, event: Event) -> Facts:
+    """A leg as its call record tells it, before its end: that it was dialled, and whom it talked with.
+
+    Nothing comes of what its own events have told. What only looks up legs (LegAnswered) is not told any more.
+    """
+    known = about.beliefs.get(token(text(event, "Unique-ID")))
+    leg = about.leg_of(event)
+    if leg is None:
+        return Facts(skipped="no leg")
+    made = Facts() if known is not None else about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})
+    answered_us = count(text(event, "Caller-Channel-Answered-Time"))
+    leg.answered = leg.answered or answered_us > 0
+    for name in ("last_bridge_to", "bridge_uuid"):
+        other = about.beliefs.get(token(variable(event, name)))
+        if other is not None and leg.answered and other.answered and (facts := about.talk(leg, other)):
+            talked_us = max(answered_us, count(text(event, "Caller-Channel-Bridged-Time")))
+            at = {"Event-Sequence": f"cdr-talk.{leg.id}", "Event-Date-Timestamp": str(talked_us)}
+            made = Facts(
+                made.envelopes + envelopes(about.switch, {**event, **at}, leg.tenant, leg.call, facts).envelopes
+            )
+    return made
+
+
+RULES_OF_OURS: dict[str, Callable[[About, Event], Facts]] = {
+    LINK_FOUND: _link,
+    LINK_ALIVE: _link,
+    LINK_LOST: _link,
+    LEGS_UP: _listed,
+    LEG_SEEN: _seen,
+    LEG_GONE: _gone,
+    LEG_RECORDED: _recorded,
+}
+"""For records that carry a source (`records.py`)."""
