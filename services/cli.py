@@ -23,9 +23,12 @@ from services.connectors import deliveries
 from services.connectors import service as connectors
 from services.directory import check_command
 from services.eventsocket import decode as esl_decode
+from services.eventsocket.doctor import command as doctor_command
+from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.settings import ESL_PASSWORD, SwitchLink, load_or_exit
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Service
 
@@ -55,6 +58,60 @@ def tenants() -> None:
 def tenants_check(folder: Path, as_json: bool) -> None:
     """Read all files of FOLDER, name every mistake by file, line and key, and run the tests inside the files."""
     sys.exit(check_command.main(folder, explain, sys.stdout, sys.stderr, as_json))
+
+
+@main.command()
+@click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The agent's settings.")
+@click.option("--switch", "name", help="Which switch of the settings (default: the first).")
+@click.option("--esl", help="HOST:PORT of the Event Socket, in place of settings.")
+@click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Holds its password."
+)
+@click.option("--prefix", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Configuration folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per finding.")
+@click.option("--lang", type=click.Choice(("ja", "en")), help="Default: as LANG says.")
+def doctor(
+    settings: Path | None,
+    name: str | None,
+    esl: str | None,
+    password_file: Path | None,
+    prefix: Path | None,
+    as_json: bool,
+    lang: Lang | None,
+) -> None:
+    """Look at a connected switch and this machine, and say how to mend what is wrong.
+
+    Exit code: 0 no errors, 1 errors, 2 the switch could not be looked at. It changes nothing.
+    """
+    link = _switch_link(settings, name, esl, password_file)
+    patient = doctor_command.Patient(
+        host=link.host,
+        port=link.port,
+        password=link.password or ESL_PASSWORD,
+        prefix=prefix,
+        recordings_dir=str(link.recordings_dir) if settings else "",
+        sounds_dir=str(link.sounds_dir or ""),
+    )
+    sys.exit(doctor_command.main(patient, sys.stdout, sys.stderr, as_json, lang or _language()))
+
+
+def _switch_link(file: Path | None, name: str | None, esl: str | None, password_file: Path | None) -> SwitchLink:
+    """The switch that is meant: what was typed, else the settings, else TORITSUGI_ESL."""
+    environment = dict(os.environ)
+    if esl is not None:
+        environment["TORITSUGI_ESL"] = esl
+    if password_file is not None:
+        environment["TORITSUGI_ESL_PASSWORD"] = password_file.read_text(encoding="utf-8").strip()
+    switches = load_or_exit(file, environment).switches
+    found = next((one for one in switches if name in (None, one.name)), None)
+    if found is None:
+        raise click.UsageError("name a switch: --settings FILE, or --esl HOST:PORT --password-file FILE")
+    return found
+
+
+def _language() -> Lang:
+    said = next((os.environ[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(one)), "")
+    return "ja" if said.startswith("ja") else "en"
 
 
 @main.group()

@@ -1,0 +1,155 @@
+"""Checks of the operator's own files, line by line: what the switch drops without a word or will not run. Pure.
+
+Enters: facts with the text of the files below the prefix. Leaves: findings that name file and line. What the switch
+has loaded from them is judged in the other checks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+from services.eventsocket.doctor.conf_text import lines_with, without_comments
+from services.eventsocket.doctor.facts import Facts
+from services.eventsocket.doctor.finding import Finding, check, error, listed, unseen, warning
+
+NO_FOLDER = ("設定フォルダーが見えません(--prefix)", "No configuration folder is seen (--prefix)")
+_API = re.compile(r"\$\{\s*([a-z_0-9]+)\s*\(")
+_TT = re.compile(r"\b(tt_[a-z_]+)\s*=")
+_TT_VARIABLE = re.compile(r"<variable\s+name=\"(tt_(?!tenant\b)[a-z_]+)\"")
+_ONE_LINE = re.compile(r"<include>[ \t]*<(?!/include>)[^\n]*|[^\n]*\S[ \t]*</include>")
+_OURS = re.compile(r"(^|/)([0-9]+_)?toritsugi[^/]*(/|$)")
+_OUR_VARIABLES = frozenset({"tt_event_socket_password", "tt_main_number", "tt_emergency_gateway"})
+_DIAL_STRING = re.compile(r"name=\"dial-string\"\s+value=\"[^\"]*\$\{\s*[a-z_]+\s*\(")
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file below the prefix is one that we place."""
+    return _OURS.search(path) is not None
+
+
+def _foreign(facts: Facts, *folders: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(facts.files or {}):
+        if path.endswith(".xml") and not is_ours(path) and (not folders or path.startswith(folders)):
+            yield path, (facts.files or {})[path]
+
+
+@check("one-line-files", "黙って捨てられる行はありません", "No line of a file is dropped without a word")
+def one_line_files(facts: Facts) -> Iterator[Finding]:
+    """The switch skips every line with <include> or </include>, and all else on it (switch_xml.c, preprocess)."""
+    if facts.files is None:
+        yield unseen(NO_FOLDER)
+    for path, text in sorted((facts.files or {}).items()):
+        for line, _ in lines_with(text, _ONE_LINE) if path.endswith(".xml") else ():
+            yield error(
+                (
+                    f"{path}:{line}: <include> と同じ行の内容は黙って捨てられます",
+                    f"{path}:{line}: what stands on a line with <include> or </include> is dropped without a word",
+                ),
+                (
+                    "<include> と </include> を別の行にし、reloadxml をしてください。",
+                    "Give <include> and </include> lines of their own, then `fs_cli -x reloadxml`.",
+                ),
+            )
+
+
+@check("well-formed", "設定ファイルはXMLとして正しいです", "Every file is well-formed XML")
+def well_formed(facts: Facts) -> Iterator[Finding]:
+    """One broken file makes the switch keep its old configuration, or not start."""
+    if facts.files is None:
+        yield unseen(NO_FOLDER)
+    for path, text in sorted((facts.files or {}).items()):
+        if path.endswith(".xml") and (why := _broken(text)):
+            yield warning(
+                (f"{path}: XMLとして読めません({why})", f"{path}: cannot be read as XML ({why})"),
+                (
+                    "その行を直してください。FreeSWITCHは古い設定のまま動き続けます。",
+                    "Mend that line: the switch would keep its old configuration, or not start.",
+                ),
+            )
+
+
+def _broken(text: str) -> str:
+    try:
+        ElementTree.fromstring(text)
+    except ElementTree.ParseError as problem:
+        return "" if _is_fragment(text) else str(problem)
+    return ""
+
+
+def _is_fragment(text: str) -> bool:
+    try:
+        ElementTree.fromstring(f"<include>{re.sub(r'<[?][^>]*[?]>', '', without_comments(text))}</include>")
+    except ElementTree.ParseError:
+        return False
+    return True
+
+
+@check("api-calls", "自作のダイヤルプランにAPI呼び出しはありません", "No dialplan of your own calls an API in its text")
+def api_calls(facts: Facts) -> Iterator[Finding]:
+    """`${hash(…)}` and the like answer `<API Execute Permission Denied>` with api-expansion off."""
+    if facts.files is None:
+        yield unseen(NO_FOLDER)
+    for path, text in _foreign(facts, "dialplan/"):
+        hits = lines_with(text, _API)
+        if hits:
+            lines = listed(str(line) for line, _ in hits)
+            names = listed(sorted({_name(hit) for _, hit in hits}))
+            yield warning(
+                (
+                    f"{path} の {lines} 行目は動かなくなります({names})",
+                    f"{path}: lines {lines} will not work with api-expansion off ({names})",
+                ),
+                (
+                    "その部分を消すか、アプリケーション(hash、limitなど)で書き直してください。",
+                    "Remove those extensions, or write them with applications in place of ${…()}.",
+                ),
+            )
+
+
+def _name(hit: str) -> str:
+    found = _API.match(hit)
+    return found[1] if found else hit
+
+
+@check("dial-strings", "内線の呼出しにAPIを使っていません", "No phone is dialled through an API call")
+def dial_strings(facts: Facts) -> Iterator[Finding]:
+    """The stock one of `user/…` runs ${sofia_contact(…)}; ours, sofia/<profile>/<id>%<domain>, runs nothing."""
+    if facts.files is None:
+        yield unseen(NO_FOLDER)
+    for path, text in _foreign(facts, "directory/"):
+        for line, _ in lines_with(text, _DIAL_STRING):
+            yield warning(
+                (
+                    f"{path}:{line}: この dial-string では user/… を呼べなくなります",
+                    f"{path}:{line}: with this dial-string your own user/… no longer rings (Toritsugi does not use it)",
+                ),
+                (
+                    "自作のダイヤルプランで user/… を使うなら sofia/internal/番号%ドメイン に変えてください。",
+                    "If your own dialplan dials user/…, write sofia/internal/<id>%<domain> there, and "
+                    "remove the dial-string.",
+                ),
+            )
+
+
+@check("foreign-marks", "ほかのファイルは tt_ の変数を使っていません", "No file of yours sets variables that are ours")
+def foreign_marks(facts: Facts) -> Iterator[Finding]:
+    """A foreign `tt_tenant=` would be believed of every call that passes it."""
+    if facts.files is None:
+        yield unseen(NO_FOLDER)
+    for path, text in _foreign(facts):
+        hits = [(line, m.partition("=")[0].strip()) for line, m in lines_with(text, _TT)]
+        hits += [(line, m.split('"')[1]) for line, m in lines_with(text, _TT_VARIABLE)]
+        for line, name in hits:
+            if name not in _OUR_VARIABLES:
+                yield warning(
+                    (f"{path}:{line}: {name} を設定しています", f"{path}:{line}: sets {name}"),
+                    (
+                        "その行を消してください。tt_ で始まる名前は当社のものです。",
+                        "Remove it: names that begin with tt_ are Toritsugi's, and what they say is believed.",
+                    ),
+                )
+
+
+CHECKS = (one_line_files, well_formed, api_calls, dial_strings, foreign_marks)
