@@ -14,9 +14,8 @@ from typing import TextIO
 
 from freeswitch.simulator.record.errors import CannotRecord
 from freeswitch.simulator.record.folder import Wanted, write
-from freeswitch.simulator.record.recording import ALL_EVENTS, EVENTS, MORE_EVENTS, Recorder
+from freeswitch.simulator.record.recording import WIDTHS, Recorder
 
-WIDTHS = {"few": EVENTS, "more": f"{MORE_EVENTS} {EVENTS}", "all": f"{ALL_EVENTS} {EVENTS}"}
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))?:?(?P<port>\d{1,5})?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}

@@ -32,6 +32,8 @@ EVENTS = (
 )
 MORE_EVENTS = "CHANNEL_EXECUTE_COMPLETE CHANNEL_DESTROY CHANNEL_ORIGINATE CALL_UPDATE"
 ALL_EVENTS = f"{MORE_EVENTS} CHANNEL_STATE CHANNEL_CALLSTATE"
+WIDTHS = {"few": EVENTS, "more": f"{MORE_EVENTS} {EVENTS}", "all": f"{ALL_EVENTS} {EVENTS}"}
+"""Names for what a recording subscribes to; `few` is what most of the captured traces hold."""
 TURN_S = 0.2
 LAST_S = 0.5
 """The switch delivers events every 20 ms."""
