@@ -7,7 +7,9 @@ Source: mod_event_socket.c (read_packet, parse_command), switch_event.c (seriali
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +18,7 @@ Value = str | Sequence[str]
 Event = Mapping[str, Value] | Sequence[tuple[str, Value]]
 """Headers in wire order; a sequence of pairs may repeat a name, as the switch itself now and then does.
 `_body` holds the body, without its Content-Length."""
-Format = Literal["plain", "json"]
+Format = Literal["plain", "json", "xml"]
 
 _EVENT_NAMES = """
 CUSTOM CLONE CHANNEL_CREATE CHANNEL_DESTROY CHANNEL_STATE CHANNEL_CALLSTATE CHANNEL_ANSWER CHANNEL_HANGUP
@@ -37,7 +39,9 @@ EVENT_NAMES = frozenset(_EVENT_NAMES.split())
 
 _UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"')
 _HEX = frozenset(b"0123456789ABCDEF")
-_MAX_HEADERS = 65536
+_MAX_HEADERS = 10_485_760
+_MAX_BODY = 16 * 1024 * 1024
+_NUMBER = re.compile(r"\s*([+-]?\d{1,12})")
 
 
 def to_bytes(text: str) -> bytes:
@@ -90,9 +94,25 @@ def _quoted(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def _as_xml(event: Event) -> bytes:
+    lines, body = bytearray(b"<event>\n  <headers>\n"), b""
+    for name, value in _pairs(event):
+        if name == "_body":
+            body = to_bytes(str(value))
+            continue
+        tag = to_bytes(name)
+        for one in [value] if isinstance(value, str) else value:
+            lines += b"    <%s>%s</%s>\n" % (tag, url_encode(one), tag)
+    lines += b"  </headers>\n"
+    if body:
+        text = to_bytes(html.escape(body.decode("utf-8", "surrogateescape"), quote=True))
+        lines += b"  <Content-Length>%d</Content-Length>\n  <body>%s</body>\n" % (len(body), text)
+    return bytes(lines) + b"</event>\n"
+
+
 def event_frame(event: Event, fmt: Format) -> bytes:
     """One event as it goes over the wire, its length counted in bytes."""
-    body = _as_plain(event) if fmt == "plain" else _as_json(event)
+    body = {"plain": _as_plain, "json": _as_json, "xml": _as_xml}[fmt](event)
     return b"Content-Length: %d\nContent-Type: text/event-%s\n\n" % (len(body), fmt.encode()) + body
 
 
@@ -110,8 +130,43 @@ def command_reply(text: str) -> bytes:
 
 
 AUTH_REQUEST = b"Content-Type: auth/request\n\n"
-_GOODBYE = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
-DISCONNECT_NOTICE = b"Content-Type: text/disconnect-notice\nContent-Length: %d\n\n" % len(_GOODBYE) + _GOODBYE
+GOODBYE = "Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
+SHUT_DOWN = "The system is being shut down.\n"
+_RUDE = b"Access Denied, go away.\n"
+
+
+def disconnect_notice(message: str, leg: str = "") -> bytes:
+    """The last frame of a connection; `leg`: the one it was about, after `myevents`."""
+    text, about = to_bytes(message), ""
+    if leg:
+        about = f"Controlled-Session-UUID: {leg}\nContent-Disposition: disconnect\n"
+    return b"Content-Type: text/disconnect-notice\n%sContent-Length: %d\n\n" % (to_bytes(about), len(text)) + text
+
+
+DISCONNECT_NOTICE = disconnect_notice(GOODBYE)
+RUDE_REJECTION = b"Content-Type: text/rude-rejection\nContent-Length: %d\n\n" % len(_RUDE) + _RUDE
+"""For an address that apply-inbound-acl does not let in; the disconnect notice follows."""
+
+
+def linger_notice(leg: str, seconds: int) -> bytes:
+    """The leg is down, the connection stays: for so long, or (-1) until the client leaves."""
+    return to_bytes(
+        "Content-Type: text/disconnect-notice\n"
+        f"Controlled-Session-UUID: {leg}\nContent-Disposition: linger\nChannel-Name: \n"
+        f"Linger-Time: {seconds}\nContent-Length: 0\n\n"
+    )
+
+
+def log_frame(level: int, text: str) -> bytes:
+    """One line of the switch's log."""
+    body = to_bytes(text)
+    head = f"Content-Type: log/data\nContent-Length: {len(body)}\nLog-Level: {level}\nText-Channel: 0\n"
+    return to_bytes(f"{head}Log-File: simulator\nLog-Func: simulator\nLog-Line: 1\nUser-Data: \n\n") + body
+
+
+def cut(text: str, limit: int) -> str:
+    """The first so many bytes of a text, as a C buffer keeps them."""
+    return to_bytes(text)[:limit].decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -121,11 +176,8 @@ class Command:
     line: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
-
-    @property
-    def words(self) -> list[str]:
-        """The first line, cut at every blank."""
-        return self.line.split(" ")
+    original: Mapping[str, str] = field(default_factory=dict)
+    """The headers under the names as they were written."""
 
 
 class BrokenCommand(Exception):
@@ -137,6 +189,11 @@ class CommandReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+
+    @property
+    def half_sent(self) -> bool:
+        """Whether a command has begun that is not complete."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Command]:
         """The commands that are complete now. Blank lines between commands count for nothing. Raises BrokenCommand."""
@@ -155,18 +212,21 @@ class CommandReader:
             if len(self._buffer) > _MAX_HEADERS:
                 raise BrokenCommand("headers without end")
             return None
-        lines = [line.strip("\r") for line in head.decode("utf-8", "surrogateescape").split("\n")]
+        # Where a byte is zero, a C string ends; a carriage return ends a line like a line feed.
+        lines = [line.split("\0")[0] for line in re.split("[\r\n]+", head.decode("utf-8", "surrogateescape"))]
         headers: dict[str, str] = {}
+        original: dict[str, str] = {}
         for line in lines[1:]:
             name, colon, value = line.partition(":")
             if colon:
                 headers.setdefault(name.lower(), value.lstrip(" "))
+                original.setdefault(name, value.lstrip(" "))
         length = _length(headers.get("content-length", "0"))
         if len(self._buffer) - end < length:
             return None
-        body = bytes(self._buffer[end : end + length]).decode("utf-8", "surrogateescape")
+        body = bytes(self._buffer[end : end + length]).split(b"\0")[0].decode("utf-8", "surrogateescape")
         del self._buffer[: end + length]
-        return Command(lines[0], headers, body)
+        return Command(lines[0], headers, body, original)
 
     def _head(self) -> tuple[bytes | None, int]:
         ends = [(at, at + len(mark)) for mark in (b"\n\n", b"\n\r\n") if (at := self._buffer.find(mark)) >= 0]
@@ -177,6 +237,9 @@ class CommandReader:
 
 
 def _length(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) > 10_485_760:
+    """As atoi() reads it: what is no number is none."""
+    found = _NUMBER.match(text)
+    length = int(found[1]) if found else 0
+    if not 0 <= length <= _MAX_BODY:
         raise BrokenCommand(f"Content-Length {text[:20]!r}")
-    return int(text)
+    return length
