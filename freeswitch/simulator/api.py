@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from freeswitch.simulator import bridging, causes, dial, plan, show
+from freeswitch.simulator import causes, dial, joining, plan, show
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.esl_server import UnknownCommand
 from freeswitch.simulator.events import channel_headers
@@ -114,7 +114,7 @@ class Commands:
         caller, leg = self._find(one), self._find(other)
         if caller is None or leg is None or caller is leg:
             return "-ERR Invalid uuid\n"
-        bridging.uuid_bridge(caller, leg)
+        joining.join(caller, leg)
         return f"+OK {leg.uuid}\n"
 
     def _uuid_record(self, argument: str) -> str:
@@ -225,7 +225,6 @@ class Commands:
             # uuid_bridge or uuid_transfer took the leg away meanwhile: it lives on, but the originate has failed.
             return "-ERR ORIGINATOR_CANCEL\n"
         leg.watcher = None
-        leg.fire("CALL_UPDATE", before={"Direction": "SEND"})
 
         def go_on() -> None:
             if asked.then is not None:

@@ -1,17 +1,67 @@
-"""Two legs that hear each other, from CHANNEL_BRIDGE to what the caller does afterwards; and a leg that parks.
+"""Two legs that hear each other, from CHANNEL_BRIDGE to what each does afterwards.
 
 Enters: two legs that are up. Leaves: the events of both, in the order of the captured traces. Who dials whom belongs to
-dial.py. Source: switch_ivr_bridge.c, switch_ivr.c (park).
+dial.py, legs that wait alone to parking.py. Source: switch_ivr_bridge.c.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from gevent.event import Event as Signal
+
 from freeswitch.simulator import causes
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.profile import Headers, OtherLeg, Times
+from freeswitch.simulator.parking import park
+from freeswitch.simulator.profile import Headers, OtherLeg
 from freeswitch.simulator.waiting import Diverted, HungUp
+
+LOOKS_EVERY_S = 0.02
+"""A leg learns of what happened to the other with its next frame."""
+
+
+class Talk:
+    """One bridge, as the threads of both legs see it. `caller` runs it within an application, `leg` as a state."""
+
+    def __init__(self, caller: Channel, leg: Channel, *, inner: bool) -> None:
+        self.caller = caller
+        self.leg = leg
+        self.inner = inner
+        """Within an application that was broadcast (att_xfer): the leg that is left parks for three seconds."""
+        self.caller_left = False
+        self.leg_left = False
+        self.leg_done = Signal()
+        """The leg has also done what follows a bridge."""
+
+    def exchange(self) -> None:
+        """What the leg does: it talks until one of the two leaves, then ends unless a variable keeps it."""
+        leg = self.leg
+        try:
+            leg.pause(until=lambda: self.caller_left)
+        except (HungUp, Diverted):
+            self._leave()
+            raise
+        try:
+            self._alone(leg)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.leg_left = True
+        self.leg_done.set()
+        self.caller.wake.set()
+
+    def _alone(self, leg: Channel) -> None:
+        """The caller left first. Source: audio_bridge_on_exchange_media."""
+        if self.inner:
+            leg.variables["park_timeout"] = "3"
+            _go_on_parked(leg)
+        elif leg.is_true("park_after_bridge"):
+            _go_on_parked(leg)
+        elif where := leg.variables.pop("transfer_after_bridge", ""):
+            transfer_to(leg, str(where))
+        else:
+            leg.hangup("NORMAL_CLEARING" if leg.times.answered else "ORIGINATOR_CANCEL")
 
 
 def meet(caller: Channel, leg: Channel) -> None:
@@ -28,15 +78,33 @@ def after_failure(caller: Channel, cause: str) -> None:
         raise HungUp
 
 
-def bridge(caller: Channel, leg: Channel) -> None:
-    """Both hear each other until one leaves; `caller` runs this. Then hangup_after_bridge and park_after_bridge."""
-    clock = caller.clock
-    caller.times.bridged = leg.times.bridged = clock.now_us()
+def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
+    """Both hear each other until one leaves; `caller` runs this, and then what its variables say for afterwards."""
+    talk = Talk(caller, leg, inner=inner)
+    both: Headers = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": leg.uuid}
+    _begin(talk, both)
+    try:
+        _while_they_talk(talk)
+    except (HungUp, Diverted):
+        talk.caller_left = True
+        leg.wake.set()
+        caller.clock.wait(talk.leg_done, 1.0)
+        _end(talk, both)
+        raise
+    _end(talk, both)
+    _after_bridge(talk)
+
+
+def _begin(talk: Talk, both: Headers) -> None:
+    caller, leg = talk.caller, talk.leg
+    caller.times.bridged = leg.times.bridged = caller.clock.now_us()
     caller.partner, leg.partner = leg, caller
+    if caller.other is None or caller.other.uuid != leg.uuid:
+        times = replace(leg.times, bridged=0)
+        caller.other = OtherLeg("originatee", leg.uuid, leg.direction, "inbound", leg.profile, times)
     leg.call_uuid = caller.uuid
     leg.variables["call_uuid"] = leg.variables["signal_bond"] = caller.uuid
-    caller.other = OtherLeg("originatee", leg.uuid, "outbound", "inbound", leg.profile, replace(leg.times, bridged=0))
-    both: Headers = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": leg.uuid}
+    caller.variables["signal_bond"] = leg.uuid
     leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", 5
     caller.fire("CHANNEL_BRIDGE", before=both)
     leg.fire("CHANNEL_STATE")
@@ -48,23 +116,12 @@ def bridge(caller: Channel, leg: Channel) -> None:
             "bridge_uuid": other.uuid,
         }
     leg.watcher = None
-    try:
-        _talk(caller, leg)
-    except (HungUp, Diverted):
-        if leg.partner is caller:
-            _remember_end(leg, caller)
-            leg.hangup(caller.hangup_cause or "NORMAL_CLEARING")
-        _unbridge(caller, leg, both)
-        raise
-    _remember_end(caller, leg)
-    caller.variables["bridge_hangup_cause"] = leg.hangup_cause or "NORMAL_CLEARING"
-    answered = bool(leg.times.answered)
-    _unbridge(caller, leg, both)
-    _after_bridge(caller, leg.hangup_cause or "NORMAL_CLEARING", answered=answered)
+    leg.divert(talk.exchange)
 
 
-def _talk(caller: Channel, leg: Channel) -> None:
-    caller.pause(0.02, until=lambda: bool(leg.hangup_cause))
+def _while_they_talk(talk: Talk) -> None:
+    caller, leg = talk.caller, talk.leg
+    caller.pause(LOOKS_EVERY_S, until=lambda: talk.leg_left)
     for one, other in ((leg, caller), (caller, leg)):
         about: Headers = {
             "Direction": "SEND",
@@ -74,88 +131,61 @@ def _talk(caller: Channel, leg: Channel) -> None:
         }
         if not one.hangup_cause:
             one.fire("CALL_UPDATE", before=about)
-    while not leg.hangup_cause and leg.partner is caller:
-        caller.pause(until=lambda: _moved(caller, leg))
+    while not talk.leg_left:
+        caller.pause(until=lambda: talk.leg_left or bool(leg.times.answered and not caller.times.answered))
         if leg.times.answered and not caller.times.answered:
             caller.answer()
-    # The leg's own thread reports its end before the caller's bridge comes apart.
-    caller.pause(0.05, until=lambda: leg.gone.is_set() or not leg.hangup_cause)
+    # A leg that ended reports it before the caller's bridge comes apart.
+    caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.gone.is_set() or not leg.hangup_cause)
 
 
-def _moved(caller: Channel, leg: Channel) -> bool:
-    return bool(leg.hangup_cause) or leg.partner is not caller or bool(leg.times.answered and not caller.times.answered)
-
-
-def _remember_end(one: Channel, other: Channel) -> None:
-    if other.hangup_cause:
-        one.variables["last_bridge_hangup_cause"] = other.hangup_cause
-        if code := other.variables.get("proto_specific_hangup_cause"):
-            one.variables["last_bridge_proto_specific_hangup_cause"] = code
-
-
-def _unbridge(caller: Channel, leg: Channel, both: Headers) -> None:
+def _end(talk: Talk, both: Headers) -> None:
+    caller, leg = talk.caller, talk.leg
+    for one, other in ((caller, leg), (leg, caller)):
+        if other.hangup_cause:
+            one.variables["bridge_hangup_cause"] = other.hangup_cause
+    leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
     caller.fire("CHANNEL_UNBRIDGE", before=both)
-    caller.partner = None
-    caller.bridged.clear()
-    leg.bridged.clear()
-    if leg.partner is caller:
-        leg.partner = None
+    for one, other in ((caller, leg), (leg, caller)):
+        if one.partner is other:
+            one.partner = None
+            one.bridged.clear()
+        if one.held and not one.hangup_cause:
+            one.mark_hold(False)
 
 
-def _after_bridge(caller: Channel, cause: str, *, answered: bool) -> None:
-    if answered and caller.is_true("park_after_bridge"):
-        caller.divert(lambda: park(caller, state="CS_PARK"))
-        raise Diverted
-    if not answered:
+def _after_bridge(talk: Talk) -> None:
+    """What the caller does when the other one left. Source: the end of switch_ivr_multi_threaded_bridge."""
+    caller, leg = talk.caller, talk.leg
+    if talk.inner:
+        return
+    cause, hangs_up = leg.hangup_cause or "NORMAL_CLEARING", str(caller.variables.get("hangup_after_bridge", ""))
+    if not leg.times.answered:
         after_failure(caller, cause)
-    elif caller.is_true("hangup_after_bridge"):
+    if hangs_up.lower() == "explicit":
+        caller.hangup(cause)
+        raise HungUp
+    if not leg.times.answered:
+        return
+    if caller.is_true("park_after_bridge"):
+        _go_on_parked(caller)
+        raise Diverted
+    if where := caller.variables.pop("transfer_after_bridge", ""):
+        transfer_to(caller, str(where))
+        raise Diverted
+    if caller.is_true("hangup_after_bridge"):
         caller.hangup(cause)
         raise HungUp
 
 
-def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
-    """Waits silently until somebody sends it elsewhere, at most for variable park_timeout (`seconds[:CAUSE]`)."""
-    if state != channel.state:
-        channel.enter(state)
-    seconds, _, cause = str(channel.variables.pop("park_timeout", "")).partition(":")
-    limit = int(seconds) if seconds.isdecimal() and len(seconds) < 8 else None
-    channel.fire("CHANNEL_PARK")
-    try:
-        channel.pause(None if limit is None else channel.clock.whole_second_in(limit))
-        channel.hangup(causes.named(cause))
-        raise HungUp
-    finally:
-        channel.fire("CHANNEL_UNPARK")
+def _go_on_parked(leg: Channel) -> None:
+    leg.divert(lambda: park(leg, state="CS_PARK"))
 
 
-def uuid_bridge(caller: Channel, leg: Channel) -> None:
-    """Two legs that are up, whatever they did: both leave it, then they meet."""
-    ready = []
+def transfer_to(leg: Channel, where: str) -> None:
+    """As transfer_after_bridge says: `extension[:dialplan[:context]]`."""
+    destination, dialplan, context, *_rest = [*where.split(":"), "", "", ""]
+    leg.transfer(destination, dialplan, context)
 
-    def wait_for_caller() -> None:
-        leg.state, leg.state_number = "CS_SOFT_EXECUTE", 3
-        leg.other = OtherLeg("originator", caller.uuid, caller.direction, "inbound", caller.profile, Times())
-        ready.append(True)
-        caller.wake.set()
-        leg.pause()
 
-    def take() -> None:
-        caller.state, caller.state_number = "CS_SOFT_EXECUTE", 3
-        caller.pause(2.0, until=lambda: bool(ready) or bool(leg.hangup_cause))
-        if leg.hangup_cause:
-            caller.hangup("DESTINATION_OUT_OF_ORDER")
-            raise HungUp
-        meet(caller, leg)
-        for one, other in ((caller, leg), (leg, caller)):
-            one.fire("CHANNEL_EXECUTE", after={"Application": "uuid_bridge", "Application-Data": other.uuid})
-        bridge(caller, leg)
-        caller.run_plan()
-
-    for one in (caller, leg):
-        if one.partner is not None and one.partner not in (caller, leg):
-            one.partner.wake.set()
-        one.partner = None
-    leg.divert(wait_for_caller)
-    leg.sent_to_bridge(caller.uuid)
-    caller.divert(take)
-    caller.sent_to_bridge(leg.uuid)
+__all__ = ["after_failure", "bridge", "meet", "transfer_to"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gevent
+from gevent.event import Event as Signal
 
 from freeswitch.simulator import events, plan
 from freeswitch.simulator.leg import Ear, Leg
@@ -22,6 +23,21 @@ from freeswitch.simulator.story import Ran
 from freeswitch.simulator.waiting import Diverted, HungUp
 
 State = Callable[[], None]
+
+LEAD_S = 0.1
+"""Five frames that a leg hears before what was broadcast to it begins (switch_ivr_broadcast, lead-frames)."""
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """An application that runs within what a leg does."""
+
+    app: App
+    lead_s: float = 0.0
+    loops: bool = False
+    """Again and again until stopped."""
+    holds_other: bool = False
+    """Whom the leg talks to hears music meanwhile."""
 
 
 class Home(Ear, Protocol):
@@ -50,9 +66,12 @@ class Channel(Leg):
         self.home = home
         self._next: State | None = None
         self._plan: deque[App] = deque()
-        self._nested: deque[App] = deque()
+        self._nested: deque[Broadcast] = deque()
+        self.undisturbed = Signal()
+        """Set while nothing that was broadcast runs."""
+        self.undisturbed.set()
+        self._stop_broadcast = False
         self._break = 0
-        self._in_nested = False
 
     # --- what others ask of this leg -------------------------------------------------------------------------------
 
@@ -66,10 +85,22 @@ class Channel(Leg):
         self._next = state
         self.wake.set()
 
-    def broadcast(self, app: App) -> None:
-        """Runs an application within what it does now."""
-        self._nested.append(app)
+    def broadcast(
+        self, app: App, *, lead_s: float = 0.0, loops: bool = False, holds_other: bool = False, first: bool = False
+    ) -> None:
+        """Runs an application within what it does now; see Broadcast. `first`: ahead of what waits already."""
+        nested = Broadcast(app, lead_s, loops, holds_other)
+        if first:
+            self._nested.appendleft(nested)
+        else:
+            self._nested.append(nested)
         self.wake.set()
+
+    def stop_broadcast(self) -> None:
+        """Ends what was broadcast, if it runs."""
+        if not self.undisturbed.is_set():
+            self._stop_broadcast = True
+            self.break_off()
 
     def break_off(self) -> None:
         """Ends the current playback or recording; the plan goes on."""
@@ -82,9 +113,13 @@ class Channel(Leg):
         return taken
 
     def transfer(self, destination: str, dialplan: str = "", context: str = "") -> None:
-        """To another extension, or to an inline plan."""
-        dialplan, context = dialplan or self.profile.dialplan, context or self.profile.context
+        """To another extension, or to an inline plan. Source: switch_ivr_session_transfer."""
+        own = "XML" if self.profile.dialplan == "inline" else self.profile.dialplan
+        dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
+        context = context or self.get("force_transfer_context") or self.profile.context or "default"
         previous = self.profile
+        self.variables.pop("signal_bond", None)
+        self.other = None
         self.profile = replace(
             self._sent_on(f"bl_xfer:{destination}/{context}/{dialplan}"),
             destination=destination,
@@ -112,6 +147,7 @@ class Channel(Leg):
         self.story.sent_on(self.profile, self.times, self.other, self.apps_left, now_us)
         note = f"{now_us // 1_000_000}:{uuid.uuid4()}:{how}"
         self.times.profile_created = now_us
+        self.logical_direction = "inbound" if self.in_dialplan else self.direction
         self.add_to_list("transfer_history", note)
         self.variables["transfer_source"] = note
         return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
@@ -124,13 +160,34 @@ class Channel(Leg):
             raise HungUp
         if self._next is not None:
             raise Diverted
-        if self._nested and not self._in_nested:
-            self._in_nested = True
+        if self._nested and self.undisturbed.is_set():
+            self.undisturbed.clear()
             try:
                 while self._nested:
-                    self.execute(self._nested.popleft())
+                    self._run_nested(self._nested.popleft())
             finally:
-                self._in_nested = False
+                self.undisturbed.set()
+
+    def _run_nested(self, nested: Broadcast) -> None:
+        self._stop_broadcast = False
+        if nested.lead_s and self.has_media:
+            self.pause(nested.lead_s)
+        other = self.partner if nested.holds_other else None
+        if other is not None:
+            other.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
+            self.pause(5.0, until=lambda: not other.undisturbed.is_set() or bool(other.hangup_cause))
+        while True:
+            self.execute(nested.app)
+            if not nested.loops or self._stop_broadcast:
+                break
+        if other is not None and not other.hangup_cause:
+            other.stop_broadcast()
+            self.pause(5.0, until=lambda: other.undisturbed.is_set() or bool(other.hangup_cause))
+
+    @property
+    def hold_music(self) -> str:
+        """What whoever talks to this leg hears while the leg is away."""
+        return self.get("hold_music") or "local_stream://moh"
 
     def _run(self) -> None:
         try:
@@ -189,6 +246,7 @@ class Channel(Leg):
         """These applications, one after the other."""
         self._plan = deque(apps)
         self.story.runs(apps)
+        self.sort_parties()
         self.run_plan()
 
     @property

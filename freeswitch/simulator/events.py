@@ -156,7 +156,10 @@ def _times(prefix: str, times: Times) -> Headers:
         ("Channel-Bridged", times.bridged),
     )
     headers: Headers = {f"{prefix}-{name}-Time": str(value) for name, value in pairs}
-    return headers | {f"{prefix}-Channel-Last-Hold": "0", f"{prefix}-Channel-Hold-Accum": "0"}
+    return headers | {
+        f"{prefix}-Channel-Last-Hold": str(times.last_hold),
+        f"{prefix}-Channel-Hold-Accum": str(times.hold_accum),
+    }
 
 
 def _privacy(prefix: str, profile: Profile) -> Headers:
@@ -189,9 +192,15 @@ def final_variables(channel: Leg) -> Headers:
     for name, at_us in moments.items():
         if at_us:
             found[f"{name}_stamp"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_us / 1e6))
-    for name, at_us in (moments | {"last_hold": 0, "resurrect": 0}).items():
+    for name, at_us in (moments | {"last_hold": times.last_hold, "resurrect": 0}).items():
         found |= {f"{name}_epoch": str(at_us // 1_000_000), f"{name}_uepoch": str(at_us)}
-    found |= {"hold_accum_seconds": "0", "hold_accum_usec": "0", "hold_accum_ms": "0"}
+    found |= {
+        "hold_accum_seconds": str(times.hold_accum // 1_000_000),
+        "hold_accum_usec": str(times.hold_accum),
+        "hold_accum_ms": str(times.hold_accum // 1000),
+    }
+    if times.holds:
+        found["hold_events"] = "{" + ",".join(f"{{{since},{until}}}" for since, until in times.holds) + "}"
     application = channel.variables.get("current_application")
     if application:
         found["last_app"] = application

@@ -74,11 +74,48 @@ class Leg(Waiter):
         self.exports: dict[str, str] = {}
         self.digits: deque[str] = deque()
         self.confirmed = False
+        self.held = False
+        self.in_dialplan = False
+        """A leg that we dialled has been sent into a plan of its own, and counts as a caller since (CF_DIALPLAN)."""
+        self.is_b_leg = False
+        """A leg that called us has been bridged to by another one (CF_BLEG)."""
         self.answered = Signal()
         self.bridged = Signal()
         self.progressed = Signal()
         self.gone = Signal()
         """Set when CHANNEL_DESTROY is out."""
+
+    @property
+    def is_called_side(self) -> bool:
+        """Whether it shows whom it called rather than who calls. Source: switch_channel_outbound_display."""
+        return self.is_b_leg if self.direction == "inbound" else not self.in_dialplan
+
+    def sort_parties(self) -> None:
+        """Before it runs a plan of its own, a called leg is turned round. Source: switch_channel_sort_cid."""
+        if self.direction == "inbound" and self.is_b_leg:
+            self.turn_round()
+            self.is_b_leg = False
+        elif self.direction == "outbound" and not self.in_dialplan:
+            self.in_dialplan = True
+            self.turn_round()
+
+    def turn_round(self) -> None:
+        """Whom it called is who calls now (CALL_UPDATE). Source: switch_channel_flip_cid."""
+        profile, talks = self.profile, self.bridged.is_set()
+        self.variables |= {
+            "pre_transfer_caller_id_name": profile.caller_name,
+            "pre_transfer_caller_id_number": profile.caller_number,
+            "channel_cid_flipped": "yes",
+        }
+        self.profile = replace(
+            profile,
+            caller_name=profile.callee_name or profile.caller_name,
+            caller_number=profile.callee_number or profile.caller_number,
+            callee_name="" if talks else profile.caller_name,
+            callee_number="" if talks else profile.caller_number,
+        )
+        bond = self.variables.get("signal_bond")
+        self.fire("CALL_UPDATE", before={"Direction": "RECV"} | ({"Bridged-To": bond} if bond else {}))
 
     # --- variables -------------------------------------------------------------------------------------------------
 
@@ -113,6 +150,11 @@ class Leg(Waiter):
             self.variables[name] = entry
         else:
             self.variables[name] = [before, entry] if isinstance(before, str) else [*before, entry]
+
+    def move_recordings(self, other: Leg) -> None:
+        """They go on with the other leg, without an event. Source: switch_ivr_transfer_recordings."""
+        other.recordings |= self.recordings
+        self.recordings.clear()
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -153,6 +195,23 @@ class Leg(Waiter):
             self.progressed.set()
             self.changed()
 
+    def mark_hold(self, held: bool) -> None:
+        """Its far end holds the call (CHANNEL_HOLD), or takes it up again (CHANNEL_UNHOLD)."""
+        if held == self.held:
+            return
+        self.held = held
+        now_us = self.clock.now_us()
+        if held:
+            self.enter_call_state("HELD")
+            self.times.last_hold = now_us
+            self.fire("CHANNEL_HOLD")
+            return
+        self.enter_call_state("UNHELD")
+        self.times.hold_accum += now_us - self.times.last_hold
+        self.times.holds.append((self.times.last_hold, now_us))
+        self.fire("CHANNEL_UNHOLD")
+        self.enter_call_state("ACTIVE")
+
     def answer(self) -> None:
         """Is answered (once)."""
         if self.times.answered or self.hangup_cause:
@@ -176,6 +235,12 @@ class Leg(Waiter):
         self.answer_state = "hangup"
         self.state_number = STATES["CS_HANGUP"]
         self.variables |= {name: value for name, value in disposition.items() if name != "sip_hangup_disposition"}
+        if self.held:
+            self.mark_hold(False)
+        if self.partner is not None:
+            self.partner.variables["last_bridge_hangup_cause"] = cause
+            if code := self.variables.get("proto_specific_hangup_cause"):
+                self.partner.variables["last_bridge_proto_specific_hangup_cause"] = code
         self.fire("CHANNEL_HANGUP", before={"Hangup-Cause": cause})
         self.variables |= disposition
         self.wake.set()

@@ -40,6 +40,10 @@ class Times:
     progress_media: int = 0
     hangup: int = 0
     bridged: int = 0
+    last_hold: int = 0
+    hold_accum: int = 0
+    """Microseconds on hold, all holds together."""
+    holds: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """A leg of mod_sofia with whoever is at its far end: what phone or carrier does to it, by SIP and RTP.
 
-Enters: ringing, answers, refusals, keys, hang-ups of the far end. Leaves: what the leg makes of them, with the sip_…
-variables that mod_sofia sets then. People who act by themselves belong to acting.py. Source: sofia.c, mod_sofia.c.
+Enters: ringing, answers, refusals, keys, holds, transfers, hang-ups of the far end. Leaves: what the leg makes of them,
+with the sip_… variables of mod_sofia. People who act by themselves belong to acting.py. Source: sofia.c, mod_sofia.c.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import gevent
 
 from freeswitch.simulator import causes
-from freeswitch.simulator.channel import Channel, Home
+from freeswitch.simulator.channel import LEAD_S, Channel, Home
+from freeswitch.simulator.joining import join
 from freeswitch.simulator.people import Behaviour
+from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import Profile
 
 
@@ -84,3 +86,100 @@ class SipLeg(Channel):
         self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": "960", "DTMF-Source": "RTP"})
         self.digits.append(digit)
         self.wake.set()
+
+    # --- hold and transfer -----------------------------------------------------------------------------------------
+
+    def far_hold(self) -> None:
+        """re-INVITE with a=sendonly: whoever talks to this leg hears music. Source: switch_core_media_toggle_hold."""
+        if not self.times.answered or self.hangup_cause or self.held:
+            return
+        self.mark_hold(True)
+        music = self.hold_music
+        if self.partner is not None and music != "silence":
+            self.partner.broadcast(App("playback", music), lead_s=LEAD_S, loops=True, first=True)
+
+    def far_unhold(self) -> None:
+        """re-INVITE with a=sendrecv: takes the call up again, a quarter of a second later."""
+        if self.held:
+            self.home.spawn(self._take_up)
+
+    def _take_up(self) -> None:
+        self.clock.sleep(0.25)
+        other = self.partner
+        if other is not None:
+            other.stop_broadcast()
+            self.clock.wait(other.undisturbed, 5.0)
+        if not self.hangup_cause:
+            self.mark_hold(False)
+
+    def far_refer(self, target: str, *, referred_by: str = "") -> bool:
+        """REFER: whoever talks to this leg is sent to `target` (a number, or a whole Refer-To); whether anybody was.
+
+        Source: sofia_handle_sip_i_refer.
+        """
+        exten = _user_of(target)
+        self.variables["transfer_disposition"] = "recv_replace"
+        self.variables["transfer_destination"] = f"blind:{exten}"
+        other = self.partner
+        if other is None or other.hangup_cause:
+            self.variables["transfer_to"] = f"blind:{exten}"
+            self.variables["endpoint_disposition"] = "ATTENDED_TRANSFER_ERROR"
+            return False
+        self.variables["transfer_to"] = f"blind:{other.uuid}"
+        self.variables["endpoint_disposition"] = "BLIND_TRANSFER"
+        if referred_by:
+            other.variables["sip_h_Referred-By"] = referred_by
+        other.variables["sip_refer_to"] = (
+            target if "<" in target else f"<sip:{exten}@{self.presence_id.rpartition('@')[2]}>"
+        )
+        self._hand_over_recordings(other)
+        other.transfer(exten)
+        return True
+
+    def far_refer_replaces(self, consult: SipLeg, *, referred_by: str = "") -> bool:
+        """REFER with Replaces: whom this leg talks to and whom its second call `consult` talks to meet each other.
+
+        Whether they did; with one of them alone in an application, the other goes there too.
+        """
+        mine, theirs = self.partner, consult.partner
+        self.variables |= {"transfer_disposition": "recv_replace", "refer_uuid": consult.uuid}
+        consult.variables["transfer_disposition"] = "replaced"
+        if mine is None or mine.hangup_cause or theirs is None or theirs.hangup_cause:
+            return self._into_application(consult, mine, theirs, referred_by)
+        theirs.variables["transfer_disposition"] = "bridge"
+        self.variables["transfer_to"] = f"att:{theirs.uuid}"
+        self._hand_over_recordings(mine)
+        consult._hand_over_recordings(theirs)
+        if not join(mine, theirs):
+            return False
+        consult.variables |= {"endpoint_disposition": "ATTENDED_TRANSFER", "park_timeout": "2:ATTENDED_TRANSFER"}
+        return True
+
+    def _into_application(
+        self, consult: SipLeg, mine: Channel | None, theirs: Channel | None, referred_by: str
+    ) -> bool:
+        stays, leaves = (mine, consult) if mine is not None and not mine.hangup_cause else (theirs, self)
+        if stays is None or stays.hangup_cause:
+            return False
+        if referred_by:
+            stays.variables["sip_h_Referred-By"] = referred_by
+        inline = leaves.get("inline_destination")
+        if leaves is self:
+            consult.hangup("ATTENDED_TRANSFER")
+        leaves._hand_over_recordings(stays)
+        if inline:
+            stays.transfer(inline, "inline")
+        else:
+            stays.transfer(leaves.profile.destination)
+        leaves.hangup("ATTENDED_TRANSFER")
+        return True
+
+    def _hand_over_recordings(self, other: Channel) -> None:
+        if self.is_true("recording_follow_transfer"):
+            self.move_recordings(other)
+
+
+def _user_of(target: str) -> str:
+    """`<sip:1002@host;…>`, `sip:1002@host` or `1002` -> `1002`."""
+    uri = target.partition("<")[2].partition(">")[0] if "<" in target else target
+    return uri.removeprefix("sip:").partition("@")[0].partition(";")[0]

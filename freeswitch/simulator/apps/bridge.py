@@ -32,6 +32,5 @@ def bridge(switch: Switch, caller: Channel, data: str) -> None:
     else:
         caller.early_media()
     dialling.note("SUCCESS")
-    caller.variables["signal_bond"] = outcome.leg.uuid
     caller.variables.pop("originate_signal_bond", None)
     bridging.bridge(caller, outcome.leg)

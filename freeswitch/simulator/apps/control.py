@@ -5,7 +5,7 @@ Enters: a leg and the expanded data. Leaves: what became of the call. Source: mo
 
 from __future__ import annotations
 
-from freeswitch.simulator import bridging, causes, plan
+from freeswitch.simulator import causes, parking, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import HungUp
@@ -24,7 +24,7 @@ def ring_ready(_switch: Switch, channel: Channel, _data: str) -> None:
 
 
 def park(_switch: Switch, channel: Channel, _data: str) -> None:
-    bridging.park(channel)
+    parking.park(channel)
 
 
 def hangup(_switch: Switch, channel: Channel, data: str) -> None:

@@ -1,0 +1,25 @@
+"""A leg that waits alone, silently, until somebody sends it elsewhere.
+
+Enters: the leg, its park_timeout. Leaves: CHANNEL_PARK, CHANNEL_UNPARK. Source: switch_ivr.c (switch_ivr_park).
+"""
+
+from __future__ import annotations
+
+from freeswitch.simulator import causes
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.waiting import HungUp
+
+
+def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
+    """Waits, at most for variable park_timeout (`seconds[:CAUSE]`)."""
+    if state != channel.state:
+        channel.enter(state)
+    seconds, _, cause = str(channel.variables.pop("park_timeout", "")).partition(":")
+    limit = int(seconds) if seconds.isdecimal() and len(seconds) < 8 else None
+    channel.fire("CHANNEL_PARK")
+    try:
+        channel.pause(None if limit is None else channel.clock.whole_second_in(limit))
+        channel.hangup(causes.named(cause))
+        raise HungUp
+    finally:
+        channel.fire("CHANNEL_UNPARK")
