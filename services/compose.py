@@ -124,7 +124,15 @@ def _add_agents(house: House) -> None:
         agent = eventsocket.Agent(_as_agent_sees(switch, house.settings), house.bus, store)
         house.agents.append(agent)
         house.queues += [*agent_queue(switch.name).parts(), *command_queue(switch.name).parts()]
-        house.parts += [(f"{name} store", store), (name, agent)]
+        house.parts += [(f"{name} store", store), (name, agent), (f"{name} cdr", _call_records(switch, agent))]
+
+
+def _call_records(switch: SwitchLink, agent: eventsocket.Agent) -> Part:
+    if switch.cdr_dir is None:
+        return eventsocket.NoCallRecords(switch.name)
+    every_s = switch.cdr_every_ms / 1000
+    settings = eventsocket.CdrSettings(switch.cdr_dir, every_s=every_s, keep_days=switch.cdr_keep_days)
+    return eventsocket.CallRecords(switch.name, settings, agent)
 
 
 def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.SwitchSettings:

@@ -26,9 +26,12 @@ from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.commander import Arrivals, Commander
 from services.eventsocket.facts import Facts
 from services.eventsocket.frames import Event, Frame, decode_json, event_of
+from services.eventsocket.journal import Journal
+from services.eventsocket.lookout import Lookout
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.ownership import directory_of, switch_named
-from services.eventsocket.records import raw_of, source_of
+from services.eventsocket.parties import text
+from services.eventsocket.records import LINK_ALIVE, LINK_FOUND, LINK_LOST, link_record, raw_of, source_of
 from services.eventsocket.spool import Item, Spool
 from services.eventsocket.supervisor import Found, Supervisor
 from services.eventsocket.watch import Poker, Watchdog
@@ -45,8 +48,8 @@ WELL_KNOWN_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
 KEEP_EVERY_S = 1.0
 WARN_AFTER_S = 10.0
 """So long at a first start until it is said that directory has not spoken."""
-_JOB = re.compile(rb'\s*\{\s*"Event-Name"\s*:\s*"BACKGROUND_JOB"')
-"""Event-Name is an event's first header (switch_event.c), and no caller's."""
+_APART = re.compile(rb'\s*\{\s*"Event-Name"\s*:\s*"(BACKGROUND_JOB|HEARTBEAT|SHUTDOWN)"')
+"""Events that are of no leg. Event-Name is an event's first header (switch_event.c), and no caller's."""
 log = get_logger("agent")
 
 
@@ -92,7 +95,11 @@ class Agent:
             self._lost,
             timeout_s=switch.timeout_s,
             check_every_s=switch.check_every_s,
+            on_alive=lambda at_us: self._learn_of_link(LINK_ALIVE, at_us),
         )
+        self._journal = Journal(switch.spool_dir / f"{switch.name}.legs")
+        self.lookout = Lookout(self.supervisor, self._normaliser.beliefs, self.learn, switch.check_every_s)
+        self._shutting_down = False
         self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
         worker = Service(service.name, service.handlers, service.metadata, self._learned)
         self._worker = Worker(worker, store, bus, agent_queue(switch.name).parts()[0])
@@ -114,12 +121,14 @@ class Agent:
         self._use_directory()
         if self.switch.password == WELL_KNOWN_PASSWORD:
             log.warning("the switch's password is the one everybody knows (event_socket.conf)", switch=self.switch.name)
+        self._journal.take_over(self._normaliser.beliefs)
         self._spool.start()
         self._worker.start()
         self._commander.start()
         self._greenlets = [gevent.spawn(self._publish_on), gevent.spawn(self._tell_on)]
         self._watchdog.start()
         self._poker.start()
+        self.lookout.start()
         self.supervisor.start()
 
     def stop(self) -> None:
@@ -128,12 +137,14 @@ class Agent:
         self._watchdog.stop()
         self._poker.stop()
         self.supervisor.stop()
+        self.lookout.stop()
         self._stopping.set()
         self._told.set()
         self._spool.wake()
         gevent.joinall(self._greenlets, timeout=10)
         self._worker.stop()
         self._spool.stop()
+        self._journal.close()
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Until the switch is heard and the tenants are known; False after the time."""
@@ -153,10 +164,20 @@ class Agent:
 
     def _heard(self, frame: Frame) -> None:
         ESL_EVENTS.labels(self.switch.name).inc()
-        if _JOB.match(frame.body):
-            self._commander.job_ended(event_of(frame))
-        else:
+        apart = _APART.match(frame.body)
+        if apart is None:
             self._spool.put(frame.body, clock.monotonic_us())
+        elif apart[1] == b"BACKGROUND_JOB":
+            self._commander.job_ended(event_of(frame))
+        elif apart[1] == b"SHUTDOWN":
+            self._shutting_down = True
+        elif text(event_of(frame), "Session-Count") != str(len(self._normaliser.beliefs.up)):
+            self.lookout.soon()
+
+    def _learn_of_link(self, name: str, at_us: int) -> None:
+        found = self.supervisor.found
+        if found is not None:
+            self.learn(link_record(name, found.core, at_us))
 
     def learn(self, record: Event) -> None:
         """Take in what was learned otherwise than from an event (`records.py`): in its turn, and over a crash.
@@ -165,12 +186,22 @@ class Agent:
         """
         self._spool.put(raw_of(record))
 
+    def knows_leg(self, leg: str) -> bool:
+        """Whether anything was told of this leg, as far as it is remembered."""
+        return self._normaliser.beliefs.get(leg) is not None
+
     def _found(self, found: Found) -> None:
         log.info("switch found", switch=self.switch.name, core=found.core, version=found.version)
+        self._shutting_down = False
+        self._learn_of_link(LINK_FOUND, clock.now_us() + found.clock_offset_us)
+        self.lookout.found()
         self._tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
         self._commander.switch_found()
 
     def _lost(self, reason: str) -> None:
+        if self._shutting_down:
+            reason = "the switch was shut down"
+        self._learn_of_link(LINK_LOST, clock.now_us() + self.supervisor.clock_offset_us)
         say = log.info if self.supervisor.stopping else log.warning
         say("switch lost", switch=self.switch.name, reason=reason)
         self._tell(SwitchLost(switch=self.switch.name, reason=reason))
@@ -227,6 +258,7 @@ class Agent:
             learned: list[Event] = []
             if items and not self._publish([m for item in items for m in self._messages_of(item, learned)]):
                 return
+            self._journal.keep(self._normaliser.beliefs)
             self._spool.done(len(items))
             self._say_told(learned)
 

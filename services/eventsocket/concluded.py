@@ -104,17 +104,29 @@ def _recorded(about: About, event: Event) -> Facts:
     if leg is None:
         return Facts(skipped="no leg")
     made = Facts() if known is not None else about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})
-    answered_us = count(text(event, "Caller-Channel-Answered-Time"))
-    leg.answered = leg.answered or answered_us > 0
-    for name in ("last_bridge_to", "bridge_uuid"):
-        other = about.beliefs.get(token(variable(event, name)))
-        if other is not None and leg.answered and other.answered and (facts := about.talk(leg, other)):
-            talked_us = max(answered_us, count(text(event, "Caller-Channel-Bridged-Time")))
+    leg.answered = leg.answered or leg.answered_us > 0
+    for other, talked_us in _partners(about, leg, event):
+        if leg.answered and other.answered and (facts := about.talk(leg, other)):
             at = {"Event-Sequence": f"cdr-talk.{leg.id}", "Event-Date-Timestamp": str(talked_us)}
-            made = Facts(
-                made.envelopes + envelopes(about.switch, {**event, **at}, leg.tenant, leg.call, facts).envelopes
-            )
+            told = envelopes(about.switch, {**event, **at}, leg.tenant, leg.call, facts)
+            made = Facts(made.envelopes + told.envelopes)
     return made
+
+
+def _partners(about: About, leg: Leg, event: Event) -> list[tuple[Leg, int]]:
+    """Known legs that this one was joined with, and from when on, the first one first.
+
+    The time of the first bridge is written over by a later one; then both legs' answers say when they talked.
+    """
+    bridged_us = count(text(event, "Caller-Channel-Bridged-Time"))
+    last, found = token(variable(event, "last_bridge_to")), dict[str, tuple[Leg, int]]()
+    names = (variable(event, "originating_leg_uuid"), last, variable(event, "bridge_uuid")) if bridged_us else ()
+    for name in names:
+        other = about.beliefs.get(token(name))
+        if other is not None:
+            both_us = max(leg.answered_us, other.answered_us)
+            found.setdefault(other.id, (other, max(both_us, bridged_us) if name == last else both_us))
+    return list(found.values())
 
 
 RULES_OF_OURS: dict[str, Callable[[About, Event], Facts]] = {

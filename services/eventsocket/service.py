@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 from proto.events import PlatformRevised, TenantRevised
 from services.eventsocket import agent
 from services.eventsocket.agent import SwitchSettings
+from services.eventsocket.cdr import CallRecords, CdrSettings, NoCallRecords
 from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings
 from services.runtime.bus import Bus
@@ -41,4 +42,14 @@ class Agent(agent.Agent):
         super().__init__(switch, bus, store, build())
 
 
-__all__ = ["NAME", "Agent", "RenderSettings", "SwitchSettings", "build", "metadata"]
+__all__ = [
+    "NAME",
+    "Agent",
+    "CallRecords",
+    "CdrSettings",
+    "NoCallRecords",
+    "RenderSettings",
+    "SwitchSettings",
+    "build",
+    "metadata",
+]

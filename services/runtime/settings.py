@@ -48,6 +48,12 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of prompts; None: tones in their place."""
     newline_every_ms: int = 2
     """While a call is up, wake the switch's Event Socket so often: events come after 1.6 instead of 10 ms; 0: never."""
+    cdr_dir: Path | None = None
+    """Where mod_json_cdr writes (log-dir); None: its call records are not read."""
+    cdr_every_ms: int = 1000
+    """So often the folder is looked through."""
+    cdr_keep_days: int = 90
+    """Call records that were read are erased after so many days."""
 
     def __repr__(self) -> str:
         return f"SwitchLink(name={self.name!r}, host={self.host!r}, port={self.port})"
@@ -150,6 +156,9 @@ _SWITCH: dict[str, _Key] = {
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
     "newline_every_ms": _whole(0, 1000),
+    "cdr_dir": _FOLDER,
+    "cdr_every_ms": _whole(100, 60_000),
+    "cdr_keep_days": _whole(1, 3660),
 }
 _YES_OR_NO = _one_of({"true": True, "yes": True, "false": False, "no": False})
 _TOP: dict[str, Any] = {
@@ -183,6 +192,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     names = [switch["name"] for switch in switches if "name" in switch]
     for name in sorted({name for name in names if names.count(name) > 1}):
         reading.mistake("switches", name, "every switch needs its own name")
+    folders = [switch["cdr_dir"] for switch in switches if "cdr_dir" in switch]
+    for folder in sorted({folder for folder in folders if folders.count(folder) > 1}):
+        reading.mistake("switches", folder, "every switch needs a cdr_dir of its own")
     if reading.mistakes:
         raise SettingsError(reading.mistakes)
     raw["web"] = Web(**raw.get("web", {}))
