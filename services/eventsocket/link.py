@@ -22,6 +22,7 @@ from greenswitch import InboundESL
 from greenswitch.esl import NotConnectedError
 
 from services.eventsocket.frames import BrokenFrame, Frame, FrameReader
+from services.runtime import clock
 from services.runtime.log import get_logger
 
 PIECE = 256 * 1024
@@ -58,6 +59,7 @@ class Link(InboundESL):  # type: ignore[misc]
         self._reader = FrameReader()
         self._refused = ""
         self._open_lock = gevent.monkey.get_original("_thread", "allocate_lock")()
+        self._received = 0
         self.lost = gevent.event.Event()
         """Set when the connection is over and everything read from it has been delivered."""
         self.lost_reason = ""
@@ -121,6 +123,7 @@ class Link(InboundESL):  # type: ignore[misc]
                 if not data:
                     self._reader.finish()
                     break
+                self._received += len(data)
                 self._reader.feed(data)
                 for frame in self._reader.frames():
                     self.handle_event(frame)
@@ -162,6 +165,22 @@ class Link(InboundESL):  # type: ignore[misc]
             self._lose("no reply in time")
             raise LinkLost(self.lost_reason) from None
         return reply
+
+    def reply_to(self, waiting: gevent.event.AsyncResult, silent_s: float) -> Frame:
+        """The reply to what was posted. Raises LinkLost when for so long nothing at all was read.
+
+        A reply that waits behind many events is no silence; nor is a time in which we stood still ourselves.
+        """
+        while True:
+            before, since_us = self._received, clock.monotonic_us()
+            try:
+                reply: Frame = waiting.get(timeout=silent_s)
+                return reply
+            except gevent.Timeout:
+                stood_still = clock.monotonic_us() - since_us > silent_s * 1_500_000
+                if not waiting.ready() and self._received == before and not stood_still:
+                    self._lose("no reply in time")
+                    raise LinkLost(self.lost_reason) from None
 
     def post(self, data: str) -> gevent.event.AsyncResult:
         """Write one command; its reply (a Frame, or LinkLost) comes later, in the order of writing.

@@ -369,6 +369,8 @@ RULES: dict[str, Callable[[Normaliser, Event], Facts]] = {
 SUBSCRIPTION = (
     "event json CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE"
     " CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_HANGUP_COMPLETE PLAYBACK_START RECORD_START RECORD_STOP"
-    " BACKGROUND_JOB CUSTOM sofia::register sofia::unregister sofia::expire"
+    " BACKGROUND_JOB HEARTBEAT SHUTDOWN CUSTOM sofia::register sofia::unregister sofia::expire"
 )
-"""The lean list: what has a rule here, and jobs for the commands. Signs of life are asked for (`supervisor.py`)."""
+"""The lean list: what has a rule here, jobs for the commands, and what concerns the switch as a whole (`agent.py`).
+
+SESSION_HEARTBEAT is not in it: a link that answers proves every leg of whom no end was told (`supervisor.py`)."""

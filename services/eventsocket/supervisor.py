@@ -23,6 +23,9 @@ from services.runtime.log import get_logger
 LONGEST_PAUSE_S = 5.0
 LOGIN_PAUSE_S = 30.0
 SETTLE_S = 0.5
+ALIVE_EVERY_S = 2.0
+SILENT_S = 2.5
+"""So long after a question on the event link nothing at all was read: it is given up, within 5 s of its death."""
 log = get_logger("supervisor")
 
 
@@ -49,11 +52,19 @@ class Supervisor:
         on_lost: Callable[[str], None],
         timeout_s: float = 5.0,
         check_every_s: float = 30.0,
+        on_alive: Callable[[int], None] | None = None,
     ) -> None:
-        """Every `check_every_s` both links are asked for the time: one that does not answer is given up."""
+        """Every `check_every_s` the switch's clock is measured, on the command link.
+
+        The event link is asked every two seconds; `on_alive` is told the answer, µs of the switch's clock: what
+        happened until then has been delivered. One that does not answer is given up.
+        """
         self._where = (host, port, password, timeout_s)
         self._on_event, self._on_found, self._on_lost = on_event, on_found, on_lost
         self._check_every_s = check_every_s
+        self._on_alive = on_alive
+        self.found: Found | None = None
+        """What the switch said of itself when it was last found."""
         self._greenlet: gevent.Greenlet | None = None
         self._stopping = gevent.event.Event()
         self.connected = gevent.event.Event()
@@ -120,7 +131,7 @@ class Supervisor:
                 log.warning("switch not reached", reason=self._why)
             self._close()
             return None
-        self.clock_offset_us = found.clock_offset_us
+        self.clock_offset_us, self.found = found.clock_offset_us, found
         self._on_found(found)
         self.connected.set()
         reason = self._stay()
@@ -167,17 +178,25 @@ class Supervisor:
 
     def _stay(self) -> str:
         """Until one of the links is lost: then both are given up."""
+        measured_us = clock.monotonic_us()
         while True:
             try:
-                return str(self._over.get(timeout=self._check_every_s))
+                return str(self._over.get(timeout=min(ALIVE_EVERY_S, self._check_every_s)))
             except gevent.Timeout:
                 log.debug("checking the switch")
             try:
-                self.clock_offset_us = self._measure_clock()
-                assert self.events is not None
-                self.events.send("api strmicroepoch")
+                self._prove_alive()
+                if clock.monotonic_us() - measured_us > self._check_every_s * 1_000_000:
+                    self.clock_offset_us, measured_us = self._measure_clock(), clock.monotonic_us()
             except LinkLost as error:
                 return str(error)
+
+    def _prove_alive(self) -> None:
+        assert self.events is not None
+        reply = self.events.reply_to(self.events.post("api strmicroepoch"), min(SILENT_S, self.events.timeout))
+        said = reply.text.strip()
+        if self._on_alive is not None and said.isascii() and said.isdigit():
+            self._on_alive(int(said))
 
     def _close(self) -> None:
         if self.commands is not None:

@@ -69,7 +69,12 @@ class FakeSwitch:
     def api(self, command: str, argument: str) -> str:
         if command == "strmicroepoch":
             return str(self.now_us())
-        known = {"expand": "<API execute Permission Denied>", "global_getvar": "core-1", "version": "1.11"}
+        known = {
+            "expand": "<API execute Permission Denied>",
+            "global_getvar": "core-1",
+            "version": "1.11",
+            "show": '{"row_count": 0}',
+        }
         if command in known:
             return known[command]
         self.asked.append(f"{command} {argument}")
