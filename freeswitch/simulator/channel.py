@@ -209,6 +209,7 @@ class Channel(Leg):
         self.times.hangup = self.clock.now_us()
         self.enter("CS_HANGUP")
         self.enter_call_state("HANGUP")
+        self.variables |= self.goodbye
         self.home.ending(self)
         self.enter("CS_REPORTING")
         self.variables |= events.final_variables(self)
@@ -261,11 +262,28 @@ class Channel(Leg):
             self.execute(self._plan.popleft())
             self.check()
 
+    def execute_on(self, prefix: str) -> None:
+        """Applications that variables such as execute_on_answer name: `app args`, `app:args`, or `app::args` which
+        runs like a broadcast. Source: switch_channel_execute_on.
+        """
+        for name, value in list(self.variables.items()):
+            if name.startswith(prefix):
+                for one in [value] if isinstance(value, str) else value:
+                    self._execute_value(one)
+
+    def _execute_value(self, value: str) -> None:
+        at = next((at for at, char in enumerate(value) if char in " :"), len(value))
+        if value[at : at + 2] == "::":
+            self.broadcast(App(value[:at], value[at + 2 :]))
+        else:
+            self.execute(App(value[:at], value[at + 1 :]))
+
     def execute(self, app: App) -> None:
         """One application: CHANNEL_EXECUTE, the thing itself, CHANNEL_EXECUTE_COMPLETE."""
         data = plan.expand(app.data, self.get)
         self.variables["current_application"] = app.name
-        self.variables.pop("current_application_data", None)
+        for name in ("current_application_data", "current_application_response"):
+            self.variables.pop(name, None)
         about: Headers = {"Application": app.name}
         if data:
             self.variables["current_application_data"] = data
@@ -274,12 +292,10 @@ class Channel(Leg):
         self.story.ran.append(Ran(app.name, given, self.clock.now_us()))
         last: Headers = {"Application-UUID": str(uuid.uuid4())}
         self.fire("CHANNEL_EXECUTE", after=about | last)
-        response = "_none_"
         try:
             response = self.home.run_app(self, app.name, data)
-        except (HungUp, Diverted):
-            response = str(self.variables.get("current_application_response", "_none_"))
-            raise
+            if response != "_none_":
+                self.variables["current_application_response"] = response
         finally:
-            self.variables.pop("current_application_response", None)
+            response = str(self.variables.get("current_application_response", "_none_"))
             self.fire("CHANNEL_EXECUTE_COMPLETE", after=about | {"Application-Response": response} | last)

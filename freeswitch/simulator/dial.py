@@ -6,10 +6,12 @@ belongs to bridging.py. Source: switch_ivr_originate.c; orders as in the capture
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from freeswitch.simulator import acting, causes, legs, sounds
 from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.plan import DialString, Target
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
@@ -19,6 +21,26 @@ DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""
 LOOKS_EVERY_S = 0.02
 """An originate learns of an answer by looking; here always a whole turn later, as the worst real one."""
+
+_COPIED = (
+    "group_confirm_key",
+    "group_confirm_file",
+    "group_confirm_read_timeout",
+    "group_confirm_cancel_timeout",
+    "group_confirm_timeout",
+    "fail_on_single_reject",
+    "hangup_on_single_reject",
+    "ignore_early_media",
+    "bridge_early_media",
+    "originate_continue_on_timeout",
+    "ignore_ring_ready",
+    "return_ring_ready",
+    "instant_ringback",
+    "progress_timeout",
+    "language",
+)
+"""Variables of the caller that every leg gets."""
+_REFUSAL = ("sip_invite_failure_status", "sip_invite_failure_phrase")
 
 
 @dataclass(frozen=True)
@@ -55,22 +77,28 @@ class Dialling:
 
     def run(self) -> Outcome:
         """Dials group after group. On HungUp or Diverted of the waiter all that rings is cancelled."""
+        common = dict(self.spec.variables)
+        if self.originator is not None:
+            self.originator.variables |= {"originate_disposition": "failure", "DIALSTATUS": "INVALIDARGS"}
+            own = self.originator.variables
+            common = {name: str(own[name]) for name in _COPIED if name in own} | common
         try:
             for group in self.spec.groups:
-                winner = self._group(group)
+                winner = self._group(group, common)
                 if winner is not None:
                     return Outcome(winner)
+                self.note(self.last_cause)
             return Outcome(None, self.last_cause)
         except (HungUp, Diverted):
             self._drop("ORIGINATOR_CANCEL")
             self.note("ORIGINATOR_CANCEL")
             raise
 
-    def _group(self, group: tuple[Target, ...]) -> SipLeg | None:
-        self._attempts = []
+    def _group(self, group: tuple[Target, ...], common: Mapping[str, str]) -> SipLeg | None:
+        self._attempts, self._legs = [], []
         self._together = len(group) > 1
         for target in group:
-            self._prepare(target)
+            self._prepare(target, common)
         for attempt in self._attempts:
             self._start_if_due(attempt)
         while self._attempts:
@@ -91,8 +119,8 @@ class Dialling:
         value = self.originator.variables.get(name, "") if self.originator else ""
         return str(value)
 
-    def _prepare(self, target: Target) -> None:
-        made = legs.to_dial(self.switch, target, self.spec.variables, self.originator)
+    def _prepare(self, target: Target, common: Mapping[str, str]) -> None:
+        made = legs.to_dial(self.switch, target, common, self.originator)
         if isinstance(made, str):
             self.last_cause = made
             return
@@ -129,6 +157,10 @@ class Dialling:
             leg.fire("CHANNEL_CREATE")
             leg.fire("CHANNEL_ORIGINATE")
             acting.invite(self.switch, leg)
+            if self.originator is not None:
+                # 100 Trying: what an earlier target was refused with counts no more.
+                for name in _REFUSAL:
+                    self.originator.variables.pop(name, None)
             leg.consume()
 
         leg.start(begin)
@@ -140,9 +172,10 @@ class Dialling:
         return False
 
     def _pass_progress(self) -> None:
-        if self.originator is not None and any(one.leg.times.progress for one in self._attempts):
-            self.originator.variables.setdefault("originate_disposition", "failure")
-            self.originator.variables.setdefault("DIALSTATUS", "INVALIDARGS")
+        ringing = [one.leg for one in self._attempts if one.leg.times.progress]
+        if self.originator is not None and ringing and not self.originator.times.progress:
+            if not self._together:
+                pass_callee(ringing[0], self.originator)
             self.originator.progress()
 
     def _winner(self) -> SipLeg | None:
@@ -163,12 +196,15 @@ class Dialling:
 
     def _ask_to_confirm(self, leg: SipLeg) -> None:
         """Once per leg: prompt, wait for the key, prompt again, until the leg's own time is up."""
-        if "group_confirm_running" in leg.variables:
+        if leg.asked:
             return
-        leg.variables["group_confirm_running"] = "true"
+        leg.asked = True
         key = self._option(None, "group_confirm_key")
         file = self._option(None, "group_confirm_file")
         wait_s = (_whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
+
+        for name in ("group_confirm_key", "group_confirm_file", "group_confirm_read_timeout"):
+            leg.variables.pop(name, None)
 
         def ask() -> None:
             leg.digits.clear()
@@ -217,7 +253,7 @@ class Dialling:
         if code := leg.variables.get("proto_specific_hangup_cause"):
             mine.variables["last_bridge_proto_specific_hangup_cause"] = code
             # Only a refused INVITE has them: whoever answered and left before pressing the key has not.
-            for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
+            for name in _REFUSAL:
                 if name in leg.variables:
                     mine.variables[name] = leg.variables[name]
 
@@ -243,12 +279,19 @@ class Dialling:
         note(self.originator, cause)
 
 
+def pass_callee(leg: Leg, caller: Leg) -> None:
+    """The caller's profile names whom it reaches. Source: switch_channel_pass_callee_id."""
+    caller.profile = replace(
+        caller.profile,
+        callee_name=leg.profile.callee_name or caller.profile.callee_name,
+        callee_number=leg.profile.callee_number or caller.profile.callee_number,
+    )
+
+
 def note(originator: Channel, cause: str) -> None:
     """The caller's variables about how a dial went."""
     originator.variables["originate_disposition"] = cause
     originator.variables["DIALSTATUS"] = causes.dialstatus(cause)
-    if cause != "SUCCESS":
-        originator.variables["originate_failed_cause"] = cause
 
 
 def _whole(text: str) -> int | None:

@@ -206,7 +206,7 @@ def final_variables(channel: Leg) -> Headers:
         found["last_app"] = application
         if data := channel.variables.get("current_application_data"):
             found["last_arg"] = data
-    found["caller_id"] = f'"{channel.profile.caller_name}" <{channel.profile.caller_number}>'
+    found["caller_id"] = _caller_id(channel.profile)
     return found | _durations(times)
 
 
@@ -228,3 +228,7 @@ def _durations(times: Times) -> Headers:
         found["mduration" if name == "duration" else f"{stem}msec"] = str((end - start) // 1000 if known else 0)
         found["uduration" if name == "duration" else f"{stem}usec"] = str(end - start if known else 0)
     return found
+
+
+def _caller_id(profile: Profile) -> str:
+    return f'"{profile.caller_name}" <{profile.caller_number}>' if profile.caller_name else profile.caller_number

@@ -21,14 +21,23 @@ from freeswitch.simulator.waiting import Waiter
 from freeswitch.simulator.wire import Value
 
 
-@dataclass(frozen=True)
+@dataclass
 class Recording:
     """A file that grows."""
 
+    leg: Leg
+    """Whose; recordings may follow a transfer."""
     started_us: int
     variables: Headers = field(default_factory=dict)
     """As Recording-Variable-… in its events."""
+    session: bool = True
+    """Of a conversation (record_session), not of a message to the switch (record)."""
     limit: gevent.Greenlet[..., None] | None = None
+    records: bool = True
+    """False: what it waits for (RECORD_ANSWER_REQ) has not come."""
+    masked: bool = False
+    paused_since_us: int = 0
+    left_out_us: int = 0
 
 
 class Ear(Protocol):
@@ -57,6 +66,8 @@ class Leg(Waiter):
         self.call_state = "DOWN"
         self.answer_state = "ringing"
         self.hangup_cause = ""
+        self.goodbye: dict[str, str] = {}
+        """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
         now_us = ear.clock.now_us()
         self.times = Times(profile_created=now_us, created=now_us)
@@ -73,7 +84,9 @@ class Leg(Waiter):
         """By path."""
         self.exports: dict[str, str] = {}
         self.digits: deque[str] = deque()
+        self.asked = False
         self.confirmed = False
+        """Whoever answered was asked to press a key, and did."""
         self.held = False
         self.in_dialplan = False
         """A leg that we dialled has been sent into a plan of its own, and counts as a caller since (CF_DIALPLAN)."""
@@ -153,8 +166,13 @@ class Leg(Waiter):
 
     def move_recordings(self, other: Leg) -> None:
         """They go on with the other leg, without an event. Source: switch_ivr_transfer_recordings."""
+        for recording in self.recordings.values():
+            recording.leg = other
         other.recordings |= self.recordings
         self.recordings.clear()
+
+    def execute_on(self, prefix: str) -> None:
+        """Runs the applications that variables of this prefix name; a bare leg runs none."""
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -178,19 +196,33 @@ class Leg(Waiter):
         """Rings (once)."""
         if not self.times.progress and not self.times.answered and not self.times.progress_media:
             self.times.progress = self.clock.now_us()
+            self._told_originator(progress=self.times.progress)
             self.fire("CHANNEL_PROGRESS")
+            self.execute_on("execute_on_ring")
             self.progressed.set()
             if self.direction == "outbound":
                 self.enter_call_state("RINGING")
             self.changed()
 
+    def _told_originator(self, *, progress: int = 0, media: int = 0) -> None:
+        """The copy of who dials us notes it too. Source: switch_channel_perform_mark_ring_ready_value."""
+        if self.other is not None and self.other.kind == "originator":
+            times = self.other.times
+            self.other = replace(
+                self.other,
+                times=replace(times, progress=progress or times.progress, progress_media=media or times.progress_media),
+            )
+
     def early_media(self) -> None:
         """Sounds before the answer (once)."""
         if not self.times.answered and not self.times.progress_media:
             self.times.progress_media = self.clock.now_us()
+            self._told_originator(media=self.times.progress_media)
             self.answer_state = "early"
             self.has_media = True
             self.fire("CHANNEL_PROGRESS_MEDIA")
+            self.execute_on("execute_on_pre_answer")
+            self.execute_on("execute_on_media")
             self.enter_call_state("EARLY")
             self.progressed.set()
             self.changed()
@@ -221,6 +253,12 @@ class Leg(Waiter):
         self.has_media = True
         self.fire("CHANNEL_ANSWER")
         self.variables["endpoint_disposition"] = "ANSWER"
+        self.execute_on("execute_on_answer")
+        if not self.times.progress_media:
+            self.execute_on("execute_on_media")
+        for recording in self.recordings.values():
+            if not recording.records:
+                recording.records, recording.started_us = True, self.times.answered
         self.enter_call_state("ACTIVE")
         self.answered.set()
         self.progressed.set()
@@ -230,11 +268,13 @@ class Leg(Waiter):
         if self.hangup_cause:
             return
         if not disposition:
-            disposition = self._our_hangup()
+            self.goodbye = self._our_hangup()
+        elif disposition.get("sip_hangup_disposition") == "recv_bye":
+            self.goodbye = {"sip_hangup_disposition": disposition.pop("sip_hangup_disposition")}
         self.hangup_cause = cause
         self.answer_state = "hangup"
         self.state_number = STATES["CS_HANGUP"]
-        self.variables |= {name: value for name, value in disposition.items() if name != "sip_hangup_disposition"}
+        self.variables |= disposition
         if self.held:
             self.mark_hold(False)
         if self.partner is not None:
@@ -242,7 +282,6 @@ class Leg(Waiter):
             if code := self.variables.get("proto_specific_hangup_cause"):
                 self.partner.variables["last_bridge_proto_specific_hangup_cause"] = code
         self.fire("CHANNEL_HANGUP", before={"Hangup-Cause": cause})
-        self.variables |= disposition
         self.wake.set()
         self.changed()
 

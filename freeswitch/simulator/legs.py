@@ -18,6 +18,10 @@ from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
 
+NO_CALLER_NUMBER = "0000000000"
+"""Of a leg that nobody calls for (SWITCH_DEFAULT_CLID_NUMBER)."""
+
+
 def incoming(
     switch: Switch, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "", leg: str = ""
 ) -> SipLeg:
@@ -138,7 +142,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     if isinstance(found, str):
         _stillborn(switch)
         return found
-    name, number, presence_id, profile_name, behaviour = found
+    name, number, presence_id, profile_name, behaviour, gateway = found
     options = {**common, **target.variables}
     leg = SipLeg(
         switch,
@@ -151,8 +155,13 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         return "DESTINATION_OUT_OF_ORDER"
     leg.behaviour = behaviour
     leg.state, leg.state_number = "CS_NONE", 1
-    leg.variables = {"presence_id": presence_id, "sofia_profile_name": profile_name, "max_forwards": "68"}
+    leg.variables = {"sofia_profile_name": profile_name}
+    if presence_id:
+        leg.variables["presence_id"] = presence_id
+    if gateway:
+        leg.variables["sip_gateway_name"] = gateway
     if originator is not None:
+        leg.variables["max_forwards"] = str(int(originator.get("max_forwards") or "70") - 1)
         leg.other = OtherLeg(
             "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
         )
@@ -168,8 +177,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     return leg
 
 
-def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behaviour] | str:
-    """Channel name, destination, presence id, profile, behaviour; or a cause."""
+def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behaviour, str] | str:
+    """Channel name, destination, presence id of a phone, profile, behaviour, gateway; or a cause."""
     kind, _, rest = endpoint.partition("/")
     if kind == "error":
         return rest
@@ -184,16 +193,16 @@ def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behavio
         if carrier is None:
             return "INVALID_GATEWAY"
         name = f"sofia/{carrier.profile}/{number}"
-        return name, number, number, carrier.profile, carrier.behaviour_of(number)
+        return name, number, "", carrier.profile, carrier.behaviour_of(number), gateway
     if "%" in address:
         phone = switch.phones.get(address.replace("%", "@", 1))
         if phone is None or not phone.registered:
             return "USER_NOT_REGISTERED"
-        return f"sofia/{profile}/{phone.id}", address, phone.address, profile, phone.behaviour
+        return f"sofia/{profile}/{phone.id}", address, phone.address, profile, phone.behaviour, ""
     number, _, host = address.partition("@")
     carrier = next((one for one in switch.carriers if host and one.host == host), None)
     behaviour = carrier.behaviour_of(number) if carrier else people.OUT_OF_SERVICE
-    return f"sofia/{profile}/{address}", number, address, profile, behaviour
+    return f"sofia/{profile}/{address}", number, "", profile, behaviour, ""
 
 
 def _stillborn(switch: Switch) -> None:
@@ -226,7 +235,9 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
     own_number = str(originator.variables.get("effective_caller_id_number", "")) if originator else ""
     caller_name = options.get("origination_caller_id_name") or own_name or (before.caller_name if before else "")
     caller_number = (
-        options.get("origination_caller_id_number") or own_number or (before.caller_number if before else "")
+        options.get("origination_caller_id_number")
+        or own_number
+        or (before.caller_number if before else NO_CALLER_NUMBER)
     )
     return Profile(
         channel_name=name,

@@ -1,7 +1,7 @@
 """Recordings of legs: when a file begins and ends, and what is told about it.
 
 Enters: a leg, a path, variables of the recording. Leaves: RECORD_START, RECORD_STOP, and silence in a file where files
-are written. Source: switch_ivr_async.c (record_session).
+are written. Source: switch_ivr_async.c (record_session), switch_ivr_play_say.c (record).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from pathlib import Path
 import gevent
 
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.leg import Recording
+from freeswitch.simulator.leg import Leg, Recording
 from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.sounds import SAMPLES_PER_S
+
+_BYTES_BEFORE_SOUND = 44
 
 
 class Recorder:
@@ -25,43 +27,102 @@ class Recorder:
         self._spawn = spawn
         self._root = root
         """Where files are really written; None writes none."""
+        self.unwritable: set[str] = set()
+        """Paths that cannot be opened: the command succeeds, but no RECORD_START follows."""
 
-    def start(self, channel: Channel, path: str, variables: str, limit_s: int = 0) -> None:
-        """RECORD_START; a second start of the same file changes nothing. It stops by itself after `limit_s`, if any."""
+    def start(self, channel: Channel, path: str, variables: str = "", limit_s: int = 0) -> None:
+        """`record_session`: while the leg lives, or `limit_s`. A second start of the same file changes nothing."""
         if path in channel.recordings:
+            if channel.is_true("RECORD_TOGGLE_ON_REPEAT"):
+                self.stop(channel, path)
             return
-        limit = self._spawn(self._stop_later, channel, path, limit_s) if limit_s else None
-        channel.recordings[path] = Recording(channel.clock.now_us(), _recording_variables(variables), limit)
-        channel.fire("RECORD_START", after={"Record-File-Path": path} | _recording_variables(variables))
+        channel.early_media()
+        for name in ("TITLE", "COPYRIGHT", "SOFTWARE", "ARTIST", "COMMENT", "DATE"):
+            channel.variables.pop(f"RECORD_{name}", None)
+        if path in self.unwritable:
+            return
+        recording = Recording(channel, channel.clock.now_us(), _recording_variables(variables))
+        recording.records = self._may_record(channel)
+        channel.recordings[path] = recording
+        channel.fire("RECORD_START", after={"Record-File-Path": path} | recording.variables)
+        channel.execute_on("execute_on_record_start")
+        channel.fire("MEDIA_BUG_START", before=_bug(path))
+        if limit_s:
+            recording.limit = self._spawn(self._stop_later, recording, path, limit_s)
 
-    def _stop_later(self, channel: Channel, path: str, limit_s: int) -> None:
-        channel.clock.sleep(limit_s)
-        if path in channel.recordings:
-            self.stop(channel, path)
+    def begin_message(self, channel: Channel, path: str) -> None:
+        """`record`: what the leg says to the switch, within an application."""
+        channel.recordings[path] = Recording(channel, channel.clock.now_us(), session=False)
+        channel.fire("RECORD_START", after={"Record-File-Path": path})
+
+    def pause(self, channel: Channel, path: str, paused: bool) -> bool:
+        """Leaves out what is said meanwhile; whether there is such a recording."""
+        recording = channel.recordings.get(path)
+        if recording is None:
+            return False
+        now_us = channel.clock.now_us()
+        if paused and not recording.paused_since_us:
+            recording.paused_since_us = now_us
+        elif not paused and recording.paused_since_us:
+            recording.left_out_us += now_us - recording.paused_since_us
+            recording.paused_since_us = 0
+        return True
+
+    def mask(self, channel: Channel, path: str, masked: bool) -> bool:
+        """Silence in the place of what is said meanwhile; whether there is such a recording."""
+        recording = channel.recordings.get(path)
+        if recording is None:
+            return False
+        recording.masked = masked
+        return True
+
+    def _stop_later(self, recording: Recording, path: str, limit_s: int) -> None:
+        leg = recording.leg
+        leg.clock.sleep(limit_s)
+        leg = recording.leg
+        if isinstance(leg, Channel) and leg.recordings.get(path) is recording:
+            self.stop(leg, path)
 
     def stop(self, channel: Channel, path: str) -> None:
         """RECORD_STOP, and the file where files are written."""
+        self.pause(channel, path, False)
         recording = channel.recordings.pop(path)
         if recording.limit is not None and recording.limit is not gevent.getcurrent():
             recording.limit.kill(block=False)
-        ms = (channel.clock.now_us() - recording.started_us) // 1000
+        stereo = recording.session and (channel.is_true("RECORD_STEREO") or channel.is_true("RECORD_STEREO_SWAP"))
+        ms = (channel.clock.now_us() - recording.started_us - recording.left_out_us) // 1000 if recording.records else 0
         samples = ms * SAMPLES_PER_S // 1000
-        stereo = channel.is_true("RECORD_STEREO")
+        size = _BYTES_BEFORE_SOUND + samples * (4 if stereo else 2)
         channel.variables |= {
-            "record_file_size": str(44 + samples * (4 if stereo else 2)),
+            "record_file_size": str(size),
             "record_samples": str(samples),
             "record_seconds": str(ms // 1000),
             "record_ms": str(ms),
-            "record_completion_cause": "success-maxtime",
         }
-        self._write(path, samples, 2 if stereo else 1)
-        about: Headers = {"Record-File-Path": path, "Record-Completion-Cause": "success-maxtime"}
-        channel.fire("RECORD_STOP", after=about | recording.variables)
+        about: Headers = {"Record-File-Path": path} | recording.variables
+        if not recording.session:
+            self._write(path, samples, 1)
+            channel.variables["record_record_file_size"] = str(size)
+            channel.fire("RECORD_STOP", after=about)
+            return
+        cause = _completion(channel, recording, samples)
+        channel.variables["record_completion_cause"] = cause
+        if cause.startswith("success"):
+            self._write(path, samples, 2 if stereo else 1)
+        else:
+            channel.variables["RECORD_DISCARDED"] = "true"
+        channel.fire("RECORD_STOP", after=about | {"Record-Completion-Cause": cause})
+        channel.execute_on("execute_on_record_stop")
+        channel.fire("MEDIA_BUG_STOP", before=_bug(path))
 
     def stop_all(self, channel: Channel) -> None:
         """Every recording of a leg."""
         for path in list(channel.recordings):
             self.stop(channel, path)
+
+    @staticmethod
+    def _may_record(channel: Leg) -> bool:
+        return not (channel.is_true("RECORD_ANSWER_REQ") and not channel.times.answered)
 
     def _write(self, path: str, samples: int, channels: int) -> None:
         """Silence, at the path that was asked for, if that lies in the recordings folder and nowhere else."""
@@ -76,6 +137,20 @@ class Recorder:
             out.setsampwidth(2)
             out.setframerate(SAMPLES_PER_S)
             out.writeframes(bytes(samples * channels * 2))
+
+
+def _completion(channel: Leg, recording: Recording, samples: int) -> str:
+    """Why it ended, as `Record-Completion-Cause` words it."""
+    if not recording.records:
+        return "empty-file"
+    least_s = channel.get("RECORD_MIN_SEC") or ("3" if channel.is_true("RECORD_APPEND") else "0")
+    if least_s.isdecimal() and samples < SAMPLES_PER_S * int(least_s) and not channel.is_true("RECORD_APPEND"):
+        return "input-too-short"
+    return "success-silence" if channel.hangup_cause else "success-maxtime"
+
+
+def _bug(path: str) -> Headers:
+    return {"Media-Bug-Function": "session_record", "Media-Bug-Target": path}
 
 
 def _recording_variables(text: str) -> Headers:

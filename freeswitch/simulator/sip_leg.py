@@ -6,6 +6,8 @@ with the sip_… variables of mod_sofia. People who act by themselves belong to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gevent
 
 from freeswitch.simulator import causes
@@ -36,19 +38,31 @@ class SipLeg(Channel):
 
     def far_ringing(self) -> None:
         """180 from a phone that we dialled."""
+        self._heard_response()
         self.progress()
+
+    def _heard_response(self) -> None:
+        """A response brings our own From back. Source: sofia.c (extract_header_vars)."""
+        if self.profile.caller_name:
+            self.variables["sip_from_display"] = self.profile.caller_name
+        self.variables["sip_from_user"] = self.profile.caller_number
+        if not self.profile.network_addr:
+            self.profile = replace(self.profile, network_addr="127.0.0.1")
 
     def far_early_media(self) -> None:
         """183 with media from whom we dialled."""
+        self._heard_response()
         self.early_media()
 
     def far_answer(self) -> None:
         """200 from whom we dialled."""
+        self._heard_response()
         self.answer()
         self.changed()
 
     def far_refuse(self, code: int) -> None:
         """A final SIP refusal, such as 486."""
+        self._heard_response()
         cause, phrase = causes.SIP[code]
         self.hangup(
             cause,

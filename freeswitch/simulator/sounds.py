@@ -31,10 +31,9 @@ def play(missing: Collection[str], channel: Channel, path: str, until: Callable[
         seconds = min(float(limit), seconds if seconds is not None else math.inf)
     channel.took_break()
     channel.fire("PLAYBACK_START", after=about)
-    channel.variables["current_application_response"] = "PLAYBACK ERROR"
-    started_us, broken = channel.clock.now_us(), False
+    started_us, ended = channel.clock.now_us(), ""
     try:
-        broken = channel.pause(seconds, until=lambda: channel.took_break() or until())
+        ended = "break" if channel.pause(seconds, until=lambda: channel.took_break() or until()) else "done"
     finally:
         ms = (channel.clock.now_us() - started_us) // 1000
         samples = str(ms * SAMPLES_PER_S // 1000)
@@ -44,6 +43,7 @@ def play(missing: Collection[str], channel: Channel, path: str, until: Callable[
             "playback_ms": str(ms),
             "playback_samples": samples,
         }
-        channel.fire("PLAYBACK_STOP", after=about | {"Playback-Status": "break" if broken else "done"})
-    channel.variables.pop("current_application_response", None)
+        channel.fire("PLAYBACK_STOP", after=about | {"Playback-Status": ended or "done"})
+        if not ended:
+            channel.variables["current_application_response"] = "PLAYBACK ERROR"
     return "FILE PLAYED"

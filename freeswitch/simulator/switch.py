@@ -33,6 +33,13 @@ Application = Callable[["Switch", Channel, str], str | None]
 """What runs on a leg with the data of the plan; its response, or None for none."""
 
 
+class Plans(Protocol):
+    """Where a leg learns what a call to a number does."""
+
+    def apps(self, destination: str, channel: Channel) -> tuple[App, ...] | None:
+        """The applications of the extensions that match; None where none does."""
+
+
 class FarEnds(Protocol):
     """Whoever is at the far ends of the legs."""
 
@@ -70,7 +77,7 @@ class Switch:
         self.phones = {phone.address: phone for phone in phones}
         """By address, `id@domain`."""
         self.global_variables = dict(global_variables)
-        self.dialplan = Dialplan(self.global_variables)
+        self.dialplan: Plans = Dialplan(self.global_variables)
         self.recorder = Recorder(self.spawn, recordings)
         self._applications = applications
         self._cdr = cdr
@@ -134,7 +141,7 @@ class Switch:
 
     def apps_for(self, channel: Channel, destination: str) -> tuple[App, ...] | None:
         """What the dialplan does with a call to this number; None where nothing matches."""
-        return self.dialplan.apps(channel.profile.context, destination, channel)
+        return self.dialplan.apps(destination, channel)
 
     def run_app(self, channel: Channel, name: str, data: str) -> str:
         """One application on a leg; what it answers. One that the switch does not have hangs the call up."""

@@ -12,18 +12,20 @@ from freeswitch.simulator.switch import Switch
 
 def bridge(switch: Switch, caller: Channel, data: str) -> None:
     """The application `bridge`."""
-    for name in ("originated_legs", "originate_causes", "originate_failed_cause"):
-        caller.variables.pop(name, None)
+    if str(caller.variables.get("preserve_originated_vars", "")).lower() == "false":
+        for name in ("originated_legs", "originate_causes"):
+            caller.variables.pop(name, None)
     try:
         spec = plan.dial_string(data)
     except plan.Malformed:
         dial.note(caller, "DESTINATION_OUT_OF_ORDER")
+        caller.variables["originate_failed_cause"] = "DESTINATION_OUT_OF_ORDER"
         bridging.after_failure(caller, "DESTINATION_OUT_OF_ORDER")
         return
     dialling = dial.Dialling(switch, caller, spec, caller)
     outcome = dialling.run()
     if outcome.leg is None:
-        dialling.note(outcome.cause)
+        caller.variables["originate_failed_cause"] = outcome.cause
         bridging.after_failure(caller, outcome.cause)
         return
     bridging.meet(caller, outcome.leg)

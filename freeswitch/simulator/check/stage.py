@@ -91,7 +91,7 @@ class Stage:
             self.switch.core.uuid = self._cores.pop(0)
         self.switch.far_ends = self
         self.switch.leg_ids = self._name
-        self.switch.dialplan = _Known(self.configured)  # type: ignore[assignment]
+        self.switch.dialplan = _Known(self.configured)
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
         self.switch.start()
         for phone in phones:
@@ -243,8 +243,8 @@ class _Known:
     def __init__(self, known: Configured) -> None:
         self._known = known
 
-    def apps(self, context: str, number: str, _channel: Channel) -> tuple[App, ...] | None:
-        return self._known.extensions.get((context, number))
+    def apps(self, destination: str, channel: Channel) -> tuple[App, ...] | None:
+        return self._known.extensions.get((channel.profile.context, destination))
 
 
 def _caller(dialog: Dialog) -> Caller:
