@@ -51,6 +51,8 @@ class Leg:
     answered_us: int = 0
     heard_us: int = 0
     """When it was last heard of, by the switch's clock: by an event, a dump, or a snapshot that lists it."""
+    event_us: int = 0
+    """The stamp of its last event: a dump of before that is old news."""
     doubted: bool = False
     """The link was lost since: that it is heard again says nothing of this leg."""
     over: Literal["", "exact", "estimated"] = ""
@@ -111,7 +113,7 @@ class Beliefs:
 
     def heard(self, leg: Leg, at_us: int) -> None:
         """An event of the leg, stamped so. One of before the link was found again proves nothing of now."""
-        leg.heard_us = max(leg.heard_us, at_us)
+        leg.heard_us, leg.event_us = max(leg.heard_us, at_us), max(leg.event_us, at_us)
         if at_us >= self._found_us:
             leg.doubted = False
         self.touched.add(leg.id)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from services.eventsocket.frames import Event
-from services.eventsocket.parties import count, number, token
+from services.eventsocket.parties import count, number, text, token
 from services.eventsocket.records import LEG_RECORDED, SOURCE
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -64,8 +64,8 @@ class CallRecord:
     leg: str
     parent: str
     """The leg that dialled this one; empty for one that came to us or that a command of ours began."""
-    children: tuple[str, ...]
-    """Legs that it dialled, as far as it says."""
+    relatives: tuple[str, ...]
+    """Other legs of the call, as far as it says: those that it dialled, and those that it was joined with."""
     started_at_us: int
     ended: Event
     """Shaped like CHANNEL_HANGUP_COMPLETE."""
@@ -124,7 +124,7 @@ def read(raw: bytes, leg: str) -> CallRecord:
         ended["variable_tt_did"] = did
     if bridged_us := _bridged(chapters):
         ended["Caller-Channel-Bridged-Time"] = str(bridged_us)
-    return CallRecord(leg, parent, _children(variables), created_us, ended)
+    return CallRecord(leg, parent, _relatives(variables), created_us, ended)
 
 
 def life(records: Iterable[CallRecord]) -> list[Event]:
@@ -151,19 +151,22 @@ def parents_first(records: Iterable[CallRecord]) -> list[CallRecord]:
 
 
 def families(records: Iterable[CallRecord]) -> list[list[CallRecord]]:
-    """Those that dialled one another, together."""
+    """The legs of one call, together."""
     home: dict[str, list[CallRecord]] = {}
     for record in records:
         joined = [record]
-        for relative in (record.leg, record.parent, *record.children):
-            other = home.get(relative) if relative else None
+        for name in _names(record):
+            other = home.get(name)
             if other is not None and other is not joined:
                 joined = other + [one for one in joined if one not in other]
-        for one in joined:
-            for name in (one.leg, one.parent, *one.children):
-                if name:
-                    home[name] = joined
+        home |= {name: joined for one in joined for name in _names(one)}
     return list({id(family): family for family in home.values()}.values())
+
+
+def _names(record: CallRecord) -> list[str]:
+    """By what it is known to others of its call."""
+    call = text(record.ended, "variable_tt_call")
+    return [name for name in (record.leg, record.parent, *record.relatives, call and f"call {call}") if name]
 
 
 def _begun(record: CallRecord) -> Event:
@@ -224,10 +227,11 @@ def _time(times: Mapping[str, object], name: str) -> int:
     return count(_text(times.get(name)))
 
 
-def _children(variables: Mapping[str, str]) -> tuple[str, ...]:
+def _relatives(variables: Mapping[str, str]) -> tuple[str, ...]:
     """`originated_legs` is `uuid;name;number`, or a list of such; names in it are callers' text."""
-    entries = _items(variables.get("originated_legs", ""))
-    found = (token(entry.partition(";")[0]) for entry in entries[:MAX_RELATIVES])
+    dialled = _items(variables.get("originated_legs", ""))[:MAX_RELATIVES]
+    joined = [variables.get(name, "") for name in ("last_bridge_to", "bridge_uuid")]
+    found = (token(entry.partition(";")[0]) for entry in [*joined, *dialled])
     return tuple(dict.fromkeys(leg for leg in found if leg))
 
 

@@ -165,7 +165,7 @@ class CallRecords:
     def _is_ripe(self, family: list[CallRecord], by_leg: dict[str, Found], unripe: set[str]) -> bool:
         """Not while the record of a relative is being written, nor while the leg that dialled it may still be up."""
         for record in family:
-            if unripe & {record.parent, *record.children}:
+            if unripe & {record.parent, *record.relatives}:
                 return False
             known = not record.parent or record.parent in by_leg or self._agent.knows_leg(record.parent)
             named = "variable_tt_call" in record.ended or self._agent.knows_leg(record.leg)

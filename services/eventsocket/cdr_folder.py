@@ -153,7 +153,7 @@ class CdrFolder:
         while at < len(harvest.found):
             record = harvest.found[at].record
             at += 1
-            for leg in {record.parent, *record.children} - asked - {""}:
+            for leg in {record.parent, *record.relatives} - asked - {""}:
                 asked.add(leg)
                 for name in (f"{leg}.cdr.json", f"a_{leg}.cdr.json"):
                     if name not in seen and name not in held:

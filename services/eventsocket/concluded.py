@@ -66,7 +66,7 @@ def _seen(about: About, dump: Event) -> Facts:
     """A leg as the switch has it now: every fact that follows and was not told."""
     name, at_us = token(text(dump, "Unique-ID")), count(text(dump, "Event-Date-Timestamp"))
     before = about.beliefs.get(name)
-    if not is_up(dump) or (before is not None and (before.over == "exact" or before.heard_us > at_us)):
+    if not is_up(dump) or (before is not None and (before.over == "exact" or before.event_us > at_us)):
         return Facts(skipped="events have told more since")
     leg = about.leg_of(dump)
     if leg is None:
@@ -107,7 +107,7 @@ def _recorded(about: About, event: Event) -> Facts:
     leg.answered = leg.answered or leg.answered_us > 0
     for other, talked_us in _partners(about, leg, event):
         if leg.answered and other.answered and (facts := about.talk(leg, other)):
-            at = {"Event-Sequence": f"cdr-talk.{leg.id}", "Event-Date-Timestamp": str(talked_us)}
+            at = {"Event-Sequence": f"cdr-talk.{facts[0].key()}", "Event-Date-Timestamp": str(talked_us)}
             told = envelopes(about.switch, {**event, **at}, leg.tenant, leg.call, facts)
             made = Facts(made.envelopes + told.envelopes)
     return made
