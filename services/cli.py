@@ -15,6 +15,7 @@ from typing import Any, TextIO, TypeVar
 import click
 import msgspec
 
+from freeswitch.install import command as install_command
 from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from proto.contract import export
@@ -107,6 +108,29 @@ def _switch_link(file: Path | None, name: str | None, esl: str | None, password_
     if found is None:
         raise click.UsageError("name a switch: --settings FILE, or --esl HOST:PORT --password-file FILE")
     return found
+
+
+@main.group()
+def freeswitch() -> None:
+    """The configuration of a FreeSWITCH."""
+
+
+@freeswitch.command("install")
+@click.option("--prefix", type=click.Path(path_type=Path), required=True, help="For example /etc/freeswitch.")
+@click.option("--dry-run", is_flag=True, help="Show the differences and write nothing.")
+@click.option("--replace-changed", is_flag=True, help="Replace our files also where you have changed them.")
+@click.option("--uninstall", is_flag=True, help="Put everything back as it was before the first install.")
+@click.option("--restore", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Put back one backup.")
+@click.option("--lang", type=click.Choice(("ja", "en")), help="Default: as LANG says.")
+def freeswitch_install(
+    prefix: Path, dry_run: bool, replace_changed: bool, uninstall: bool, restore: Path | None, lang: Lang | None
+) -> None:
+    """Place Toritsugi's files in a FreeSWITCH configuration folder, with a backup of every file that changes.
+
+    Exit code: 0 done, 1 a file was kept because you changed it, 2 this is no place for them.
+    """
+    talk = install_command.Conversation(prefix, sys.stdout, sys.stderr, lang or _language(), dry_run)
+    sys.exit(talk.restore(restore) if uninstall or restore else talk.install(replace_changed))
 
 
 def _language() -> Lang:

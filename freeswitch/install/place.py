@@ -1,0 +1,213 @@
+"""Puts files into a switch's configuration folder, each at once, with a backup of whatever was there.
+
+Enters: a plan. Leaves: files with the owner and mode they had, a backup folder and a manifest. A symbolic link, or a file
+behind one that leads out of the prefix, is never written. What should change is decided in `plan.py`.
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import secrets
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from freeswitch.install.layout import BACKUPS, MANIFEST, SECRET_FILES, NoPlace
+from freeswitch.install.plan import Change, checksum
+
+INDEX = "backup.json"
+PASSWORD_BYTES = 24
+SWITCH_GROUP = "freeswitch"
+
+
+def new_password() -> str:
+    """192 random bits, as hex digits: the switch's files and its log-in take letters and digits."""
+    return secrets.token_hex(PASSWORD_BYTES)
+
+
+def read(prefix: Path, paths: Sequence[str]) -> dict[str, bytes]:
+    """Those files that are there. Raises NoPlace for one that is no plain file inside the prefix."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        file = prefix / path
+        if file.is_symlink() or not file.parent.resolve().is_relative_to(prefix):
+            said = f"{file}"
+            raise NoPlace(
+                (
+                    f"{said}: リンクなので触りません",
+                    f"{said}: is a link, or behind one that leads elsewhere; put a file there",
+                )
+            )
+        if file.is_file():
+            found[path] = file.read_bytes()
+    return found
+
+
+def manifest_of(prefix: Path) -> dict[str, str]:
+    """Checksums as the last install left them; empty before the first."""
+    try:
+        said = json.loads((prefix / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {str(path): str(value) for path, value in said.items()}
+
+
+def apply(prefix: Path, changes: Sequence[Change], manifest: Mapping[str, str] | None) -> Path | None:
+    """Carry out the changes; the backup's folder, or None where nothing had to change. `manifest` None removes it."""
+    if not changes:
+        return None
+    backup = _back_up(prefix, changes, undone=manifest is None)
+    for change in changes:
+        if change.after is None:
+            (prefix / change.path).unlink(missing_ok=True)
+        else:
+            _write(prefix, change.path, change.after, _earlier(backup, change.path))
+    if manifest is None:
+        (prefix / MANIFEST).unlink(missing_ok=True)
+    else:
+        text = json.dumps({"files": dict(sorted(manifest.items()))}, indent=1)
+        _write(prefix, MANIFEST, text.encode() + b"\n", None)
+    return backup
+
+
+def backups_to_undo(prefix: Path) -> list[Path]:
+    """Every backup since all was as before the last time, the oldest first."""
+    found: list[Path] = []
+    for one in sorted(one.parent for one in (prefix / BACKUPS).glob(f"*/{INDEX}")):
+        found = [] if _read_index(one).get("undone") else [*found, one]
+    return found
+
+
+def earlier(backup: Path) -> dict[str, bytes | None]:
+    """The files of a backup as they were; None: not there. Raises NoPlace if it is none, or is damaged."""
+    try:
+        entries = _index(backup)
+        found: dict[str, bytes | None] = {}
+        for path, entry in entries.items():
+            found[path] = (backup / "files" / path).read_bytes() if entry else None
+            if entry and checksum(found[path] or b"") != entry["sha256"]:
+                raise NoPlace((f"{backup}: {path} が壊れています", f"{backup}: {path} is damaged"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NoPlace((f"{backup}: バックアップではありません", f"{backup}: is no backup of this command")) from None
+    return found
+
+
+def restore(
+    prefix: Path, changes: Sequence[Change], sources: Mapping[str, Path], manifest: Mapping[str, str] | None
+) -> Path | None:
+    """As `apply`, with owner and mode of each file from the backup in `sources` that it comes from."""
+    made = apply(prefix, changes, manifest)
+    for change in changes:
+        entry = _earlier(sources[change.path], change.path)
+        if entry is not None:
+            _give(prefix / change.path, entry["uid"], entry["gid"], entry["mode"])
+    return made
+
+
+# -- writing --
+
+
+def _back_up(prefix: Path, changes: Sequence[Change], undone: bool) -> Path:
+    """A folder of this moment, complete before anything is changed. `undone`: it stands for the end of an uninstall."""
+    folder = _fresh(prefix / BACKUPS)
+    index: dict[str, Any] = {}
+    for change in changes:
+        index[change.path] = None
+        if change.before is not None:
+            found = (prefix / change.path).stat()
+            index[change.path] = {
+                "sha256": checksum(change.before),
+                "mode": stat.S_IMODE(found.st_mode),
+                "uid": found.st_uid,
+                "gid": found.st_gid,
+            }
+            copy = folder / "files" / change.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(change.before)
+            copy.chmod(0o600)
+    _synced(folder / INDEX, json.dumps({"undone": undone, "files": index}, indent=1).encode() + b"\n")
+    return folder
+
+
+def _fresh(parent: Path) -> Path:
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in range(1000):
+        folder = parent / (name if not number else f"{name}-{number:03d}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            return folder
+    raise NoPlace((f"{parent}: 一杯です", f"{parent}: is full of backups of this second"))
+
+
+def _read_index(backup: Path) -> dict[str, Any]:
+    return dict(json.loads((backup / INDEX).read_text(encoding="utf-8")))
+
+
+def _index(backup: Path) -> dict[str, Any]:
+    return dict(_read_index(backup)["files"])
+
+
+def _earlier(backup: Path, path: str) -> dict[str, int] | None:
+    """Owner and mode of a file in a backup; None if it was not there."""
+    entry = _index(backup).get(path)
+    return dict(entry) if entry else None
+
+
+def _write(prefix: Path, path: str, content: bytes, was: Mapping[str, int] | None) -> None:
+    """Whole or not at all: a new file takes the place of the old."""
+    target = prefix / path
+    _folders(prefix, target.parent)
+    temporary = target.parent / f".{target.name}.toritsugi"
+    temporary.unlink(missing_ok=True)
+    _synced(temporary, content)
+    if was is not None:
+        _give(temporary, was["uid"], was["gid"], was["mode"])
+    else:
+        _give(temporary, *_owner_and_mode(prefix, path))
+    temporary.replace(target)
+
+
+def _owner_and_mode(prefix: Path, path: str) -> tuple[int, int, int]:
+    """Of a new file: as its neighbours have it; secrets for the switch's group, else for the owner, alone."""
+    model = (prefix / "freeswitch.xml").stat()
+    mode = stat.S_IMODE(model.st_mode) & 0o666
+    if path not in SECRET_FILES:
+        return model.st_uid, model.st_gid, mode
+    if os.geteuid() == 0 and model.st_uid == 0:
+        with suppress(KeyError):
+            return 0, grp.getgrnam(SWITCH_GROUP).gr_gid, 0o640
+    return model.st_uid, model.st_gid, 0o600
+
+
+def _folders(prefix: Path, folder: Path) -> None:
+    """What is missing on the way, as the prefix itself is."""
+    if folder.exists():
+        return
+    _folders(prefix, folder.parent)
+    folder.mkdir()
+    model = prefix.stat()
+    _give(
+        folder, model.st_uid, model.st_gid, 0o700 if folder.name == Path(BACKUPS).name else stat.S_IMODE(model.st_mode)
+    )
+
+
+def _give(file: Path, uid: int, gid: int, mode: int) -> None:
+    found = file.stat()
+    if (found.st_uid, found.st_gid) != (uid, gid) and os.geteuid() == 0:
+        os.chown(file, uid, gid)
+    if stat.S_IMODE(file.stat().st_mode) != mode:
+        file.chmod(mode)
+
+
+def _synced(file: Path, content: bytes) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
