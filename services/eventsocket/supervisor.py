@@ -20,9 +20,12 @@ from services.eventsocket.normalise import SUBSCRIPTION
 from services.runtime import clock
 from services.runtime.log import get_logger
 
-LONGEST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 1.0
+"""A caller who arrives while we are away is decided for if we are back within 1.5 s; trying costs next to nothing."""
 LOGIN_PAUSE_S = 30.0
 SETTLE_S = 0.5
+SAY_AGAIN_US = 60_000_000
+"""So often the log repeats that the switch cannot be reached for the same reason."""
 ALIVE_EVERY_S = 2.0
 SILENT_S = 2.5
 """So long after a question on the event link nothing at all was read: it is given up, within 5 s of its death."""
@@ -63,6 +66,7 @@ class Supervisor:
         self._on_event, self._on_found, self._on_lost = on_event, on_found, on_lost
         self._check_every_s = check_every_s
         self._on_alive = on_alive
+        self._said = ("", 0)
         self.found: Found | None = None
         """What the switch said of itself when it was last found."""
         self._greenlet: gevent.Greenlet | None = None
@@ -127,10 +131,10 @@ class Supervisor:
         except LinkLost as error:
             self._why = str(error)
             self._refused = isinstance(error, LoginRefused)
-            if not self.stopping:
-                log.warning("switch not reached", reason=self._why)
+            self._say_not_reached()
             self._close()
             return None
+        self._said = ("", 0)
         self.clock_offset_us, self.found = found.clock_offset_us, found
         self._on_found(found)
         self.connected.set()
@@ -138,6 +142,13 @@ class Supervisor:
         self.connected.clear()
         self._close()
         return reason
+
+    def _say_not_reached(self) -> None:
+        now_us = clock.monotonic_us()
+        why, at_us = self._said
+        if not self.stopping and (why != self._why or now_us - at_us > SAY_AGAIN_US):
+            self._said = (self._why, now_us)
+            log.warning("switch not reached", reason=self._why)
 
     def _connect(self) -> Found:
         self._over = gevent.event.AsyncResult()
