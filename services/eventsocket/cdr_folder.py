@@ -208,10 +208,11 @@ def _plain_file(path: Path) -> tuple[bytes | None, float]:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return None, 0.0
         raise
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        return None, 0.0
     with os.fdopen(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            return None, 0.0
         return file.read(MAX_BYTES + 1), about.st_mtime
 
 
