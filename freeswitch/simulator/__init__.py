@@ -6,7 +6,7 @@ real FreeSWITCH. What a real one cannot do, this one must not do either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gevent
@@ -16,12 +16,14 @@ from freeswitch.simulator.api import Commands
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.esl_server import EslServer
+from freeswitch.simulator.esl_server import EslServer, EslUser
 from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.traffic import Counts, Traffic
+
+APOLOGY = "tone_stream://%(200,100,500);%(200,100,400);loops=4"
 
 
 class Simulator:
@@ -38,13 +40,15 @@ class Simulator:
         recordings: Path | None = None,
         cdr: CdrFolder | Path | None = None,
         emergency_gateway: str = "",
-        main_number: str = "",
+        emergency_number: str = "",
+        conf_dir: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        users: Mapping[str, EslUser] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`numbers`: what people call (Traffic). `recordings`, `cdr`: the folders in which sounds and call
-        records are really written."""
+        """`numbers`: what people call (Traffic). `recordings`, `cdr`: the folders in which sounds and call records are
+        really written. `users`: who may use `userauth`, by `id@domain`."""
         self.numbers = tuple(numbers)
         gateways = [one.gateway for one in carriers if one.gateway]
         self.switch = Switch(
@@ -54,14 +58,17 @@ class Simulator:
             phones=[one if isinstance(one, Phone) else Phone(one) for one in phones],
             global_variables={
                 "tt_emergency_gateway": emergency_gateway or next(iter(gateways), ""),
-                "tt_main_number": main_number or next(iter(numbers), ""),
+                "tt_emergency_number": emergency_number or next(iter(numbers), "none"),
+                "tt_apology": APOLOGY,
+                "tt_use_a_mobile": APOLOGY,
+                "conf_dir": str(conf_dir or ""),
             },
             applications=apps.TABLE,
             recordings=recordings,
             cdr=CdrFolder(cdr) if isinstance(cdr, Path) else cdr,
             clock=clock,
         )
-        self.server = EslServer(Commands(self.switch, self._shut_down), password, host, port)
+        self.server = EslServer(Commands(self.switch, self._power), password, host, port, users=users)
         self.server.stamp = self.switch.core.stamp
 
     @property
@@ -76,9 +83,40 @@ class Simulator:
         return port
 
     def stop(self) -> None:
-        """Ends without a word, as a killed switch does."""
+        """Ends at once: the listeners get their notice, of the calls nothing is told."""
         self.switch.stop()
         self.server.stop()
+
+    # --- faults ------------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """`kill -9`, or `fsctl shutdown now`: connections end, without notice, events or call records."""
+        self.switch.stop()
+        self.server.stop(notice=False)
+
+    def restart(self) -> int:
+        """Starts again on the same port, without calls, with another Core-UUID; the port."""
+        self.switch.core.renew()
+        return self.start()
+
+    def shut_down(self) -> None:
+        """`fsctl shutdown`: every call ends with its events and record, then the connections with a notice."""
+        self.switch.shut_down()
+        self.stop()
+
+    def freeze(self) -> None:
+        """The Event Socket neither reads nor writes (a stopped process); calls go on. New connections just hang."""
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """It goes on, with all that has gathered."""
+        self.server.thaw()
+
+    def lose_peers(self) -> None:
+        """Half-open: whoever is connected now hears nothing any more, not even an end. New connections are served."""
+        self.server.vanish()
+
+    # --- people ------------------------------------------------------------------------------------------------------
 
     def call(self, caller: Caller, number: str, *, carrier: Carrier | None = None) -> SipLeg:
         """Somebody calls one of our numbers."""
@@ -92,17 +130,16 @@ class Simulator:
         """People who call `numbers`, and phones that dial."""
         return Traffic(self.switch, self.numbers, calls_per_second=calls_per_second, seed=seed)
 
-    def _shut_down(self) -> None:
-        """`fsctl shutdown`: SHUTDOWN, every leg ends with SYSTEM_SHUTDOWN, then the listeners get their notice."""
+    def _power(self, how: str) -> None:
+        """What `fsctl shutdown [now|restart]` does, once the reply is out."""
 
         def go() -> None:
-            self.switch.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
-            legs = list(self.switch.channels.values())
-            for leg in legs:
-                leg.hangup("SYSTEM_SHUTDOWN")
-            for leg in legs:
-                self.switch.clock.wait(leg.gone, 2.0)
-            self.stop()
+            if how.startswith("now"):
+                self.kill()
+            else:
+                self.shut_down()
+            if how.endswith("restart"):
+                self.restart()
 
         gevent.spawn(go)
 

@@ -27,7 +27,7 @@ NO_SESSION = "-ERR Cannot locate session!\n"
 class Commands:
     """The backend of the ESL server."""
 
-    def __init__(self, switch: Switch, shut_down: Callable[[], None]) -> None:
+    def __init__(self, switch: Switch, shut_down: Callable[[str], None]) -> None:
         self.switch = switch
         self._shut_down = shut_down
         self._table: dict[str, Callable[[str], str]] = {
@@ -132,7 +132,13 @@ class Commands:
                 return "-ERR Cannot stop record session!\n"
             for one in paths:
                 self.switch.recorder.stop(channel, one)
-        elif action not in ("pause", "resume", "mask", "unmask"):
+        elif action in ("pause", "resume"):
+            if not self.switch.recorder.pause(channel, path, action == "pause"):
+                return f"-ERR Cannot {action} recording session!\n"
+        elif action in ("mask", "unmask"):
+            if not self.switch.recorder.mask(channel, path, action == "mask"):
+                return f"-ERR Cannot {action} recording session!\n"
+        else:
             return "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
         return "+OK Success\n"
 
@@ -274,7 +280,7 @@ class Commands:
     def _fsctl(self, argument: str) -> str:
         """`shutdown`, and `api_expansion`, which is off and stays so."""
         if argument.startswith("shutdown"):
-            self._shut_down()
+            self._shut_down(argument.partition(" ")[2])
             return OK
         if argument.startswith("api_expansion"):
             return "+OK api_expansion is false\n"

@@ -15,7 +15,7 @@ from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.profile import Headers, Profile, Times
 
-_WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING"}
+_WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "DTMF"}
 _CALLED_FROM = {
     "CHANNEL_CREATE": ("switch_core_state_machine.c", "switch_core_session_run", "626"),
     "CHANNEL_PARK": ("switch_ivr.c", "switch_ivr_park", "1002"),
@@ -39,6 +39,12 @@ class Core:
         self.started_us = clock.now_us()
         self.sessions = 0
         self._publish = publish
+
+    def renew(self) -> None:
+        """The process starts again: another Core-UUID, and all counters from the beginning."""
+        self.uuid = str(uuid.uuid4())
+        self.sequence = self.sessions = 0
+        self.started_us = self.clock.now_us()
 
     def stamp(self, name: str, subclass: str = "") -> Headers:
         """The headers that every event begins with."""
@@ -68,11 +74,17 @@ class Core:
         self._publish(self.stamp(name, subclass) | (headers or {}))
 
     def fire_channel(
-        self, name: str, channel: Leg, *, before: Headers | None = None, after: Headers | None = None
+        self,
+        name: str,
+        channel: Leg,
+        *,
+        before: Headers | None = None,
+        after: Headers | None = None,
+        subclass: str = "",
     ) -> None:
         """An event of a channel; `before` stands ahead of the channel's headers, `after` behind them."""
         body = channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
-        self._publish(self.stamp(name) | (before or {}) | body | (after or {}))
+        self._publish(self.stamp(name, subclass) | (before or {}) | body | (after or {}))
 
 
 def channel_headers(channel: Leg, *, variables: bool = True) -> Headers:
@@ -100,11 +112,12 @@ def _basics(channel: Leg) -> Headers:
         "Unique-ID": channel.uuid,
         "Call-Direction": channel.direction,
         "Presence-Call-Direction": channel.direction,
-        "Channel-HIT-Dialplan": "true" if channel.direction == "inbound" else "false",
-        "Channel-Presence-ID": channel.presence_id,
+        "Channel-HIT-Dialplan": "true" if channel.direction == "inbound" or channel.in_dialplan else "false",
         "Channel-Call-UUID": channel.call_uuid,
         "Answer-State": channel.answer_state,
     }
+    if channel.presence_id:
+        headers["Channel-Presence-ID"] = channel.presence_id
     if isinstance(data := channel.variables.get("presence_data"), str):
         headers["Channel-Presence-Data"] = data
     if channel.hangup_cause:
@@ -218,7 +231,7 @@ def _durations(times: Times) -> Headers:
         "answersec": (times.created, times.answered),
         "waitsec": (times.created, times.bridged),
         "progress_mediasec": (times.created, times.progress_media),
-        "flow_billsec": (times.created, times.hangup),
+        "flow_billsec": (times.created if times.answered else 0, times.hangup),
     }
     found: Headers = {}
     for name, (start, end) in spans.items():

@@ -1,26 +1,155 @@
-"""Registrations, as mod_sofia tells of them.
+"""Who is registered, as mod_sofia knows it and tells of it.
 
-Enters: a phone. Leaves: the headers of sofia::register, sofia::unregister and sofia::expire. Source: sofia_reg.c.
+Enters: phones that sign on and off, or fail to; `flush_inbound_reg`. Leaves: sofia:: events, contacts, the rows of
+`show registrations`. Source: sofia_reg.c, switch_core_sqldb.c (switch_core_add_registration).
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+from freeswitch.simulator.events import Core
 from freeswitch.simulator.people import Phone
 from freeswitch.simulator.profile import Headers
 
+EXPIRES_S = 3600
 
-def registration(phone: Phone) -> Headers:
-    """What sofia tells of a phone that registers."""
+
+@dataclass
+class Entry:
+    """One registration."""
+
+    phone: Phone
+    call_id: str
+    expires_us: int
+    expires_s: int = EXPIRES_S
+
+    @property
+    def contact(self) -> str:
+        """Where the phone is."""
+        return f"sip:{self.phone.id}@127.0.0.1:{self.phone.port}"
+
+
+class Registrar:
+    """The registrations of one switch. Phones keep signing on of themselves, so nothing expires by the clock."""
+
+    def __init__(self, core: Core, phones: Mapping[str, Phone]) -> None:
+        self._core = core
+        self._phones = phones
+        self._entries: dict[str, Entry] = {}
+        self._listed: dict[str, Entry] = {}
+        """What `show registrations` says: entries stay there after a flush."""
+
+    def start(self) -> None:
+        """The phones that are on sign on again."""
+        self._entries.clear()
+        self._listed.clear()
+        for phone in self._phones.values():
+            if phone.registered:
+                self.register(phone)
+
+    def listed(self) -> Iterator[Entry]:
+        """As `show registrations` has them."""
+        yield from self._listed.values()
+
+    def registered(self) -> Iterator[Entry]:
+        """Who can be called."""
+        yield from (self._entry(phone) for phone in self._phones.values() if phone.registered)
+
+    def contact(self, address: str) -> str:
+        """`sofia/internal/sip:…`, or the error that dialling it would be."""
+        found = [one for one in self.registered() if one.phone.address == address]
+        return f"sofia/internal/{found[0].contact}" if found else "error/user_not_registered"
+
+    def register(self, phone: Phone, expires_s: int = EXPIRES_S) -> None:
+        """REGISTER with the right password."""
+        phone.registered = True
+        now_us = self._core.clock.now_us()
+        entry = Entry(phone, uuid.uuid4().hex[:16], now_us + expires_s * 1_000_000, expires_s)
+        self._entries[phone.address] = self._listed[phone.address] = entry
+        self._attempt(entry, expires_s, "RENEWED")
+        about = _told(entry, "presence-hosts") | {"status": "Registered(UDP)", "expires": str(expires_s)}
+        self._fire("register", about | _where(entry) | _user(phone))
+
+    def unregister(self, phone: Phone) -> None:
+        """REGISTER with expiry 0."""
+        entry = self._entry(phone)
+        phone.registered = False
+        self._forget(phone)
+        self._attempt(entry, 0, "RENEWED")
+        where = _where(entry)
+        about: Headers = {"profile-name": "internal", "username": phone.id} | _told(entry)
+        about |= {"realm": phone.domain} | {name: where[name] for name in ("network-ip", "network-port", "user-agent")}
+        self._fire("unregister", about | {"expires": "0"} | _user(phone))
+
+    def refuse(self, phone: Phone, expires_s: int = EXPIRES_S) -> None:
+        """REGISTER with a wrong password."""
+        entry = Entry(phone, uuid.uuid4().hex[:16], 0)
+        self._attempt(entry, expires_s, "FORBIDDEN")
+        about: Headers = {"profile-name": "internal", "to-user": phone.id, "to-host": phone.domain}
+        about |= {"network-ip": "127.0.0.1", "user-agent": "Simulated/1.0", "network-port": str(phone.port)}
+        self._fire("register_failure", about | {"registration-type": "REGISTER"})
+
+    def expire(self, phone: Phone) -> None:
+        """Not heard of for too long."""
+        self._gone(phone)
+        self._listed.pop(phone.address, None)
+
+    def flush(self, wanted: str) -> None:
+        """`flush_inbound_reg [call id | user@domain]`; the list of the core keeps what is flushed."""
+        for phone in list(self._phones.values()):
+            if phone.registered and wanted in ("", phone.address, self._entry(phone).call_id):
+                self._gone(phone)
+
+    def _gone(self, phone: Phone) -> None:
+        entry = self._entry(phone)
+        phone.registered = False
+        self._entries.pop(phone.address, None)
+        where = _where(entry)
+        about: Headers = {
+            "profile-name": "internal",
+            "call-id": entry.call_id,
+            "user": phone.id,
+            "username": phone.id,
+            "host": phone.domain,
+            "contact": f'"" <{entry.contact}>',
+            "expires": str(entry.expires_us // 1_000_000),
+            "user-agent": "Simulated/1.0",
+            "realm": phone.domain,
+            "network-ip": where["network-ip"],
+            "network-port": where["network-port"],
+        }
+        self._fire("expire", about)
+
+    def _entry(self, phone: Phone) -> Entry:
+        """Also of a phone that was simply declared to be registered."""
+        now_us = self._core.clock.now_us()
+        return self._entries.get(phone.address) or Entry(phone, f"reg-{phone.id}", now_us + EXPIRES_S * 1_000_000)
+
+    def _forget(self, phone: Phone) -> None:
+        self._entries.pop(phone.address, None)
+        self._listed.pop(phone.address, None)
+
+    def _attempt(self, entry: Entry, expires_s: int, result: str) -> None:
+        about = {"profile-name": "internal"} | _told(entry) | {"status": "Registered(UDP)", "expires": str(expires_s)}
+        self._fire("register_attempt", about | _where(entry) | {"auth-result": result})
+
+    def _fire(self, name: str, about: Headers) -> None:
+        self._core.fire("CUSTOM", {"profile-name": "internal"} | about, f"sofia::{name}")
+
+
+def _told(entry: Entry, *more: str) -> Headers:
+    phone = entry.phone
+    found: Headers = {"from-user": phone.id, "from-host": phone.domain}
+    found |= dict.fromkeys(more, phone.domain)
+    return found | {"contact": f'"" <{entry.contact}>', "call-id": entry.call_id, "rpid": "unknown"}
+
+
+def _where(entry: Entry) -> Headers:
+    phone = entry.phone
     return {
-        "profile-name": "internal",
-        "from-user": phone.id,
-        "from-host": phone.domain,
-        "contact": f'"" <sip:{phone.id}@127.0.0.1:{phone.port}>',
-        "call-id": uuid.uuid4().hex[:16],
-        "rpid": "unknown",
-        "expires": "3600",
         "to-user": phone.id,
         "to-host": phone.domain,
         "network-ip": "127.0.0.1",
@@ -28,6 +157,16 @@ def registration(phone: Phone) -> Headers:
         "username": phone.id,
         "realm": phone.domain,
         "user-agent": "Simulated/1.0",
+    }
+
+
+def _user(phone: Phone) -> Headers:
+    """What the directory entry adds."""
+    return {
+        "sip_number_alias": phone.id,
+        "sip_auth_username": phone.id,
+        "sip_auth_realm": phone.domain,
+        "number_alias": phone.id,
         "user_name": phone.id,
         "domain_name": phone.domain,
         "user_context": "default",

@@ -18,13 +18,16 @@ from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.dialplan import Dialplan
 from freeswitch.simulator.events import Core
+from freeswitch.simulator.gateways import Gateways
 from freeswitch.simulator.leg import Leg
+from freeswitch.simulator.limits import Limits
 from freeswitch.simulator.people import Carrier, Phone
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.recorder import Recorder
-from freeswitch.simulator.registrations import registration
+from freeswitch.simulator.registrations import Registrar
 from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.vitals import Vitals
 from freeswitch.simulator.waiting import HungUp
 
 HEARTBEAT_S = 20.0
@@ -83,7 +86,13 @@ class Switch:
         self._cdr = cdr
         self.missing_files: set[str] = set()
         self.unknown_apps: list[str] = []
+        self.limits = Limits()
+        self.valet: dict[tuple[str, str], str] = {}
+        """Lot and slot -> the leg that waits there."""
         self.channels: dict[str, SipLeg] = {}
+        self.vitals = Vitals(self.core, lambda: len(self.channels))
+        self.registrar = Registrar(self.core, self.phones)
+        self.gateways = Gateways(self.core, self.carriers, self.spawn)
         self.far_ends: FarEnds | None = None
         """Who plays the far ends of all legs; None leaves that to how each phone, carrier and caller behaves."""
         self.leg_ids: Callable[[str], str] = lambda _destination: str(uuid.uuid4())
@@ -98,15 +107,16 @@ class Switch:
 
     def start(self) -> None:
         """Registers the phones and beats its heart."""
-        for phone in self.phones.values():
-            if phone.registered:
-                self.register(phone.address)
+        self.vitals = Vitals(self.core, lambda: len(self.channels))
+        self.gateways.start()
+        self.registrar.start()
         self.spawn(self._beat)
 
     def stop(self) -> None:
         """Dies at once, as by kill -9: no events."""
-        gevent.killall(list(self._greenlets))
+        gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()])
         self.channels.clear()
+        self._scheduled.clear()
 
     def spawn(self, run: Callable[..., None], *arguments: Any) -> gevent.Greenlet[..., None]:
         """A greenlet that ends with the switch."""
@@ -118,18 +128,18 @@ class Switch:
     def _beat(self) -> None:
         while True:
             self.clock.sleep(HEARTBEAT_S)
-            up_ms = (self.clock.now_us() - self.core.started_us) // 1000
-            about: Headers = {
-                "Event-Info": "System Ready",
-                "Up-Time": f"0 years, 0 days, 0 hours, {up_ms // 60000} minutes, {up_ms // 1000 % 60} seconds",
-                "Uptime-msec": str(up_ms),
-                "Session-Count": str(len(self.channels)),
-                "Max-Sessions": "1000",
-                "Session-Per-Sec": "30",
-                "Session-Since-Startup": str(self.core.sessions),
-                "Idle-CPU": "97.9",
-            }
-            self.core.fire("HEARTBEAT", about)
+            self.core.fire("HEARTBEAT", self.vitals.heartbeat())
+
+    def shut_down(self) -> None:
+        """Ends in order: SHUTDOWN, every leg with SYSTEM_SHUTDOWN and its record, then the gateways."""
+        self.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
+        self.vitals.takes_inbound = self.vitals.takes_outbound = False
+        legs = list(self.channels.values())
+        for leg in legs:
+            leg.hangup("SYSTEM_SHUTDOWN")
+        for leg in legs:
+            self.clock.wait(leg.gone, 2.0)
+        self.gateways.shut_down()
 
     # --- legs --------------------------------------------------------------------------------------------------------
 
@@ -152,12 +162,18 @@ class Switch:
             raise HungUp
         return app(self, channel, data) or "_none_"
 
-    def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None) -> None:
+    def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None:
         """An event of a leg, to whoever listens."""
-        self.core.fire_channel(name, leg, before=before, after=after)
+        self.core.fire_channel(name, leg, before=before, after=after, subclass=subclass)
+
+    def release_limits(self, channel: Channel) -> None:
+        """A leg has ended, or was sent elsewhere."""
+        if channel.variables.pop("limit_backend", ""):
+            self.limits.release(channel.uuid)
 
     def ending(self, channel: Channel) -> None:
-        """A leg is about to report its end: its recordings stop."""
+        """A leg is about to report its end: its recordings stop, its place behind a limit is free."""
+        self.release_limits(channel)
         self.recorder.stop_all(channel)
 
     def report(self, channel: Channel) -> None:
@@ -204,19 +220,12 @@ class Switch:
 
     def register(self, name: str) -> None:
         """A phone comes up."""
-        phone = self.phone(name)
-        phone.registered = True
-        self.core.fire("CUSTOM", registration(phone) | {"status": "Registered(UDP)"}, "sofia::register")
+        self.registrar.register(self.phone(name))
 
     def unregister(self, name: str) -> None:
         """A phone signs off."""
-        phone = self.phone(name)
-        phone.registered = False
-        self.core.fire("CUSTOM", registration(phone) | {"expires": "0"}, "sofia::unregister")
+        self.registrar.unregister(self.phone(name))
 
     def expire(self, name: str) -> None:
         """A phone has not been heard of for too long."""
-        phone = self.phone(name)
-        phone.registered = False
-        about = registration(phone) | {"user": phone.id, "host": phone.domain}
-        self.core.fire("CUSTOM", about, "sofia::expire")
+        self.registrar.expire(self.phone(name))

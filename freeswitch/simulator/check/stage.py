@@ -63,7 +63,7 @@ class Stage:
         self.played = Played()
         self.clock = VirtualClock(_curtain_us(trace))
         self._cores = _cores(trace)
-        self._names = [leg for leg in _dialled_legs(trace) if leg]
+        self._names = _dialled_legs(trace)
         self._open_answers = list(self.script.answers)
         self._callers: dict[str, Dialog] = {}
         self._dialogs: dict[str, SipLeg] = {}
@@ -102,24 +102,21 @@ class Stage:
         if self._up:
             self.played.events.append(dict(event))
 
-    def _shut_down(self) -> None:
+    def _shut_down(self, _how: str) -> None:
         def go() -> None:
-            self.switch.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
-            up = list(self.switch.channels.values())
-            for leg in up:
-                leg.hangup("SYSTEM_SHUTDOWN")
-            for leg in up:
-                self.clock.wait(leg.gone, 2.0)
+            self.switch.shut_down()
             self._up = False
             self.switch.stop()
 
         gevent.spawn(go)
 
     def _name(self, destination: str) -> str:
-        """Legs bear the names of the trace, in the order of dialling; those to the same destination first."""
-        if not self._names:
-            return str(uuid.uuid4())
-        return self._names.pop(0)
+        """Legs bear the names of the trace, in the order of dialling among those to the same destination."""
+        for leg, number in self._names.items():
+            if number == destination:
+                del self._names[leg]
+                return leg
+        return str(uuid.uuid4())
 
     # --- the play --------------------------------------------------------------------------------------------------
 
@@ -274,11 +271,15 @@ def _cores(trace: Trace) -> list[str]:
     return list(dict.fromkeys(one for one in found if one))
 
 
-def _dialled_legs(trace: Trace) -> list[str]:
-    """Legs that the switch named itself, in the order in which they first appear."""
-    named = {uuid for said in trace.commands for uuid in re.findall(r"origination_uuid=([^,}\]]+)", said.command)}
-    found = [text(event, "Unique-ID") for event in trace.events if text(event, "Call-Direction") == "outbound"]
-    return [leg for leg in dict.fromkeys(found) if leg not in named]
+def _dialled_legs(trace: Trace) -> dict[str, str]:
+    """Legs that the switch named itself, in the order in which they first appear -> what was dialled."""
+    named = {leg for said in trace.commands for leg in re.findall(r"origination_uuid=([^,}\]]+)", said.command)}
+    found: dict[str, str] = {}
+    for event in trace.events:
+        leg = text(event, "Unique-ID")
+        if leg and leg not in named and text(event, "Call-Direction") == "outbound":
+            found.setdefault(leg, text(event, "Caller-Destination-Number"))
+    return found
 
 
 def _curtain_us(trace: Trace) -> int:
