@@ -62,6 +62,9 @@ class Talk:
             transfer_to(leg, str(where))
         else:
             leg.hangup("NORMAL_CLEARING" if leg.times.answered else "ORIGINATOR_CANCEL")
+            if self.caller.hangup_cause:
+                leg.variables["bridge_hangup_cause"] = self.caller.hangup_cause
+            leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
 
 
 def meet(caller: Channel, leg: Channel) -> None:
@@ -73,7 +76,7 @@ def meet(caller: Channel, leg: Channel) -> None:
 
 def after_failure(caller: Channel, cause: str) -> None:
     """The plan goes on, or the caller hangs up with that cause (continue_on_fail)."""
-    if not causes.goes_on(str(caller.variables.get("continue_on_fail", "")), cause):
+    if not causes.goes_on(caller.get("continue_on_fail"), caller.get("failure_causes"), cause):
         caller.hangup(cause)
         raise HungUp
 
@@ -116,6 +119,7 @@ def _begin(talk: Talk, both: Headers) -> None:
             "bridge_uuid": other.uuid,
         }
     leg.watcher = None
+    leg.released.clear()
     leg.divert(talk.exchange)
 
 
@@ -136,11 +140,12 @@ def _while_they_talk(talk: Talk) -> None:
         if leg.times.answered and not caller.times.answered:
             caller.answer()
     # A leg that ended reports it before the caller's bridge comes apart.
-    caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.gone.is_set() or not leg.hangup_cause)
+    caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.reported.is_set() or not leg.hangup_cause)
 
 
 def _end(talk: Talk, both: Headers) -> None:
     caller, leg = talk.caller, talk.leg
+    leg.released.set()
     for one, other in ((caller, leg), (leg, caller)):
         if other.hangup_cause:
             one.variables["bridge_hangup_cause"] = other.hangup_cause

@@ -17,6 +17,7 @@ from gevent.event import Event as Signal
 
 from freeswitch.simulator import events, plan
 from freeswitch.simulator.leg import Ear, Leg
+from freeswitch.simulator.meta_keys import MetaKeys
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import STATES, Headers, Profile
 from freeswitch.simulator.story import Ran
@@ -24,6 +25,8 @@ from freeswitch.simulator.waiting import Diverted, HungUp
 
 State = Callable[[], None]
 
+RELEASE_S = 5.0
+"""A leg that somebody keeps is destroyed after so long all the same."""
 LEAD_S = 0.1
 """Five frames that a leg hears before what was broadcast to it begins (switch_ivr_broadcast, lead-frames)."""
 
@@ -51,6 +54,8 @@ class Home(Ear, Protocol):
 
     def ending(self, channel: Channel) -> None: ...
 
+    def release_limits(self, channel: Channel) -> None: ...
+
     def report(self, channel: Channel) -> None: ...
 
     def ended(self, channel: Channel) -> None: ...
@@ -71,6 +76,9 @@ class Channel(Leg):
         """Set while nothing that was broadcast runs."""
         self.undisturbed.set()
         self._stop_broadcast = False
+        self.meta_keys: MetaKeys | None = None
+        self.on_key: Callable[[str], bool] | None = None
+        """Hears the keys of the far end first while the leg talks; whether it kept one."""
         self._break = 0
 
     # --- what others ask of this leg -------------------------------------------------------------------------------
@@ -96,11 +104,39 @@ class Channel(Leg):
             self._nested.append(nested)
         self.wake.set()
 
+    def broadcast_to(self, what: str, sides: str) -> None:
+        """A file, or `app::args`, to this leg, whom it talks to (`bleg`), or `both`. Source: switch_ivr_broadcast."""
+        name, apart, args = what.partition("::")
+        app = App(name.partition("!")[0], args) if apart else App("playback", what)
+        legs = {"bleg": (self.partner,), "both": (self.partner, self)}.get(sides, (self,))
+        for one in legs:
+            if one is not None:
+                one.broadcast(app, lead_s=LEAD_S)
+        if apart and "!" in name:
+            self.broadcast(App("hangup", name.partition("!")[2] or "normal_clearing"), lead_s=LEAD_S)
+
     def stop_broadcast(self) -> None:
         """Ends what was broadcast, if it runs."""
         if not self.undisturbed.is_set():
             self._stop_broadcast = True
             self.break_off()
+
+    def hold(self) -> None:
+        """Puts its far end on hold; whom it talks to hears music. Source: switch_ivr_hold."""
+        if not self.held:
+            self.mark_hold(True)
+            if self.partner is not None:
+                self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
+            self.fire("CHANNEL_HOLD")
+
+    def unhold(self) -> None:
+        """Takes its far end off hold. Source: switch_ivr_unhold."""
+        if self.held:
+            self.mark_hold(False)
+            if self.partner is not None:
+                self.partner.stop_broadcast()
+                self.clock.wait(self.partner.undisturbed, 5.0)
+            self.fire("CHANNEL_UNHOLD")
 
     def break_off(self) -> None:
         """Ends the current playback or recording; the plan goes on."""
@@ -132,9 +168,10 @@ class Channel(Leg):
         self.dialled_text = destination
 
         def route() -> None:
+            self.enter("CS_ROUTING")
             if dialplan == "inline":
                 self.profile = replace(self.profile, destination=previous.destination, rdnis="")
-            self.route(destination)
+            self.hunt(destination)
 
         self.divert(route)
 
@@ -206,8 +243,8 @@ class Channel(Leg):
             self._report()
 
     def _report(self) -> None:
-        self.times.hangup = self.clock.now_us()
         self.enter("CS_HANGUP")
+        self.times.hangup = self.clock.now_us()
         self.enter_call_state("HANGUP")
         self.variables |= self.goodbye
         self.home.ending(self)
@@ -216,6 +253,9 @@ class Channel(Leg):
         self.home.report(self)
         self.fire("CHANNEL_HANGUP_COMPLETE", before={"Hangup-Cause": self.hangup_cause})
         self.home.ended(self)
+        self.reported.set()
+        self.changed()
+        self.clock.wait(self.released, RELEASE_S)
         self.state_number = STATES["CS_DESTROY"]
         self.fire("CHANNEL_DESTROY")
         self.enter("CS_DESTROY")
@@ -230,6 +270,10 @@ class Channel(Leg):
     def route(self, destination: str) -> None:
         """Through the dialplan of its profile, and on with what is found there."""
         self.enter("CS_ROUTING")
+        self.hunt(destination)
+
+    def hunt(self, destination: str) -> None:
+        """What its dialplan says about this destination, and on with that."""
         if self.profile.dialplan == "inline":
             apps: tuple[App, ...] | None = plan.inline(destination)
             self.story.found("inline", "inline")
@@ -266,10 +310,14 @@ class Channel(Leg):
         """Applications that variables such as execute_on_answer name: `app args`, `app:args`, or `app::args` which
         runs like a broadcast. Source: switch_channel_execute_on.
         """
-        for name, value in list(self.variables.items()):
-            if name.startswith(prefix):
-                for one in [value] if isinstance(value, str) else value:
-                    self._execute_value(one)
+        try:
+            for name, value in list(self.variables.items()):
+                if name.startswith(prefix):
+                    for one in [value] if isinstance(value, str) else value:
+                        self._execute_value(one)
+        except (HungUp, Diverted):
+            # Not only the leg's own thread comes here; that one notices by itself.
+            return
 
     def _execute_value(self, value: str) -> None:
         at = next((at for at, char in enumerate(value) if char in " :"), len(value))

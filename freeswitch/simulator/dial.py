@@ -140,6 +140,8 @@ class Dialling:
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
+            leg.call_uuid = self.originator.uuid
+            leg.bond, self.originator.bond = self.originator, leg
             text = f"{leg.uuid};{leg.profile.callee_name};{leg.profile.callee_number}"
             self.originator.add_to_list("originated_legs", text)
             self.originator.variables["originate_signal_bond"] = leg.uuid
@@ -151,16 +153,15 @@ class Dialling:
         leg = attempt.leg
 
         def begin() -> None:
-            leg.call_uuid = self.originator.uuid if self.originator else leg.uuid
+            leg.variables["sofia_profile_name"] = leg.sofia_profile
             leg.enter("CS_INIT")
             leg.state_number = 2
             leg.fire("CHANNEL_CREATE")
             leg.fire("CHANNEL_ORIGINATE")
             acting.invite(self.switch, leg)
-            if self.originator is not None:
-                # 100 Trying: what an earlier target was refused with counts no more.
-                for name in _REFUSAL:
-                    self.originator.variables.pop(name, None)
+            # 100 Trying: what an earlier target was refused with counts no more.
+            for name in _REFUSAL:
+                leg.tell_partner(name, "")
             leg.consume()
 
         leg.start(begin)
@@ -173,7 +174,7 @@ class Dialling:
 
     def _pass_progress(self) -> None:
         ringing = [one.leg for one in self._attempts if one.leg.times.progress]
-        if self.originator is not None and ringing and not self.originator.times.progress:
+        if self.originator is not None and ringing and not self.originator.rings:
             if not self._together:
                 pass_callee(ringing[0], self.originator)
             self.originator.progress()
@@ -203,9 +204,6 @@ class Dialling:
         file = self._option(None, "group_confirm_file")
         wait_s = (_whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
 
-        for name in ("group_confirm_key", "group_confirm_file", "group_confirm_read_timeout"):
-            leg.variables.pop(name, None)
-
         def ask() -> None:
             leg.digits.clear()
             while True:
@@ -213,6 +211,9 @@ class Dialling:
                 if leg.pause(wait_s, until=lambda: key in leg.digits):
                     break
             leg.confirmed = True
+            for name in ("group_confirm_key", "group_confirm_file", "group_confirm_read_timeout"):
+                leg.variables.pop(name, None)
+            leg.variables["read_result"] = "success"
             self.waiter.wake.set()
             leg.pause()
 
@@ -233,7 +234,6 @@ class Dialling:
             if attempt.leg.hangup_cause:
                 self._attempts.remove(attempt)
                 self.last_cause = attempt.leg.hangup_cause
-                self._take_over(attempt.leg)
             else:
                 self._start_if_due(attempt)
 
@@ -242,26 +242,13 @@ class Dialling:
         leg.hangup(cause)
         if not attempt.started:
             # A leg that never left the switch has no CREATE, but it reports its end.
+            leg.goodbye.clear()
             leg.start(lambda: None)
-
-    def _take_over(self, leg: SipLeg) -> None:
-        """What the caller's variables remember of a leg that failed."""
-        if self.originator is None:
-            return
-        mine = self.originator
-        mine.variables["last_bridge_hangup_cause"] = leg.hangup_cause
-        if code := leg.variables.get("proto_specific_hangup_cause"):
-            mine.variables["last_bridge_proto_specific_hangup_cause"] = code
-            # Only a refused INVITE has them: whoever answered and left before pressing the key has not.
-            for name in _REFUSAL:
-                if name in leg.variables:
-                    mine.variables[name] = leg.variables[name]
 
     def _drop(self, cause: str, but: SipLeg | None = None) -> None:
         for attempt in list(self._attempts):
             if attempt.leg is not but and not attempt.leg.hangup_cause:
                 self._end(attempt, cause)
-                self._take_over(attempt.leg)
 
     def _win(self, winner: SipLeg) -> None:
         self._drop("LOSE_RACE", but=winner)

@@ -200,7 +200,7 @@ def final_variables(channel: Leg) -> Headers:
     found: Headers = {
         "hangup_cause": channel.hangup_cause,
         "hangup_cause_q850": str(causes.q850(channel.hangup_cause)),
-        "digits_dialed": "none",
+        "digits_dialed": channel.pressed or "none",
     }
     for name, at_us in moments.items():
         if at_us:

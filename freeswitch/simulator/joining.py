@@ -11,7 +11,7 @@ from dataclasses import replace
 from freeswitch.simulator.bridging import bridge, transfer_to
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.parking import park
-from freeswitch.simulator.profile import OtherLeg, Times
+from freeswitch.simulator.profile import STATES, OtherLeg, Times
 
 
 def join(first: Channel, second: Channel) -> bool:
@@ -98,6 +98,7 @@ def _divert(first: Channel, second: Channel) -> None:
 
     first.stop_broadcast()
     second.stop_broadcast()
+    first.state_number = second.state_number = STATES["CS_HIBERNATE"]
     second.divert(wait_for_first)
     first.divert(take)
 

@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.profile import STATES, Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.story import Story
 from freeswitch.simulator.waiting import Waiter
 from freeswitch.simulator.wire import Value
@@ -46,7 +46,7 @@ class Ear(Protocol):
     @property
     def clock(self) -> Clock: ...
 
-    def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None) -> None: ...
+    def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None: ...
 
 
 class Leg(Waiter):
@@ -76,6 +76,9 @@ class Leg(Waiter):
         self.other: OtherLeg | None = None
         self.partner: Leg | None = None
         """Whom it hears now."""
+        self.bond: Leg | None = None
+        """Whom it dials, or who dials it: each tells the other's variables how it ended (signal_bond)."""
+        self.rings = False
         self.watcher: Waiter | None = None
         """Who dials this leg, or talks to it, and wants to know of changes."""
         self.variables: dict[str, Value] = {}
@@ -84,6 +87,8 @@ class Leg(Waiter):
         """By path."""
         self.exports: dict[str, str] = {}
         self.digits: deque[str] = deque()
+        self.pressed = ""
+        """All keys, in order."""
         self.asked = False
         self.confirmed = False
         """Whoever answered was asked to press a key, and did."""
@@ -95,6 +100,11 @@ class Leg(Waiter):
         self.answered = Signal()
         self.bridged = Signal()
         self.progressed = Signal()
+        self.reported = Signal()
+        """Set when CHANNEL_HANGUP_COMPLETE is out."""
+        self.released = Signal()
+        """Nobody else holds it: only then it can be destroyed."""
+        self.released.set()
         self.gone = Signal()
         """Set when CHANNEL_DESTROY is out."""
 
@@ -115,11 +125,9 @@ class Leg(Waiter):
     def turn_round(self) -> None:
         """Whom it called is who calls now (CALL_UPDATE). Source: switch_channel_flip_cid."""
         profile, talks = self.profile, self.bridged.is_set()
-        self.variables |= {
-            "pre_transfer_caller_id_name": profile.caller_name,
-            "pre_transfer_caller_id_number": profile.caller_number,
-            "channel_cid_flipped": "yes",
-        }
+        self.set("pre_transfer_caller_id_name", profile.caller_name)
+        self.set("pre_transfer_caller_id_number", profile.caller_number)
+        self.set("channel_cid_flipped", "yes")
         self.profile = replace(
             profile,
             caller_name=profile.callee_name or profile.caller_name,
@@ -176,9 +184,11 @@ class Leg(Waiter):
 
     # --- events ----------------------------------------------------------------------------------------------------
 
-    def fire(self, name: str, *, before: Headers | None = None, after: Headers | None = None) -> None:
+    def fire(
+        self, name: str, *, before: Headers | None = None, after: Headers | None = None, subclass: str = ""
+    ) -> None:
         """An event of this leg."""
-        self._ear.tell(name, self, before, after)
+        self._ear.tell(name, self, before, after, subclass)
 
     def enter(self, state: str) -> None:
         """Runs in this state from now on (CHANNEL_STATE)."""
@@ -190,13 +200,17 @@ class Leg(Waiter):
         """DOWN, RINGING, EARLY, ACTIVE, HANGUP (CHANNEL_CALLSTATE)."""
         if self.call_state != call_state:
             before, self.call_state = self.call_state, call_state
-            self.fire("CHANNEL_CALLSTATE", after={"Original-Channel-Call-State": before})
+            number = str(CALL_STATES.index(call_state))
+            changed: Headers = {"Original-Channel-Call-State": before, "Channel-Call-State-Number": number}
+            self.fire("CHANNEL_CALLSTATE", before=changed)
 
     def progress(self) -> None:
         """Rings (once)."""
-        if not self.times.progress and not self.times.answered and not self.times.progress_media:
-            self.times.progress = self.clock.now_us()
-            self._told_originator(progress=self.times.progress)
+        if not self.rings and not self.times.answered and not self.times.progress_media:
+            self.rings = True
+            if not self.times.progress:
+                self.times.progress = self.clock.now_us()
+                self._tell_originator(progress=self.times.progress)
             self.fire("CHANNEL_PROGRESS")
             self.execute_on("execute_on_ring")
             self.progressed.set()
@@ -204,9 +218,11 @@ class Leg(Waiter):
                 self.enter_call_state("RINGING")
             self.changed()
 
-    def _told_originator(self, *, progress: int = 0, media: int = 0) -> None:
-        """The copy of who dials us notes it too. Source: switch_channel_perform_mark_ring_ready_value."""
+    def _tell_originator(self, *, progress: int = 0, media: int = 0) -> None:
+        """Who dials us notes it too, and so does our copy of them. Source: switch_channel.c (mark_ring_ready)."""
         if self.other is not None and self.other.kind == "originator":
+            if self.bond is not None and self.bond.uuid == self.other.uuid:
+                self.bond.times.progress = self.bond.times.progress or progress
             times = self.other.times
             self.other = replace(
                 self.other,
@@ -217,10 +233,11 @@ class Leg(Waiter):
         """Sounds before the answer (once)."""
         if not self.times.answered and not self.times.progress_media:
             self.times.progress_media = self.clock.now_us()
-            self._told_originator(media=self.times.progress_media)
+            self._tell_originator(media=self.times.progress_media)
             self.answer_state = "early"
-            self.has_media = True
+            self.variables["endpoint_disposition"] = "EARLY MEDIA"
             self.fire("CHANNEL_PROGRESS_MEDIA")
+            self.has_media = True
             self.execute_on("execute_on_pre_answer")
             self.execute_on("execute_on_media")
             self.enter_call_state("EARLY")
@@ -269,19 +286,21 @@ class Leg(Waiter):
             return
         if not disposition:
             self.goodbye = self._our_hangup()
-        elif disposition.get("sip_hangup_disposition") == "recv_bye":
-            self.goodbye = {"sip_hangup_disposition": disposition.pop("sip_hangup_disposition")}
+        # A BYE is noted once the leg has ended by it (sofia.c).
+        received = {"sip_hangup_disposition": "recv_bye"}
+        late = received if disposition.get("sip_hangup_disposition") == "recv_bye" else {}
+        disposition = {name: value for name, value in disposition.items() if name not in late}
         self.hangup_cause = cause
         self.answer_state = "hangup"
         self.state_number = STATES["CS_HANGUP"]
         self.variables |= disposition
         if self.held:
             self.mark_hold(False)
-        if self.partner is not None:
-            self.partner.variables["last_bridge_hangup_cause"] = cause
-            if code := self.variables.get("proto_specific_hangup_cause"):
-                self.partner.variables["last_bridge_proto_specific_hangup_cause"] = code
+        self.tell_partner("last_bridge_hangup_cause", cause)
+        if code := self.variables.get("proto_specific_hangup_cause"):
+            self.tell_partner("last_bridge_proto_specific_hangup_cause", str(code))
         self.fire("CHANNEL_HANGUP", before={"Hangup-Cause": cause})
+        self.variables |= late
         self.wake.set()
         self.changed()
 
@@ -295,6 +314,12 @@ class Leg(Waiter):
             "sip_invite_failure_status": "487",
             "sip_invite_failure_phrase": "CANCEL",
         }
+
+    def tell_partner(self, name: str, value: str) -> None:
+        """Sets (or with an empty value unsets) a variable of the leg it belongs with, while that one lives."""
+        other = self.partner or self.bond
+        if other is not None and not other.hangup_cause:
+            other.set(name, value)
 
     def changed(self) -> None:
         """Wakes who watches it."""

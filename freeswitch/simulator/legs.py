@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 from freeswitch.simulator import acting, people
 from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.events import channel_headers
 from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.plan import Target
 from freeswitch.simulator.profile import Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
-
 
 NO_CALLER_NUMBER = "0000000000"
 """Of a leg that nobody calls for (SWITCH_DEFAULT_CLID_NUMBER)."""
@@ -27,7 +27,7 @@ def incoming(
 ) -> SipLeg:
     """A call from a carrier, or from one of our phones, as this leg if it has a name; it begins at once."""
     made = (
-        from_phone(switch, switch.phone(phone), number, leg)
+        from_phone(switch, switch.phone(phone), caller, number, leg)
         if phone
         else from_trunk(switch, caller, number, carrier, leg)
     )
@@ -40,16 +40,35 @@ def begin_call(switch: Switch, leg: SipLeg, caller: Caller, number: str) -> None
     """Through the first states into the dialplan."""
 
     def begin() -> None:
-        leg.enter("CS_NEW")
+        switch.core.fire("CHANNEL_STATE", newborn(leg))
         leg.enter("CS_INIT")
         leg.state_number = 2
         leg.fire("CHANNEL_CREATE")
         switch.on_arrival(leg)
         acting.call(switch, leg, caller)
+        leg.state = "CS_ROUTING"
         leg.enter_call_state("RINGING")
         leg.route(number)
 
     leg.start(begin)
+
+
+def newborn(leg: SipLeg) -> Headers:
+    """A leg of which nothing is known but that it came in (CS_NEW)."""
+    known = (
+        "Channel-State",
+        "Channel-Call-State",
+        "Channel-State-Number",
+        "Channel-Name",
+        "Unique-ID",
+        "Call-Direction",
+        "Presence-Call-Direction",
+        "Channel-HIT-Dialplan",
+        "Channel-Call-UUID",
+        "Answer-State",
+    )
+    headers = channel_headers(leg, variables=False)
+    return {name: headers[name] for name in known}
 
 
 def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None, leg_id: str = "") -> SipLeg:
@@ -80,14 +99,15 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     return leg
 
 
-def from_phone(switch: Switch, phone: Phone, number: str, leg_id: str = "") -> SipLeg:
+def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id: str = "") -> SipLeg:
     """A call that one of our phones makes; its tenant comes from the directory entry."""
+    name = caller.name or phone.id
     profile = Profile(
         channel_name=f"sofia/internal/{phone.address}",
         destination=number,
-        caller_name=phone.id,
+        caller_name=name,
         caller_number=phone.id,
-        original_name=phone.id,
+        original_name=name,
         original_number=phone.id,
         username=phone.id,
         context="default",
@@ -95,13 +115,14 @@ def from_phone(switch: Switch, phone: Phone, number: str, leg_id: str = "") -> S
     leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=phone.address)
     leg.variables |= {
         "sip_from_user": phone.id,
+        "sip_from_display": name,
         "sip_authorized": "true",
         "sip_auth_username": phone.id,
         "user_name": phone.id,
         "domain_name": phone.domain,
         "user_context": "default",
         "sofia_profile_name": "internal",
-    }
+    } | phone.variables
     if phone.tenant:
         leg.variables["tt_tenant"] = phone.tenant
     _arrived(switch, leg, number)
@@ -155,7 +176,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         return "DESTINATION_OUT_OF_ORDER"
     leg.behaviour = behaviour
     leg.state, leg.state_number = "CS_NONE", 1
-    leg.variables = {"sofia_profile_name": profile_name}
+    leg.variables, leg.sofia_profile = {}, profile_name
     if presence_id:
         leg.variables["presence_id"] = presence_id
     if gateway:

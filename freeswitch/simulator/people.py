@@ -47,6 +47,11 @@ class Phone:
     domain: str = ""
     """Empty: the simulator's own."""
     port: int = 5161
+    user_agent: str = "Simulated/1.0"
+    call_id: str = ""
+    """Of its REGISTER; empty draws one each time."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What its entry in the directory adds to its registrations and calls."""
 
     @property
     def address(self) -> str:

@@ -28,6 +28,9 @@ STATES = {
     "CS_NONE": 13,
 }
 
+CALL_STATES = ("DOWN", "DIALING", "RINGING", "EARLY", "ACTIVE", "HELD", "RING_WAIT", "HANGUP", "UNHELD")
+"""In the order of their numbers."""
+
 
 @dataclass
 class Times:

@@ -67,7 +67,7 @@ class Registrar:
         """REGISTER with the right password."""
         phone.registered = True
         now_us = self._core.clock.now_us()
-        entry = Entry(phone, uuid.uuid4().hex[:16], now_us + expires_s * 1_000_000, expires_s)
+        entry = Entry(phone, _call_id(phone), now_us + expires_s * 1_000_000, expires_s)
         self._entries[phone.address] = self._listed[phone.address] = entry
         self._attempt(entry, expires_s, "RENEWED")
         about = _told(entry, "presence-hosts") | {"status": "Registered(UDP)", "expires": str(expires_s)}
@@ -86,10 +86,10 @@ class Registrar:
 
     def refuse(self, phone: Phone, expires_s: int = EXPIRES_S) -> None:
         """REGISTER with a wrong password."""
-        entry = Entry(phone, uuid.uuid4().hex[:16], 0)
+        entry = Entry(phone, _call_id(phone), 0)
         self._attempt(entry, expires_s, "FORBIDDEN")
         about: Headers = {"profile-name": "internal", "to-user": phone.id, "to-host": phone.domain}
-        about |= {"network-ip": "127.0.0.1", "user-agent": "Simulated/1.0", "network-port": str(phone.port)}
+        about |= {"network-ip": "127.0.0.1", "user-agent": phone.user_agent, "network-port": str(phone.port)}
         self._fire("register_failure", about | {"registration-type": "REGISTER"})
 
     def expire(self, phone: Phone) -> None:
@@ -116,7 +116,7 @@ class Registrar:
             "host": phone.domain,
             "contact": f'"" <{entry.contact}>',
             "expires": str(entry.expires_us // 1_000_000),
-            "user-agent": "Simulated/1.0",
+            "user-agent": phone.user_agent,
             "realm": phone.domain,
             "network-ip": where["network-ip"],
             "network-port": where["network-port"],
@@ -156,13 +156,13 @@ def _where(entry: Entry) -> Headers:
         "network-port": str(phone.port),
         "username": phone.id,
         "realm": phone.domain,
-        "user-agent": "Simulated/1.0",
+        "user-agent": phone.user_agent,
     }
 
 
 def _user(phone: Phone) -> Headers:
     """What the directory entry adds."""
-    return {
+    found: Headers = {
         "sip_number_alias": phone.id,
         "sip_auth_username": phone.id,
         "sip_auth_realm": phone.domain,
@@ -171,3 +171,8 @@ def _user(phone: Phone) -> Headers:
         "domain_name": phone.domain,
         "user_context": "default",
     }
+    return found | phone.variables
+
+
+def _call_id(phone: Phone) -> str:
+    return phone.call_id or uuid.uuid4().hex[:16]

@@ -27,6 +27,7 @@ class SipLeg(Channel):
         """How the far end of a dialled leg behaves."""
         self.far_end: gevent.Greenlet[..., None] | None = None
         """Whoever acts there by themselves."""
+        self.sofia_profile = "external"
         self.message_s = 3.0
         """How long whoever calls on this leg speaks after the tone."""
 
@@ -46,6 +47,11 @@ class SipLeg(Channel):
         if self.profile.caller_name:
             self.variables["sip_from_display"] = self.profile.caller_name
         self.variables["sip_from_user"] = self.profile.caller_number
+        for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
+            self.tell_partner(name, "")
+        self._came_from()
+
+    def _came_from(self) -> None:
         if not self.profile.network_addr:
             self.profile = replace(self.profile, network_addr="127.0.0.1")
 
@@ -62,8 +68,10 @@ class SipLeg(Channel):
 
     def far_refuse(self, code: int) -> None:
         """A final SIP refusal, such as 486."""
-        self._heard_response()
-        cause, phrase = causes.SIP[code]
+        cause, phrase = causes.of_sip(code)
+        self._came_from()
+        self.tell_partner("sip_invite_failure_status", str(code))
+        self.tell_partner("sip_invite_failure_phrase", phrase)
         self.hangup(
             cause,
             sip_hangup_disposition="recv_refuse",
@@ -97,9 +105,26 @@ class SipLeg(Channel):
 
     def far_digit(self, digit: str) -> None:
         """A key, by RFC 2833."""
+        if self._meta_key(digit, from_other=False):
+            return
         self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": "960", "DTMF-Source": "RTP"})
-        self.digits.append(digit)
+        other = self.partner
+        if not self.bridged.is_set() or other is None:
+            self.digits.append(digit)
+        elif self.on_key is None or not self.on_key(digit):
+            if isinstance(other, SipLeg):
+                other._meta_key(digit, from_other=True)
         self.wake.set()
+
+    def _meta_key(self, digit: str, *, from_other: bool) -> bool:
+        """Whether a key, pressed here or by whom it talks to, belongs to bind_meta_app. Source: meta_on_dtmf."""
+        if self.meta_keys is None or self.on_key is not None:
+            return False
+        swallowed, found = self.meta_keys.press(digit, self.clock.now_us() // 1_000_000, from_other=from_other)
+        leg = self if found is not None and found.on_bound_leg(from_other=from_other) else self.partner
+        if found is not None and leg is not None:
+            leg.broadcast(found.app, lead_s=LEAD_S, holds_other=True)
+        return swallowed
 
     # --- hold and transfer -----------------------------------------------------------------------------------------
 

@@ -16,7 +16,13 @@ from freeswitch.simulator.profile import Headers
 SAMPLES_PER_S = 8000
 
 
-def play(missing: Collection[str], channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
+def play(
+    missing: Collection[str],
+    channel: Channel,
+    path: str,
+    until: Callable[[], bool] = lambda: False,
+    limit_s: float | None = None,
+) -> str:
     """A file, tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START … PLAYBACK_STOP.
 
     `missing`: paths that do not exist.
@@ -29,6 +35,8 @@ def play(missing: Collection[str], channel: Channel, path: str, until: Callable[
     limit = str(channel.variables.get("playback_timeout_sec", ""))
     if limit.isdecimal() and int(limit):
         seconds = min(float(limit), seconds if seconds is not None else math.inf)
+    if limit_s is not None:
+        seconds = min(limit_s, seconds if seconds is not None else math.inf)
     channel.took_break()
     channel.fire("PLAYBACK_START", after=about)
     started_us, ended = channel.clock.now_us(), ""

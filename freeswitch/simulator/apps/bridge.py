@@ -8,6 +8,7 @@ from __future__ import annotations
 from freeswitch.simulator import bridging, dial, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.switch import Switch
+from freeswitch.simulator.waiting import HungUp
 
 
 def bridge(switch: Switch, caller: Channel, data: str) -> None:
@@ -23,7 +24,11 @@ def bridge(switch: Switch, caller: Channel, data: str) -> None:
         bridging.after_failure(caller, "DESTINATION_OUT_OF_ORDER")
         return
     dialling = dial.Dialling(switch, caller, spec, caller)
-    outcome = dialling.run()
+    try:
+        outcome = dialling.run()
+    except HungUp:
+        caller.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
+        raise
     if outcome.leg is None:
         caller.variables["originate_failed_cause"] = outcome.cause
         bridging.after_failure(caller, outcome.cause)

@@ -28,7 +28,10 @@ class Configured:
     """Name -> host and port of the carrier, empty where no call showed it."""
     phones: Mapping[str, bool]
     """`1001@domain` -> whether it is registered when the trace begins."""
+    directory: Mapping[str, Mapping[str, str]]
+    """`1001@domain` -> variables of its entry."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    """Global ones."""
 
 
 def configured(trace: Trace) -> Configured:
@@ -36,7 +39,7 @@ def configured(trace: Trace) -> Configured:
     texts = [said.command for said in trace.commands]
     extensions = _extensions(trace.events)
     texts += [app.data for apps in extensions.values() for app in apps]
-    return Configured(extensions, _gateways(trace.events), _phones(trace, texts))
+    return Configured(extensions, _gateways(trace.events), _phones(trace, texts), _directory(trace.events))
 
 
 def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, ...]]:
@@ -85,6 +88,36 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
             named.add(f"{text(event, 'from-user')}@{text(event, 'from-host')}")
     dialled = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
     return {phone: phone in dialled for phone in named}
+
+
+_ENTRY = (
+    "accountcode",
+    "callgroup",
+    "default_language",
+    "effective_caller_id_name",
+    "effective_caller_id_number",
+    "outbound_caller_id_name",
+    "outbound_caller_id_number",
+    "toll_allow",
+    "tt_tenant",
+    "user_context",
+)
+
+
+def _directory(events: Sequence[Headers]) -> dict[str, dict[str, str]]:
+    """What the directory knows of each phone, as its registrations and its own calls show it."""
+    found: dict[str, dict[str, str]] = {}
+    for event in events:
+        if text(event, "Event-Subclass") in ("sofia::register", "sofia::unregister"):
+            address, prefix = f"{text(event, 'from-user')}@{text(event, 'from-host')}", ""
+        elif text(event, "Event-Name") == "CHANNEL_CREATE" and text(event, "variable_sip_auth_username"):
+            user, domain = text(event, "variable_sip_auth_username"), text(event, "variable_domain_name")
+            address, prefix = f"{user}@{domain}", "variable_"
+        else:
+            continue
+        entry = {name: text(event, prefix + name) for name in _ENTRY if text(event, prefix + name)}
+        found.setdefault(address, {}).update(entry)
+    return found
 
 
 __all__ = ["Configured", "configured"]

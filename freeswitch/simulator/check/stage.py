@@ -77,6 +77,7 @@ class Stage:
         phones = [Phone(one.partition("@")[0], domain=one.partition("@")[2]) for one in self.configured.phones]
         for phone in phones:
             phone.registered = False
+            phone.variables = dict(self.configured.directory.get(phone.address, {}))
         domain = next((phone.domain for phone in phones), "127.0.0.1")
         self.switch = Switch(
             lambda event: self.server.publish(event),
@@ -170,14 +171,15 @@ class Stage:
             self.switch.stop()
 
     def _register(self, one: Register) -> None:
-        if one.address not in self.switch.phones:
-            return
+        phone = self.switch.phones[one.address]
+        phone.port = int(text(one.about, "network-port") or phone.port)
+        phone.user_agent, phone.call_id = text(one.about, "user-agent"), text(one.about, "call-id")
         if one.refused:
-            return
-        if one.expires_s:
-            self.switch.register(one.address)
+            self.switch.registrar.refuse(phone, one.expires_s)
+        elif one.expires_s:
+            self.switch.registrar.register(phone, one.expires_s)
         else:
-            self.switch.unregister(one.address)
+            self.switch.registrar.unregister(phone)
 
     # --- whoever calls ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,118 @@
+"""The simulator behaves like the real switch of the captured traces; and the check that says so can fail."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freeswitch.simulator.check import Difference, accepted, check, main
+from freeswitch.simulator.check.read import Trace, trace
+from tests import traces
+
+ALLOWED = accepted.entries()
+
+
+def captured(number: int) -> Trace:
+    one = traces.load(number)
+    commands = "\n".join(json.dumps(said.__dict__) for said in one.commands)
+    return trace(one.name, one.json_lines, commands.encode(), one.scenario)
+
+
+def remaining(one: Trace) -> list[Difference]:
+    return accepted.split(check(one), ALLOWED)[0]
+
+
+@pytest.mark.parametrize("number", traces.ALL)
+def test_the_simulator_does_what_the_switch_did(number: int) -> None:
+    differ = remaining(captured(number))
+    assert not differ, f"{len(differ)} differences, first: {differ[0]}"
+
+
+def test_every_accepted_difference_is_still_needed() -> None:
+    met = {entry for number in traces.ALL for entry in accepted.split(check(captured(number)), ALLOWED)[1]}
+    assert not [entry for entry in ALLOWED if entry not in met]
+
+
+def altered(number: int, event: str, **headers: str) -> Trace:
+    """The trace, with these headers in the first such event."""
+    one = captured(number)
+    events = list(one.events)
+    place = next(at for at, told in enumerate(events) if told["Event-Name"] == event)
+    events[place] = {**events[place], **headers}
+    return Trace(**{**vars(one), "events": tuple(events)})
+
+
+@pytest.mark.parametrize(
+    ("event", "header", "value"),
+    [
+        ("CHANNEL_HANGUP_COMPLETE", "Hangup-Cause", "USER_BUSY"),
+        ("CHANNEL_BRIDGE", "variable_tt_call", "another"),
+        ("CHANNEL_ANSWER", "Channel-Call-State", "EARLY"),
+        ("CHANNEL_EXECUTE", "Application-Data", "tt_tenant=other"),
+    ],
+)
+def test_a_switch_that_had_said_something_else_is_told_apart(event: str, header: str, value: str) -> None:
+    differ = remaining(altered(8, event, **{header: value}))
+    assert [(one.header, one.real) for one in differ] == [(header, value)]
+
+
+def test_an_event_that_is_missing_or_too_many_is_told() -> None:
+    one = captured(8)
+    fewer = [event for event in one.events if event["Event-Name"] != "CHANNEL_ANSWER"]
+    differ = remaining(Trace(**{**vars(one), "events": tuple(fewer)}))
+    assert {(d.header, d.real, d.simulated) for d in differ} == {
+        ("Event-Name", "(no such event)", "CHANNEL_ANSWER"),
+    }
+
+
+def test_another_reply_is_told() -> None:
+    one = captured(3)
+    said = tuple(type(c)(c.at_us, c.command, "-ERR No such channel!") for c in one.commands[:1]) + one.commands[1:]
+    differ = remaining(Trace(**{**vars(one), "commands": said}))
+    assert [(d.leg, d.real, d.simulated) for d in differ] == [("command 0", "-ERR No such channel!", "+OK")]
+
+
+def folder(path: Path, number: int, change: Mapping[str, str]) -> Path:
+    """The trace as files, one of them changed."""
+    one = traces.load(number)
+    path.mkdir()
+    files = {
+        "events.jsonl": one.json_lines.decode("utf-8", "surrogateescape"),
+        "commands.jsonl": "\n".join(json.dumps(said.__dict__) for said in one.commands),
+        "scenario.json": json.dumps(one.scenario),
+    }
+    for name, text in {**files, **change}.items():
+        (path / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+    return path
+
+
+def run(*folders: Path, as_json: bool = False) -> tuple[int, str, str]:
+    out, notes = io.StringIO(), io.StringIO()
+    return main(folders, out, notes, as_json=as_json), out.getvalue(), notes.getvalue()
+
+
+def test_exit_codes_and_lines(tmp_path: Path) -> None:
+    good = folder(tmp_path / "good", 8, {})
+    code, out, notes = run(good)
+    assert (code, out) == (0, "")
+    assert notes.startswith("good: agrees")
+
+    events = traces.load(8).json_lines.decode().replace("NORMAL_CLEARING", "USER_BUSY")
+    bad = folder(tmp_path / "bad", 8, {"events.jsonl": events})
+    code, out, _notes = run(good, bad, as_json=True)
+    told: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert {"bad"} == {one["trace"] for one in told}
+    assert {"trace", "leg", "at", "header", "real", "simulated"} == set(told[0])
+
+
+def test_a_folder_that_is_no_trace(tmp_path: Path) -> None:
+    code, _out, notes = run(folder(tmp_path / "broken", 8, {"scenario.json": "{}"}), tmp_path)
+    assert code == 2
+    assert "broken: not a trace: 'steps'" in notes
+    assert "No such file or directory" in notes
