@@ -36,7 +36,7 @@ class Commands:
             "fsctl": self._fsctl,
             "global_getvar": self._global_getvar,
             "hupall": self._hupall,
-            "limit_usage": lambda _argument: "0",
+            "limit_usage": self._limit_usage,
             "originate": self._originate,
             "sched_del": self._sched_del,
             "sched_transfer": self._sched_transfer,
@@ -142,6 +142,13 @@ class Commands:
             return "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
         return "+OK Success\n"
 
+    def _limit_usage(self, argument: str) -> str:
+        backend, realm, key, rate, *_rest = [*plan.words(argument), "", "", "", ""]
+        if not key:
+            return "USAGE: limit_usage <backend> <realm> <id> [rate]\n"
+        legs, recent = self.switch.limits.usage(realm, key) if backend == "hash" else (0, 0)
+        return f"{legs}/{recent}" if rate.lower() == "rate" else str(legs)
+
     def _uuid_setvar(self, argument: str) -> str:
         leg, name, value, *_rest = [*argument.split(" ", 2), "", "", ""]
         channel = self._find(leg)
@@ -191,11 +198,7 @@ class Commands:
         channel = self._find(leg)
         if channel is None:
             return "-ERR invalid uuid\n"
-        name, apart, data = what.partition("::")
-        app = App(name, data) if apart else App("playback", what)
-        for one in {"bleg": [channel.partner], "both": [channel, channel.partner]}.get(side, [channel]):
-            if one is not None:
-                one.broadcast(app)
+        channel.broadcast_to(what, side)
         return "+OK Message sent\n"
 
     def _sched_del(self, argument: str) -> str:

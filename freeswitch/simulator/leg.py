@@ -86,6 +86,7 @@ class Leg(Waiter):
         self.recordings: dict[str, Recording] = {}
         """By path."""
         self.exports: dict[str, str] = {}
+        self.read_codec = "PCMU"
         self.digits: deque[str] = deque()
         self.pressed = ""
         """All keys, in order."""
@@ -159,6 +160,10 @@ class Leg(Waiter):
             self.variables[name] = value
         else:
             self.variables.pop(name, None)
+
+    def read_as(self, codec: str) -> None:
+        """What is read of it comes in this codec: PCMU as on the line, or L16 for an application that wants it so."""
+        self.variables["read_codec"] = self.read_codec = codec
 
     def is_true(self, name: str) -> bool:
         """Whether a variable says yes, as switch_true() reads it."""

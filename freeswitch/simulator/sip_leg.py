@@ -105,15 +105,15 @@ class SipLeg(Channel):
 
     def far_digit(self, digit: str) -> None:
         """A key, by RFC 2833."""
+        self.pressed += digit
         if self._meta_key(digit, from_other=False):
             return
         self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": "960", "DTMF-Source": "RTP"})
         other = self.partner
         if not self.bridged.is_set() or other is None:
             self.digits.append(digit)
-        elif self.on_key is None or not self.on_key(digit):
-            if isinstance(other, SipLeg):
-                other._meta_key(digit, from_other=True)
+        elif isinstance(other, SipLeg) and not (self.on_key is not None and self.on_key(digit)):
+            other._meta_key(digit, from_other=True)
         self.wake.set()
 
     def _meta_key(self, digit: str, *, from_other: bool) -> bool:

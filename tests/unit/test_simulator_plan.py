@@ -82,10 +82,13 @@ def test_how_long_a_sound_lasts(path: str, seconds: float | None) -> None:
 
 def test_which_failures_a_plan_survives() -> None:
     listed = "USER_BUSY,NO_ANSWER,USER_NOT_REGISTERED,NORMAL_TEMPORARY_FAILURE"
-    assert causes.goes_on("true", "ALLOTTED_TIMEOUT")
-    assert causes.goes_on(listed, "USER_BUSY")
-    assert not causes.goes_on(listed, "ALLOTTED_TIMEOUT")
-    assert not causes.goes_on("", "USER_BUSY")
+    assert causes.goes_on("true", None, "ALLOTTED_TIMEOUT")
+    assert causes.goes_on(listed, None, "USER_BUSY")
+    assert not causes.goes_on(listed, None, "ALLOTTED_TIMEOUT")
+    assert not causes.goes_on(None, None, "USER_BUSY")
+    assert causes.goes_on(None, None, "NO_ANSWER"), "that nobody answers is no failure"
+    assert causes.goes_on(None, "USER_BUSY", "CALL_REJECTED")
+    assert not causes.goes_on(None, "USER_BUSY", "USER_BUSY")
     assert causes.named("17") == "USER_BUSY"
     assert causes.named("hangup:486") == "NORMAL_CLEARING"
 

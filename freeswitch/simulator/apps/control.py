@@ -5,7 +5,7 @@ Enters: a leg and the expanded data. Leaves: what became of the call. Source: mo
 
 from __future__ import annotations
 
-from freeswitch.simulator import causes, parking, plan
+from freeswitch.simulator import causes, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import HungUp
@@ -23,23 +23,32 @@ def ring_ready(_switch: Switch, channel: Channel, _data: str) -> None:
     channel.progress()
 
 
-def park(_switch: Switch, channel: Channel, _data: str) -> None:
-    parking.park(channel)
-
-
 def hangup(_switch: Switch, channel: Channel, data: str) -> None:
     channel.hangup(causes.named(data) if data else "NORMAL_CLEARING")
     raise HungUp
 
 
 def respond(_switch: Switch, channel: Channel, data: str) -> None:
+    """A final SIP response of our own: `486 Busy Here`."""
     code = data.split(" ")[0]
-    cause = causes.SIP[int(code)][0] if code.isdecimal() and int(code) in causes.SIP else "NORMAL_CLEARING"
-    channel.hangup(cause)
+    channel.hangup(causes.of_sip(int(code) if code.isdecimal() and len(code) < 4 else 488)[0])
     raise HungUp
 
 
-def transfer(_switch: Switch, channel: Channel, data: str) -> None:
-    destination, dialplan, context, *_rest = [*plan.words(data), "", "", ""]
-    channel.transfer(destination, dialplan, context)
-    channel.check()
+def redirect(_switch: Switch, channel: Channel, data: str) -> None:
+    """302 with another address, if nobody has answered yet: `sip:user@host [CAUSE]`."""
+    _address, cause, *_rest = [*plan.words(data), "", ""]
+    if data and not channel.times.answered:
+        channel.hangup(causes.named(cause) if cause else "NORMAL_UNSPECIFIED")
+        raise HungUp
+
+
+def deflect(_switch: Switch, channel: Channel, _data: str) -> None:
+    """REFER to whoever is at the far end, which then hangs up here."""
+    if channel.times.answered:
+        channel.pause()
+
+
+def wait_for_answer(_switch: Switch, channel: Channel, _data: str) -> None:
+    """Until somebody answers the leg."""
+    channel.pause(until=lambda: bool(channel.times.answered))

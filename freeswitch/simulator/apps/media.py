@@ -12,18 +12,36 @@ from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
+_FRAME_S = 0.02
+
 
 def playback(switch: Switch, channel: Channel, data: str) -> str:
+    """A file, until it ends or a key of playback_terminators (`*` unless set) is pressed."""
     channel.early_media()
-    return sounds.play(switch.missing_files, channel, data)
+    path, _, _samples = data.partition("@@")
+    wanted = channel.get("playback_terminators") or "*"
+    terminators = {"none": "", "any": "1234567890*#"}.get(wanted.lower(), wanted)
+    channel.variables.pop("playback_terminator_used", None)
+
+    def ended() -> bool:
+        while channel.digits:
+            digit = channel.digits.popleft()
+            if digit in terminators:
+                channel.variables["playback_terminator_used"] = digit
+                return True
+        return False
+
+    return sounds.play(switch.missing_files, channel, path, until=ended)
 
 
 def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
+    """The same file again and again, also after a break, until the leg is sent elsewhere."""
     channel.early_media()
     while True:
         response = sounds.play(switch.missing_files, channel, data)
-        if response != "FILE PLAYED" or plan.duration_s(data) is None or plan.duration_s(data) == 0:
+        if response != "FILE PLAYED":
             return response
+        channel.pause(_FRAME_S if plan.duration_s(data) == 0 else 0)
 
 
 def record(switch: Switch, channel: Channel, data: str) -> None:
@@ -31,7 +49,7 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     path, *rest = [*plan.words(data), ""]
     limit_s = float(rest[0]) if rest and rest[0].isdecimal() and int(rest[0]) else math.inf
     channel.early_media()
-    switch.recorder.start(channel, path, "")
+    switch.recorder.begin_message(channel, path)
     channel.took_break()
     try:
         channel.pause(min(limit_s, channel.message_s if isinstance(channel, SipLeg) else 0.0), until=channel.took_break)
@@ -41,8 +59,32 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def record_session(switch: Switch, channel: Channel, data: str) -> None:
-    channel.early_media()
-    switch.recorder.start(channel, data.split(" +")[0].strip(), "")
+    """`<path> [+limit s] [{variables}]`: the conversation, from now on."""
+    path, *rest = data.split(" ")
+    limit = next((one[1:] for one in rest[:1] if one.startswith("+")), "")
+    variables = next((one for one in rest if one.startswith("{")), "")
+    if path:
+        switch.recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0)
+
+
+def record_session_pause(switch: Switch, channel: Channel, data: str) -> None:
+    """Leaves out what is said from now on."""
+    switch.recorder.pause(channel, data, True)
+
+
+def record_session_resume(switch: Switch, channel: Channel, data: str) -> None:
+    """No longer leaves out what is said."""
+    switch.recorder.pause(channel, data, False)
+
+
+def record_session_mask(switch: Switch, channel: Channel, data: str) -> None:
+    """Silence in the place of what is said from now on."""
+    switch.recorder.mask(channel, data, True)
+
+
+def record_session_unmask(switch: Switch, channel: Channel, data: str) -> None:
+    """What is said is heard again."""
+    switch.recorder.mask(channel, data, False)
 
 
 def stop_record_session(switch: Switch, channel: Channel, data: str) -> None:

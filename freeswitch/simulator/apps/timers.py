@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
 
 
@@ -22,8 +21,9 @@ def sched_hangup(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def sched_broadcast(switch: Switch, channel: Channel, data: str) -> None:
-    after, path, *_rest = [*plan.words(data), "", ""]
-    switch.schedule(channel, after, lambda: channel.broadcast(App("playback", path)))
+    """`[+]<s> <path or app::args> [aleg|bleg|both]`."""
+    after, what, sides, *_rest = [*plan.words(data), "", "", ""]
+    switch.schedule(channel, after, lambda: channel.broadcast_to(what, sides))
 
 
 def sched_cancel(switch: Switch, channel: Channel, _data: str) -> None:

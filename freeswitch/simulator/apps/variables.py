@@ -34,3 +34,9 @@ def export(_switch: Switch, channel: Channel, data: str) -> None:
 
 def nothing(_switch: Switch, _channel: Channel, _data: str) -> None:
     """`eval` and `log` change nothing on the call."""
+
+
+def bridge_export(_switch: Switch, channel: Channel, data: str) -> None:
+    """As `export`, to legs that the call is bridged to in any way."""
+    export(_switch, channel, data)
+    channel.variables["bridge_export_vars"] = ",".join(channel.exports)

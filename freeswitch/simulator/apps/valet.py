@@ -1,0 +1,105 @@
+"""`valet_park`: a call waits on a numbered slot of a lot until anybody takes it from there.
+
+Enters: a leg, lot, slot. Leaves: CUSTOM valet_parking::info with Action hold, bridge, exit; music; the bridge. Source:
+mod_valet_parking.c.
+"""
+
+from __future__ import annotations
+
+from freeswitch.simulator import plan, sounds
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.joining import join
+from freeswitch.simulator.switch import Switch
+
+_KEPT = (
+    "valet_parking_timeout",
+    "valet_parking_orbit_exten",
+    "valet_parking_orbit_dialplan",
+    "valet_parking_orbit_context",
+    "valet_parking_orbit_exit_key",
+)
+"""Variables that go with the call when it is parked for somebody else."""
+ORBIT_S = 60
+"""How long a call waits before it goes to valet_parking_orbit_exten where no timeout is set."""
+
+
+def valet_park(switch: Switch, channel: Channel, data: str) -> None:
+    """`<lot> <slot>`, or `<lot> auto in|out <min> <max>`: parks, or fetches who waits there."""
+    lot, slot, way, low, high, *_rest = [*plan.words(data), "", "", "", "", ""]
+    if not slot:
+        return
+    fetches = True
+    if slot == "auto":
+        fetches = way == "out"
+        found = _slot(switch, lot, fetches, low, high)
+        if way not in ("in", "out") or found is None:
+            return
+        slot = found
+    waiting = switch.channels.get(switch.valet.get((lot, slot), ""))
+    if fetches and waiting is not None and waiting is not channel and not waiting.hangup_cause:
+        del switch.valet[lot, slot]
+        _tell(waiting, lot, slot, "bridge", {"Bridge-To-UUID": channel.uuid})
+        join(waiting, channel)
+        channel.check()
+        return
+    _hold(switch, channel, lot, slot)
+
+
+def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
+    switch.valet[lot, slot] = channel.uuid
+    music = channel.get("valet_hold_music") or channel.get("hold_music") or "silence"
+    music = "silence_stream://-1" if music.lower() == "silence" else music
+    kept = (f"set:{name}={value}," for name in _KEPT if (value := channel.get(name)))
+    channel.variables["inline_destination"] = (
+        f"{''.join(kept)}set:valet_ticket={channel.uuid},set:valet_hold_music='{music}',"
+        f"sleep:1000,valet_park:{lot} {slot}"
+    )
+    _tell(channel, lot, slot, "hold", {})
+    channel.variables["valet_lot_extension"] = slot
+    orbit = channel.get("valet_parking_orbit_exten")
+    limit = channel.get("valet_parking_timeout") or ""
+    seconds = float(limit) if limit.isdecimal() and int(limit) else (float(ORBIT_S) if orbit else None)
+    try:
+        channel.digits.clear()
+        late = _wait(switch, channel, music, seconds)
+    finally:
+        if switch.valet.get((lot, slot)) == channel.uuid:
+            del switch.valet[lot, slot]
+        _tell(channel, lot, slot, "exit", {})
+    if late and orbit:
+        channel.transfer(
+            orbit, channel.get("valet_parking_orbit_dialplan") or "", channel.get("valet_parking_orbit_context") or ""
+        )
+
+
+def _wait(switch: Switch, channel: Channel, music: str, seconds: float | None) -> bool:
+    """Plays until `#`, or until time is up: then True."""
+    end_us = None if seconds is None else channel.clock.now_us() + int(seconds * 1_000_000)
+
+    def over() -> bool:
+        return "#" in channel.digits or (end_us is not None and channel.clock.now_us() >= end_us)
+
+    while not over():
+        left_s = None if end_us is None else (end_us - channel.clock.now_us()) / 1_000_000
+        if sounds.play(switch.missing_files, channel, music, until=over, limit_s=left_s) != "FILE PLAYED":
+            channel.pause(left_s, until=over)
+    return "#" not in channel.digits
+
+
+def _slot(switch: Switch, lot: str, fetches: bool, low: str, high: str) -> str | None:
+    """The first free slot to park on, or the one to fetch from."""
+    if not (low.isdecimal() and high.isdecimal()) or len(low) > 9 or len(high) > 9:
+        return None
+    taken = {slot for one, slot in switch.valet if one == lot}
+    if fetches:
+        return next((slot for slot in sorted(taken) if int(low) <= _number(slot) <= int(high)), None)
+    return next((str(n) for n in range(int(low), min(int(high), int(low) + 10_000) + 1) if str(n) not in taken), None)
+
+
+def _number(slot: str) -> int:
+    return int(slot) if slot.isdecimal() else -1
+
+
+def _tell(channel: Channel, lot: str, slot: str, action: str, more: dict[str, str]) -> None:
+    about = {"Valet-Lot-Name": lot, "Valet-Extension": slot, "Action": action, **more}
+    channel.fire("CUSTOM", before={**about}, subclass="valet_parking::info")
