@@ -62,6 +62,7 @@ class Simulator:
                 "tt_apology": APOLOGY,
                 "tt_use_a_mobile": APOLOGY,
                 "conf_dir": str(conf_dir or ""),
+                "tt_fallback_files": "written" if conf_dir else "none",
             },
             applications=apps.TABLE,
             recordings=recordings,
