@@ -101,6 +101,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
 
 def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id: str = "") -> SipLeg:
     """A call that one of our phones makes; its tenant comes from the directory entry."""
+    switch.registrar.call(phone, number)
     name = caller.name or phone.id
     profile = Profile(
         channel_name=f"sofia/internal/{phone.address}",

@@ -37,8 +37,7 @@ class Recorder:
                 self.stop(channel, path)
             return
         channel.early_media()
-        for name in ("TITLE", "COPYRIGHT", "SOFTWARE", "ARTIST", "COMMENT", "DATE"):
-            channel.variables.pop(f"RECORD_{name}", None)
+        _take_notes(channel)
         if path in self.unwritable:
             return
         recording = Recording(channel, channel.clock.now_us(), _recording_variables(variables))
@@ -52,7 +51,9 @@ class Recorder:
 
     def begin_message(self, channel: Channel, path: str) -> None:
         """`record`: what the leg says to the switch, within an application."""
+        _take_notes(channel)
         channel.recordings[path] = Recording(channel, channel.clock.now_us(), session=False)
+        channel.read_as("L16")
         channel.fire("RECORD_START", after={"Record-File-Path": path})
 
     def pause(self, channel: Channel, path: str, paused: bool) -> bool:
@@ -104,6 +105,7 @@ class Recorder:
             self._write(path, samples, 1)
             channel.variables["record_record_file_size"] = str(size)
             channel.fire("RECORD_STOP", after=about)
+            channel.read_as("PCMU")
             return
         cause = _completion(channel, recording, samples)
         channel.variables["record_completion_cause"] = cause
@@ -137,6 +139,12 @@ class Recorder:
             out.setsampwidth(2)
             out.setframerate(SAMPLES_PER_S)
             out.writeframes(bytes(samples * channels * 2))
+
+
+def _take_notes(channel: Leg) -> None:
+    """What is to stand in the file itself is taken from the variables once."""
+    for name in ("TITLE", "COPYRIGHT", "SOFTWARE", "ARTIST", "COMMENT", "DATE"):
+        channel.variables.pop(f"RECORD_{name}", None)
 
 
 def _completion(channel: Leg, recording: Recording, samples: int) -> str:

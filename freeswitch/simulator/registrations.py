@@ -15,6 +15,7 @@ from freeswitch.simulator.people import Phone
 from freeswitch.simulator.profile import Headers
 
 EXPIRES_S = 3600
+CALL_EXPIRES_S = "300"
 
 
 @dataclass
@@ -91,6 +92,13 @@ class Registrar:
         about: Headers = {"profile-name": "internal", "to-user": phone.id, "to-host": phone.domain}
         about |= {"network-ip": "127.0.0.1", "user-agent": phone.user_agent, "network-port": str(phone.port)}
         self._fire("register_failure", about | {"registration-type": "REGISTER"})
+
+    def call(self, phone: Phone, number: str) -> None:
+        """An INVITE with the right password counts as an attempt too, under the dialled number."""
+        entry = self._entry(phone)
+        about = {"profile-name": "internal"} | _told(entry) | {"from-user": number, "status": "Registered(UDP)"}
+        about |= {"expires": CALL_EXPIRES_S} | _where(entry) | {"auth-result": "RENEWED"}
+        self._fire("register_attempt", about)
 
     def expire(self, phone: Phone) -> None:
         """Not heard of for too long."""

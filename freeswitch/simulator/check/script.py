@@ -230,6 +230,9 @@ def _registers(events: Sequence[Headers]) -> Iterator[Register]:
     attempts = [event for event in events if text(event, "Event-Subclass") == "sofia::register_attempt"]
     led_to = [event for event in events if text(event, "Event-Subclass") in ("sofia::register", "sofia::unregister")]
     for event in attempts or led_to:
+        if text(event, "to-user") not in ("", text(event, "from-user")):
+            # The password of a call: the dialled number stands in the place of the phone's.
+            continue
         expires = text(event, "expires")
         yield Register(
             stamp_us(event),
