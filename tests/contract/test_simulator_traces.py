@@ -43,6 +43,7 @@ def altered(number: int, event: str, **headers: str) -> Trace:
     one = captured(number)
     events = list(one.events)
     place = next(at for at, told in enumerate(events) if told["Event-Name"] == event)
+    assert headers.keys() <= events[place].keys()
     events[place] = {**events[place], **headers}
     return Trace(**{**vars(one), "events": tuple(events)})
 
@@ -53,7 +54,7 @@ def altered(number: int, event: str, **headers: str) -> Trace:
         ("CHANNEL_HANGUP_COMPLETE", "Hangup-Cause", "USER_BUSY"),
         ("CHANNEL_BRIDGE", "variable_tt_call", "another"),
         ("CHANNEL_ANSWER", "Channel-Call-State", "EARLY"),
-        ("CHANNEL_EXECUTE", "Application-Data", "tt_tenant=other"),
+        ("CHANNEL_EXECUTE_COMPLETE", "Application-Response", "FILE PLAYED"),
     ],
 )
 def test_a_switch_that_had_said_something_else_is_told_apart(event: str, header: str, value: str) -> None:

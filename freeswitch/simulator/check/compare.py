@@ -56,7 +56,7 @@ OFTEN_LEFT_OUT = {
 _OF_THE_RUN = re.compile(
     r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Core-UUID|Application-UUID|Content-Length"
     r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_samples|.*_file_size|.*_offset_pos|DP_MATCH"
-    r"|.*(sec|usec|epoch)|uduration|duration|playback_seconds|record_seconds|hold_accum_.*)"
+    r"|.*(sec|usec|epoch)|hold_events|uduration|duration|playback_seconds|record_seconds|hold_accum_.*)"
     r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|network-port|status|user-agent)"
 )
 _MOMENT = re.compile(r".*-Time|.*-Last-Hold|.*-Hold-Accum")
@@ -213,7 +213,7 @@ def event_differences(real: Headers, simulated: Headers, wanted: frozenset[str])
             continue
         one, other = _shown(name, real.get(name)), _shown(name, simulated.get(name))
         if one != other and not (span and _near(one, other)):
-            yield name, one, other
+            yield name, _named(real, one), _named(simulated, other)
 
 
 def _shown(name: str, value: Value | None) -> str:
@@ -224,6 +224,15 @@ def _shown(name: str, value: Value | None) -> str:
     if _MOMENT.fullmatch(name):
         return "0" if value == "0" else "(a moment)"
     return _DRAWN.sub("", value).strip()
+
+
+def _named(event: Headers, value: str) -> str:
+    """A leg's id says nothing to a reader: whether it is the event's own leg, or the one that it names as the other."""
+    if value and value == text(event, "Unique-ID"):
+        return "(this leg)"
+    if value and value == text(event, "Other-Leg-Unique-ID"):
+        return "(the other leg)"
+    return value
 
 
 def _near(one: str, other: str) -> bool:

@@ -25,7 +25,7 @@ class Act:
     """Epoch; of `ring`, `early`, `answer`, `refuse` of a dialled leg: since its INVITE."""
     kind: Kind
     value: str = ""
-    """`refuse`: the SIP code; `key`: the digit; `refer`: the Refer-To."""
+    """`refuse`: the SIP code; `key`: the digit."""
 
 
 @dataclass
@@ -243,4 +243,30 @@ def _registers(events: Sequence[Headers]) -> Iterator[Register]:
         )
 
 
-__all__ = ["Act", "Dialog", "Register", "Script", "script"]
+@dataclass(frozen=True)
+class Refer:
+    """What a REFER carried."""
+
+    target: str
+    """Refer-To."""
+    referred_by: str
+    replaces: str
+    """The leg of the call that it names in Replaces; empty without."""
+
+
+def refer(trace: Trace, leg: str, at_us: int) -> Refer:
+    """The REFER that came on a leg about then."""
+    told = [event for event in trace.events if stamp_us(event) >= at_us - 50_000]
+    own = [event for event in told if text(event, "Unique-ID") == leg]
+
+    def first(events: Sequence[Headers], name: str) -> str:
+        return next((value for event in events if (value := text(event, name))), "")
+
+    return Refer(
+        target=first(told, "variable_sip_refer_to") or first(own, "variable_transfer_destination").partition(":")[2],
+        referred_by=first(told, "variable_sip_h_Referred-By"),
+        replaces=first(own, "variable_refer_uuid"),
+    )
+
+
+__all__ = ["Act", "Dialog", "Refer", "Register", "Script", "refer", "script"]

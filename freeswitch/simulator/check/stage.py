@@ -18,7 +18,7 @@ from freeswitch.simulator.api import Commands
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.check.configured import Configured, configured
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
-from freeswitch.simulator.check.script import Act, Dialog, Register, Script, script
+from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl_server import EslServer
 from freeswitch.simulator.people import Caller, Carrier, Phone
@@ -66,7 +66,8 @@ class Stage:
         self._names = _dialled_legs(trace)
         self._open_answers = list(self.script.answers)
         self._callers: dict[str, Dialog] = {}
-        self._dialogs: dict[str, SipLeg] = {}
+        self._legs: dict[str, list[SipLeg]] = {}
+        """Far end -> its calls, in order."""
         self._up = True
         self._live()
 
@@ -130,6 +131,8 @@ class Stage:
         for leg, keys in self.script.keys.items():
             for key in keys:
                 self._at(key.at_us, self._press, leg, key.value)
+        for at_us, who, digit in self.script.pressed:
+            self._at(at_us, self._press_by, who, digit)
         for one in self.script.registers:
             self._at(one.at_us, self._register, one)
         for note in self.trace.notes:
@@ -197,7 +200,7 @@ class Stage:
         """Somebody's INVITE is in: they go on as the trace tells."""
         dialog = self._callers.get(leg.uuid)
         if dialog is not None:
-            self._dialogs[dialog.who] = leg
+            self._legs.setdefault(dialog.who, []).append(leg)
             leg.far_end = self.switch.spawn(self._act, leg, dialog, 0)
 
     # --- whoever is called -----------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class Stage:
         if dialog is None:
             return
         self._open_answers.remove(dialog)
-        self._dialogs[dialog.who] = leg
+        self._legs.setdefault(dialog.who, []).append(leg)
         leg.far_end = self.switch.spawn(self._act, leg, dialog, self.clock.now_us())
 
     def _act(self, leg: SipLeg, dialog: Dialog, invited_us: int) -> None:
@@ -230,10 +233,30 @@ class Stage:
             leg.far_refuse(int(act.value))
         elif act.kind == "hangup":
             leg.far_hangup()
+        elif act.kind == "hold":
+            leg.far_hold()
+        elif act.kind == "unhold":
+            leg.far_unhold()
+        elif act.kind == "refer":
+            self._refer(leg, refer(self.trace, leg.uuid, act.at_us))
+
+    def _refer(self, leg: SipLeg, sent: Refer) -> None:
+        consult = self.switch.channels.get(sent.replaces)
+        if consult is not None:
+            leg.far_refer_replaces(consult, referred_by=sent.referred_by)
+        else:
+            leg.far_refer(sent.target, referred_by=sent.referred_by)
 
     def _press(self, leg: str, digit: str) -> None:
         if leg in self.switch.channels:
             self.switch.channels[leg].far_digit(digit)
+
+    def _press_by(self, who: str, digit: str) -> None:
+        """Whoever is named by role in the trace, or as a far end."""
+        named = [leg for leg, role in self.trace.roles.items() if role == who]
+        legs_ = named or [one.uuid for one in self._legs.get(who, ())]
+        if legs_:
+            self._press(legs_[-1], digit)
 
 
 class _Known:
