@@ -1,7 +1,7 @@
 """Puts files into a switch's configuration folder, each at once, with a backup of whatever was there.
 
-Enters: a plan. Leaves: files with the owner and mode they had, a backup folder and a manifest. A symbolic link, or a file
-behind one that leads out of the prefix, is never written. What should change is decided in `plan.py`.
+Enters: a plan. Leaves: files with the owner and mode they had, a backup folder and a manifest. A symbolic link is never
+written, nor a file behind one that leads out of the prefix. What should change is decided in `plan.py`.
 """
 
 from __future__ import annotations

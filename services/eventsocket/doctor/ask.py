@@ -52,7 +52,7 @@ VARIABLES = (
     "external_rtp_ip",
     "external_sip_ip",
     "local_ip_v4",
-    "tt_main_number",
+    "tt_emergency_number",
     "tt_emergency_gateway",
     "unroll_loops",
     "call_debug",
@@ -62,18 +62,19 @@ CONTEXTS = ("public", "default", "fallback")
 STOCK_USERS = tuple(str(number) for number in range(1000, 1020))
 STOCK_PASSWORD = "1234"  # noqa: S105  (conf/vanilla/vars.xml)
 _REFUSED = "-ERR permission denied"
+_NOTHING = "-ERR no reply"
+"""How the Event Socket says that a command answered with nothing (mod_event_socket.c, api_exec)."""
 
 
 def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
     """What the switch says, and its configuration as loaded. Raises LinkLost."""
     offset_us = _clock_offset_us(link)
-    variables = dict(zip(VARIABLES, _answers(link, (f"global_getvar {name}" for name in VARIABLES)), strict=True))
+    said = _answers(link, (f"global_getvar {name}" for name in VARIABLES))
+    variables = {name: text if _understood(text) else "" for name, text in zip(VARIABLES, said, strict=True)}
     names = [*NEEDED, *SINKS, "mod_json_cdr"]
     modules = dict(zip(names, _answers(link, (f"module_exists {name}" for name in names)), strict=True))
     rights = dict(zip(AGENT_SENDS, _answers(link, AGENT_SENDS.values()), strict=True))
-    most, rate, level, codecs, streams = _answers(
-        link, ("fsctl max_sessions", "fsctl sps", "fsctl loglevel", "show codec as json", "local_stream show")
-    )
+    status, codecs, streams = _answers(link, ("status", "show codec as json", "local_stream show"))
     switch = Switch(
         version=rights["version"].strip(),
         core=rights["global_getvar"].strip(),
@@ -87,9 +88,8 @@ def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
         gateways=_gateways(*_answers(link, ("sofia xmlstatus gateway",))),
         codecs=_codecs(codecs),
         streams=_streams(streams),
-        max_sessions=_last_number(most),
-        sessions_per_second=_last_number(rate),
-        log_level=_last_number(level),
+        max_sessions=_number(r"(\d+) session\(s\) max", status),
+        sessions_per_second=_number(r"per Sec out of max (\d+)", status),
         stock_users=_stock_users(link, variables["domain"]),
     )
     return switch, _loaded(link)
@@ -99,9 +99,10 @@ def _answers(link: Link, questions: Iterable[str]) -> list[str]:
     """The replies, asked one behind the other without waiting."""
     waiting = [link.post(f"api {question}") for question in questions]
     try:
-        return [one.get(timeout=link.timeout).text for one in waiting]
+        texts = [one.get(timeout=link.timeout).text for one in waiting]
     except gevent.Timeout:
         raise LinkLost("no reply in time") from None
+    return ["" if text.strip() == _NOTHING else text for text in texts]
 
 
 def _understood(text: str) -> bool:
@@ -193,9 +194,9 @@ def _streams(text: str) -> frozenset[str] | None:
     return frozenset(line.partition(",")[0] for line in text.splitlines() if "," in line) if _understood(text) else None
 
 
-def _last_number(text: str) -> int | None:
-    """`+OK max sessions: 1000`, `+OK log level: INFO [6]`."""
-    found = re.search(r"(-?\d+)\]?\s*$", text) if text.startswith("+OK") else None
+def _number(pattern: str, text: str) -> int | None:
+    """`fsctl` is not asked: without an argument `fsctl loglevel` turns the log off (switch_core.c, SCSC_LOGLEVEL)."""
+    found = re.search(pattern, text)
     return int(found[1]) if found else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from services.eventsocket.doctor.conf_text import expand, pieces
+from services.eventsocket.doctor.conf_text import expand, pieces, reached
 
 MOST_FILES = 20_000
 MOST_BYTES = 4 << 20
@@ -19,7 +19,7 @@ MOST_BYTES = 4 << 20
 
 
 def read(prefix: Path) -> dict[str, str] | None:
-    """Text by path below the prefix; None if this is no FreeSWITCH folder or it cannot be read."""
+    """Text by path below the prefix of what the switch reads; None if this is no FreeSWITCH folder or unreadable."""
     if not (prefix / "freeswitch.xml").is_file():
         return None
     found: dict[str, str] = {}
@@ -29,7 +29,8 @@ def read(prefix: Path) -> dict[str, str] | None:
                 found[str(path.relative_to(prefix))] = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-    return found or None
+    read_by_it = reached(found)
+    return {path: text for path, text in found.items() if path in read_by_it} or None
 
 
 def understood(files: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Element]:

@@ -47,10 +47,29 @@ def _obeyed(
         name, _, value = data.partition("=")
         variables[name.strip()] = value.lstrip()
     elif command == "include":
-        pattern = posixpath.normpath(posixpath.join(posixpath.dirname(path), data))
-        for one in sorted(files):
-            if posixpath.dirname(one) == posixpath.dirname(pattern) and fnmatchcase(one, pattern):
-                yield from _lines(files, one, variables, depth + 1)
+        for one in _included(files, path, data):
+            yield from _lines(files, one, variables, depth + 1)
+
+
+def reached(files: Mapping[str, str], start: str = "freeswitch.xml") -> frozenset[str]:
+    """The files that the switch reads, beginning in `start`; what else lies in the folder does nothing."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found or path not in files:
+            continue
+        found.add(path)
+        for command in _COMMAND.finditer(files[path]):
+            if command[1].lower() == "include":
+                waiting += _included(files, path, command[2])
+    return frozenset(found)
+
+
+def _included(files: Mapping[str, str], path: str, data: str) -> list[str]:
+    pattern = posixpath.normpath(posixpath.join(posixpath.dirname(path), data))
+    folder = posixpath.dirname(pattern)
+    return [one for one in sorted(files) if posixpath.dirname(one) == folder and fnmatchcase(one, pattern)]
 
 
 def pieces(document: str) -> dict[str, Element]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from xml.etree.ElementTree import Element
 
 from services.eventsocket.doctor.dialplan_order import Taking, has_ours, stands_before_ours, takers
 from services.eventsocket.doctor.facts import Facts
@@ -15,6 +16,7 @@ from services.eventsocket.doctor.finding import Finding, check, error, listed, u
 
 EMERGENCY = ("110", "118", "119")
 PHONES, TRUNKS, FALLBACK = "default", "public", "fallback"
+EMERGENCY_NUMBER = r"0[1-9][0-9]{8}"
 SLOW = frozenset(
     {"sleep", "answer", "playback", "park", "bridge", "transfer", "hangup", "deflect", "respond", "redirect"}
 )
@@ -32,16 +34,16 @@ def contexts(facts: Facts) -> Iterator[Finding]:
         yield unseen(("ダイヤルプランを調べられません", "The dialplan cannot be looked at"))
         return
     for name, ja, en in (
-        (TRUNKS, "外線の着信", "calls from carriers"),
-        (PHONES, "内線の発信", "calls from phones"),
-        (FALLBACK, "応答がないときの案内", "the safety net"),
+        (TRUNKS, "外線の着信", "calls from carriers go astray"),
+        (PHONES, "内線の発信", "calls from phones go astray"),
+        (FALLBACK, "応答がないときの案内", "callers that nobody answers for stay in silence"),
     ):
         context = facts.part(f"context:{name}")
         if context is None or not has_ours(context):
             yield error(
                 (
                     f"コンテキスト {name} に当社の部分がありません({ja})",
-                    f"Context {name} has nothing of ours: {en} go astray",
+                    f"Context {name} has nothing of ours: {en}",
                 ),
                 INSTALL,
             )
@@ -55,13 +57,8 @@ def emergency(facts: Facts) -> Iterator[Finding]:
         yield unseen(("内線のコンテキストを調べられません", "The phones' context cannot be looked at"))
         return
     for number in EMERGENCY:
-        walk = list(takers(context, number, facts.switch.variables))
-        ours = next((place for place, one in enumerate(walk) if _is_emergency(one)), None)
-        if ours is None:
-            yield error(
-                (f"{number} は緊急通報の回線に出ません", f"{number} does not reach the emergency line"), INSTALL
-            )
-            return
+        walk = list(takers(context, number, _a_phone(facts)))
+        ours = next((place for place, one in enumerate(walk) if _is_emergency(one)), len(walk))
         thieves = [one.name or "(無名/unnamed)" for one in walk[:ours] if _can_keep(one)]
         if thieves:
             yield error(
@@ -72,57 +69,68 @@ def emergency(facts: Facts) -> Iterator[Finding]:
                 INSTALL,
             )
             return
+        if ours == len(walk):
+            yield error(
+                (f"{number} は緊急通報の回線に出ません", f"{number} does not reach the emergency line"), INSTALL
+            )
+            return
+
+
+def _a_phone(facts: Facts) -> dict[str, str]:
+    """Variables of a call from a phone whose directory entry names the line of its address."""
+    return {**facts.switch.variables, "tt_emergency_number": "0312345678"}
 
 
 def _is_emergency(one: Taking) -> bool:
-    return one.ours and any(app == "multiset" and "tt_stage=emergency" in data for app, data in one.actions)
+    marked = any(app == "multiset" and "tt_stage=emergency" in data for app, data in one.actions)
+    return one.ours and marked and any(app == "bridge" for app, _ in one.actions)
 
 
 def _can_keep(one: Taking) -> bool:
     return any(app in SLOW for app, _ in one.actions)
 
 
-@check("emergency-line", "緊急通報の回線と番号があります", "The emergency line and the number it shows are set")
+@check("emergency-line", "緊急通報の回線があります", "The line for emergency calls exists")
 def emergency_line(facts: Facts) -> Iterator[Finding]:
-    """The gateway must exist and be up; the centre rings the shown number back."""
+    """The gateway must exist; a number for phones that name none must be one that can be rung back."""
     context = facts.part(f"context:{PHONES}")
     if context is None or facts.switch.gateways is None:
         yield unseen(("緊急通報の回線を調べられません", "The emergency line cannot be looked at"))
         return
-    known = {one.name: one for one in facts.switch.gateways}
-    for name in _emergency_gateways(facts):
+    known = {one.name for one in facts.switch.gateways}
+    for name in _emergency_gateways(context, facts):
         if name not in known:
             yield error(
-                (f"緊急通報のゲートウェイ「{name}」がありません", f"The emergency gateway {name!r} does not exist"),
                 (
-                    "vars.xml の tt_emergency_gateway に sip_profiles/external/ "
-                    "のゲートウェイ名を書き、reloadxml をしてください。",
-                    "Name a gateway of sip_profiles/external/ in tt_emergency_gateway of vars.xml and "
-                    "run `fs_cli -x reloadxml`.",
+                    f"緊急通報のゲートウェイ「{name}」がありません。110は外に出ません",
+                    f"The emergency gateway {name!r} does not exist: 110 goes nowhere",
+                ),
+                (
+                    "toritsugi/local.xml の tt_emergency_gateway に回線名を書き、reloadxml をしてください。",
+                    "Name a gateway that takes such calls in tt_emergency_gateway of "
+                    "toritsugi/local.xml and run `fs_cli -x reloadxml`.",
                 ),
             )
-    number = facts.switch.variables.get("tt_main_number", "")
-    if not re.fullmatch(r"0[0-9]{9}|\+81[0-9]{9}", number):
+    number = facts.switch.variables.get("tt_emergency_number", "")
+    if number not in ("", "none") and not re.fullmatch(EMERGENCY_NUMBER, number):
         yield error(
             (
-                "緊急通報で通知する番号がありません(tt_main_number)",
-                "No number is set that the emergency centre can ring back (tt_main_number)",
+                "緊急通報で通知する番号が正しくありません(tt_emergency_number)",
+                "The number shown to emergency centres is none that they can ring back (tt_emergency_number)",
             ),
             (
-                "vars.xml の tt_main_number に代表番号(0AB-J)を書き、reloadxml をしてください。",
-                "Write your main number (0AB-J, like 0312345678) into tt_main_number of vars.xml and "
-                "run `fs_cli -x reloadxml`.",
+                "toritsugi/local.xml に、0で始まる10桁の番号(050は不可)を書いてください。",
+                "Write the line of the phones' address into toritsugi/local.xml: 0 and nine digits, not 050.",
             ),
         )
 
 
-def _emergency_gateways(facts: Facts) -> list[str]:
-    """What the loaded dialplan bridges emergency calls to."""
-    context, found = facts.part(f"context:{PHONES}"), []
-    for one in () if context is None else takers(context, "110", facts.switch.variables):
-        if _is_emergency(one):
-            for app, data in one.actions:
-                found += re.findall(r"sofia/gateway/([^/\s|,]*)/", data) if app == "bridge" else []
+def _emergency_gateways(context: Element, facts: Facts) -> list[str]:
+    """What the dialplan bridges emergency calls to."""
+    found: list[str] = []
+    for one in takers(context, EMERGENCY[0], _a_phone(facts)):
+        for app, data in one.actions if _is_emergency(one) else ():
+            found += re.findall(r"sofia/gateway/([^/\s|,]*)/", data) if app == "bridge" else []
     return list(dict.fromkeys(found))
 
 
@@ -187,9 +195,10 @@ def music(facts: Facts) -> Iterator[Finding]:
                 "There is no local_stream called moh: waiting callers hear nothing",
             ),
             (
-                "local_stream.conf.xml に moh を加え、`fs_cli -x 'reload mod_local_stream'` をしてください。",
-                'Add <directory name="moh" path="…"> to local_stream.conf.xml and run `fs_cli -x '
-                "'reload mod_local_stream'`.",
+                "音楽(WAV、8 kHz、モノラル)のフォルダーを toritsugi/local.xml の tt_music_dir に書き、"
+                "`fs_cli -x 'reload mod_local_stream'` をしてください。",
+                "Name a folder of music (WAV, 8 kHz, mono) in tt_music_dir of toritsugi/local.xml, or "
+                "install freeswitch-music-default, and run `fs_cli -x 'reload mod_local_stream'`.",
             ),
         )
 

@@ -6,11 +6,13 @@ means that it could not be looked at, never that it is not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree.ElementTree import Element
 
+_OURS = re.compile(r"(^|/)([0-9]+_)?toritsugi[^/]*(/|$)")
 Expansion = Literal["on", "off", "unclear"]
 
 
@@ -58,7 +60,6 @@ class Switch:
     streams: frozenset[str] | None = None
     max_sessions: int | None = None
     sessions_per_second: int | None = None
-    log_level: int | None = None
     stock_users: tuple[str, ...] | None = None
     """Demonstration users (1000 to 1019) whose password is the stock one."""
 
@@ -147,12 +148,18 @@ class Facts:
     machine: Machine | None = None
     """None: the switch runs elsewhere."""
     files: Mapping[str, str] | None = None
-    """Text of each configuration file by its path below the prefix; None: no folder was found."""
+    """Text of each configuration file that the switch reads, by its path below the prefix; None: no folder found."""
     prefix: str = ""
     loaded: Mapping[str, Element] = field(default_factory=dict)
     """What the switch has loaded: `switch.conf`, …, `context:public`, …"""
     from_files: Mapping[str, Element] = field(default_factory=dict)
     """The same from the files, as the switch would read them now."""
+
+    def own_files(self, *folders: str) -> Iterator[tuple[str, str]]:
+        """Path and text of the operator's own files, those that Toritsugi does not place by name."""
+        for path, text in sorted((self.files or {}).items()):
+            if not _OURS.search(path) and (not folders or path.startswith(folders)):
+                yield path, text
 
     def part(self, name: str) -> Element | None:
         """A piece of configuration: as loaded, else from the files."""

@@ -17,22 +17,11 @@ from services.eventsocket.doctor.finding import Finding, check, error, listed, u
 NO_FOLDER = ("設定フォルダーが見えません(--prefix)", "No configuration folder is seen (--prefix)")
 _API = re.compile(r"\$\{\s*([a-z_0-9]+)\s*\(")
 _TT = re.compile(r"\b(tt_[a-z_]+)\s*=")
-_TT_VARIABLE = re.compile(r"<variable\s+name=\"(tt_(?!tenant\b)[a-z_]+)\"")
+_TT_VARIABLE = re.compile(r"<variable\s+name=\"(tt_(?!tenant\b|emergency_number\b)[a-z_]+)\"")
 _ONE_LINE = re.compile(r"<include>[ \t]*<(?!/include>)[^\n]*|[^\n]*\S[ \t]*</include>")
-_OURS = re.compile(r"(^|/)([0-9]+_)?toritsugi[^/]*(/|$)")
-_OUR_VARIABLES = frozenset({"tt_event_socket_password", "tt_main_number", "tt_emergency_gateway"})
+_SETTABLE = frozenset({"tt_event_socket_password", "tt_agent_password", "tt_emergency_number", "tt_emergency_gateway"})
+"""Global variables that an operator may set where they like."""
 _DIAL_STRING = re.compile(r"name=\"dial-string\"\s+value=\"[^\"]*\$\{\s*[a-z_]+\s*\(")
-
-
-def is_ours(path: str) -> bool:
-    """Whether a file below the prefix is one that we place."""
-    return _OURS.search(path) is not None
-
-
-def _foreign(facts: Facts, *folders: str) -> Iterator[tuple[str, str]]:
-    for path in sorted(facts.files or {}):
-        if path.endswith(".xml") and not is_ours(path) and (not folders or path.startswith(folders)):
-            yield path, (facts.files or {})[path]
 
 
 @check("one-line-files", "黙って捨てられる行はありません", "No line of a file is dropped without a word")
@@ -41,7 +30,7 @@ def one_line_files(facts: Facts) -> Iterator[Finding]:
     if facts.files is None:
         yield unseen(NO_FOLDER)
     for path, text in sorted((facts.files or {}).items()):
-        for line, _ in lines_with(text, _ONE_LINE) if path.endswith(".xml") else ():
+        for line, _ in lines_with(text, _ONE_LINE):
             yield error(
                 (
                     f"{path}:{line}: <include> と同じ行の内容は黙って捨てられます",
@@ -60,7 +49,7 @@ def well_formed(facts: Facts) -> Iterator[Finding]:
     if facts.files is None:
         yield unseen(NO_FOLDER)
     for path, text in sorted((facts.files or {}).items()):
-        if path.endswith(".xml") and (why := _broken(text)):
+        if why := _broken(text):
             yield warning(
                 (f"{path}: XMLとして読めません({why})", f"{path}: cannot be read as XML ({why})"),
                 (
@@ -91,7 +80,7 @@ def api_calls(facts: Facts) -> Iterator[Finding]:
     """`${hash(…)}` and the like answer `<API Execute Permission Denied>` with api-expansion off."""
     if facts.files is None:
         yield unseen(NO_FOLDER)
-    for path, text in _foreign(facts, "dialplan/"):
+    for path, text in facts.own_files("dialplan/"):
         hits = lines_with(text, _API)
         if hits:
             lines = listed(str(line) for line, _ in hits)
@@ -118,7 +107,7 @@ def dial_strings(facts: Facts) -> Iterator[Finding]:
     """The stock one of `user/…` runs ${sofia_contact(…)}; ours, sofia/<profile>/<id>%<domain>, runs nothing."""
     if facts.files is None:
         yield unseen(NO_FOLDER)
-    for path, text in _foreign(facts, "directory/"):
+    for path, text in facts.own_files("directory/"):
         for line, _ in lines_with(text, _DIAL_STRING):
             yield warning(
                 (
@@ -138,11 +127,11 @@ def foreign_marks(facts: Facts) -> Iterator[Finding]:
     """A foreign `tt_tenant=` would be believed of every call that passes it."""
     if facts.files is None:
         yield unseen(NO_FOLDER)
-    for path, text in _foreign(facts):
+    for path, text in facts.own_files():
         hits = [(line, m.partition("=")[0].strip()) for line, m in lines_with(text, _TT)]
         hits += [(line, m.split('"')[1]) for line, m in lines_with(text, _TT_VARIABLE)]
         for line, name in hits:
-            if name not in _OUR_VARIABLES:
+            if name not in _SETTABLE:
                 yield warning(
                     (f"{path}:{line}: {name} を設定しています", f"{path}:{line}: sets {name}"),
                     (

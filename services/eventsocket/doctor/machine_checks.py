@@ -51,12 +51,16 @@ def limits(facts: Facts) -> Iterator[Finding]:
                 "Set LimitSTACK=250000 in its service (ulimit -s 240) and restart it.",
             ),
         )
-    if core == 0:
+    if core != 0:
         yield warning(
-            ("コアダンプが取れません", "A crash would leave nothing to look at: core files are off"),
             (
-                "サービスに LimitCORE=infinity を設定してください。",
-                "Set LimitCORE=infinity in its service (ulimit -c unlimited).",
+                "異常終了するとコアファイルに会話とパスワードが残ります",
+                "A crash would write conversations and passwords into a core file",
+            ),
+            (
+                "サービスに LimitCORE=0 を、switch.conf.xml に dump-cores no を設定してください。",
+                "Set LimitCORE=0 in its service and dump-cores to no in switch.conf.xml, unless you "
+                "are hunting a crash.",
             ),
         )
 

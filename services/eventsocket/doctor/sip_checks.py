@@ -9,12 +9,16 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from services.eventsocket.doctor.conf_text import lines_with
 from services.eventsocket.doctor.facts import Facts, Profile, parameters
 from services.eventsocket.doctor.finding import Finding, check, error, listed, unseen, warning
 
 RTP_FIRST, RTP_LAST = 16384, 32768
 """The switch's own range (switch_rtp.h)."""
 FEW_PORTS = 100
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""What no carrier reaches (RFC 1918, RFC 6598, RFC 4193)."""
+_STUN = re.compile(r"cmd=\"stun-set\"|\bstun:[a-z0-9.]+", re.IGNORECASE)
 REGISTERED = ("REGED", "NOREG")
 
 
@@ -79,15 +83,20 @@ def sip_addresses(facts: Facts) -> Iterator[Finding]:
 @check("stun", "外のSTUNサーバーに頼っていません", "No stranger is asked for our address")
 def stun(facts: Facts) -> Iterator[Finding]:
     """Stock vars.xml asks stun.freeswitch.org at each start."""
-    for name in ("external_rtp_ip", "external_sip_ip"):
-        if facts.switch.variables.get(name, "").startswith("stun:"):
-            yield warning(
-                (f"{name} が外のSTUNサーバーに聞いています", f"{name} asks a STUN server on the internet"),
-                (
-                    f"vars.xml の {name} に固定アドレスを書いてください。",
-                    f"Write the fixed address into {name} in vars.xml: a switch must start without the internet.",
-                ),
-            )
+    asked = {name for name in ("external_rtp_ip", "external_sip_ip") if "stun:" in facts.switch.variables.get(name, "")}
+    places = [f"{path}:{line}" for path, text in facts.own_files() for line, _ in lines_with(text, _STUN)]
+    if asked or places:
+        where = listed([*places, *sorted(asked)])
+        yield warning(
+            (
+                f"起動のたびに外のSTUNサーバーに聞きます({where})",
+                f"At each start it asks a STUN server on the internet ({where})",
+            ),
+            (
+                "その行を消すか、固定アドレスを書いてください。",
+                "Remove these lines or write the fixed address: a switch must start without the internet.",
+            ),
+        )
 
 
 def _is_outside_facing(facts: Facts, profile: Profile) -> bool:
@@ -104,10 +113,7 @@ def settings_of(facts: Facts, profile: str) -> dict[str, str]:
 
 
 def _is_private(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_private
-    except ValueError:
-        return False
+    return any(_in_network(address, network) for network in PRIVATE)
 
 
 def _in_network(address: str, network: str) -> bool:
@@ -255,7 +261,7 @@ def stock_passwords(facts: Facts) -> Iterator[Finding]:
                 "Remove directory/default/10*.xml, change default_password in vars.xml and run `fs_cli -x reloadxml`.",
             ),
         )
-    elif facts.switch.variables.get("default_password") == "1234":
+    elif facts.switch.stock_users is None and facts.switch.variables.get("default_password") == "1234":
         yield warning(
             ("vars.xml の default_password が 1234 です", "default_password in vars.xml is 1234"),
             (

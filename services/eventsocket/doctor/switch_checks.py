@@ -309,12 +309,11 @@ def session_limits(facts: Facts) -> Iterator[Finding]:
 @check("log-level", "ログは控えめです", "The log holds no more than needed")
 def log_level(facts: Facts) -> Iterator[Finding]:
     """At debug the log names every caller, and costs time in every call."""
-    level = facts.switch.log_level
-    if level is not None and level >= 7:
+    if facts.parameter("switch.conf", "loglevel") in ("debug", "info", "7", "6"):
         yield warning(
             (
-                "ログがデバッグ(DEBUG)のままです。電話番号が残り、遅くなります",
-                "It logs at DEBUG: every caller's number stands in the log, and calls get slower",
+                "ログが詳しすぎます(loglevel)。電話番号が残り、遅くなります",
+                "Its loglevel is debug or info: every caller's number stands in the log, and calls get slower",
             ),
             (
                 "switch.conf.xml の loglevel を warning にし、`fs_cli -x 'fsctl loglevel warning'` をしてください。",
