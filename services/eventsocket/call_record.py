@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from services.eventsocket.frames import Event
 from services.eventsocket.parties import count, number, text, token
-from services.eventsocket.records import LEG_RECORDED, SOURCE
+from services.eventsocket.records import LEG_RECORDED, RECORDED_UNTIL, SOURCE
 
 MAX_BYTES = 4 * 1024 * 1024
 """A real one has 10 to 60 KB, most of it SDP and what was dialled."""
@@ -122,6 +122,7 @@ def read(raw: bytes, leg: str) -> CallRecord:
             ended[f"variable_{name}"] = _items(value)[-1]
     if did := _first_did(first):
         ended["variable_tt_did"] = did
+    ended |= _message(cdr, variables)
     if bridged_us := _bridged(chapters):
         ended["Caller-Channel-Bridged-Time"] = str(bridged_us)
     return CallRecord(leg, parent, _relatives(variables), created_us, ended)
@@ -242,6 +243,26 @@ def _hidden(variables: Mapping[str, str]) -> bool:
     """
     party = re.search(r"privacy=\"?(\w+)", variables.get("sip_Remote-Party-ID", ""), re.IGNORECASE)
     return party is not None and party[1].lower() in ("yes", "full", "name", "number")
+
+
+def _message(cdr: Mapping[str, object], variables: Mapping[str, str]) -> Event:
+    """The message that the caller left, if it was one: only those are recorded by a plan's own `record`.
+
+    What record_ms says is of the last recording of the leg, whatever made it.
+    """
+    log = cdr.get("app_log")
+    apps = log.get("applications") if isinstance(log, dict) else None
+    ran = [app for app in apps if isinstance(app, dict)] if isinstance(apps, list) else []
+    found = [app for app in ran if _text(app.get("app_name")) in ("record", "record_session")]
+    began_us = count(_text(found[0].get("app_stamp"))) if len(found) == 1 else 0
+    if not began_us or _text(found[0].get("app_name")) != "record":
+        return {}
+    return {
+        "Record-File-Path": _text(found[0].get("app_data")).split(" ")[0],
+        "variable_record_ms": variables.get("record_ms", ""),
+        "variable_record_file_size": variables.get("record_file_size", ""),
+        RECORDED_UNTIL: str(began_us + count(variables.get("record_ms", "")) * 1000),
+    }
 
 
 def _first_did(chapter: Mapping[str, object]) -> str:

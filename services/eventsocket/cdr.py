@@ -102,7 +102,7 @@ class CallRecords:
         self._wake.set()
         if self._greenlet is not None:
             self._greenlet.join()
-        self._agent.on_told.remove(self._told)
+            self._agent.on_told.remove(self._told)
 
     def _told(self, record: Event) -> None:
         """The bus has it (on the agent's greenlet: must not block)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from proto.events import CallAnswered
 from proto.message import Event as Fact
 from services.eventsocket.beliefs import Beliefs, Leg
 from services.eventsocket.facts import Facts, envelopes
@@ -25,6 +26,7 @@ from services.eventsocket.records import (
     LINK_FOUND,
     LINK_LOST,
     MISSING_SINCE,
+    RECORDED_UNTIL,
 )
 from services.eventsocket.snapshot import ended_unheard, is_up, missed
 
@@ -103,14 +105,25 @@ def _recorded(about: About, event: Event) -> Facts:
     leg = about.leg_of(event)
     if leg is None:
         return Facts(skipped="no leg")
-    made = Facts() if known is not None else about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})
+    made = [] if known is not None else [about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})]
     leg.answered = leg.answered or leg.answered_us > 0
     for other, talked_us in _partners(about, leg, event):
         if leg.answered and other.answered and (facts := about.talk(leg, other)):
-            at = {"Event-Sequence": f"cdr-talk.{facts[0].key()}", "Event-Date-Timestamp": str(talked_us)}
-            told = envelopes(about.switch, {**event, **at}, leg.tenant, leg.call, facts)
-            made = Facts(made.envelopes + told.envelopes)
-    return made
+            caller = leg if CallAnswered(switch=about.switch, leg=leg.id, by=other.id) in facts else other
+            at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
+            made.append(envelopes(about.switch, {**event, **at}, caller.tenant, caller.call, facts))
+    if text(event, RECORDED_UNTIL) and leg.over != "exact":
+        made.append(about.facts_as_of_event(event | _message_of(event)))
+    return Facts(tuple(envelope for facts in made for envelope in facts.envelopes))
+
+
+def _message_of(event: Event) -> Event:
+    return {
+        "Event-Name": "RECORD_STOP",
+        "Event-Sequence": f"cdr-message.{text(event, 'Unique-ID')}",
+        "Event-Date-Timestamp": text(event, RECORDED_UNTIL),
+        "variable_tt_stage": "voicemail",
+    }
 
 
 def _partners(about: About, leg: Leg, event: Event) -> list[tuple[Leg, int]]:

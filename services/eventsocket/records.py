@@ -31,6 +31,9 @@ LEG_SEEN = "CHANNEL_DATA"
 LEG_RECORDED = "LEG_RECORDED"
 """A leg as its call record tells it, before its CHANNEL_HANGUP_COMPLETE (`call_record.py`)."""
 
+RECORDED_UNTIL = "Toritsugi-Recorded-Until"
+"""On a LEG_RECORDED with Record-File-Path: when the message in that file ended, µs."""
+
 Source = Literal["link", "snapshot", "cdr"]
 _encode = msgspec.json.Encoder().encode
 

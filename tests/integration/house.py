@@ -7,7 +7,7 @@ so that the agent's measuring of clocks is at work too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from proto.topics import Outgoing, Queue, outgoing
 from proto.values import command_id
 from services.compose import BUILDS, House, compose
 from services.directory.service import Files
-from services.eventsocket.service import Agent, SwitchSettings, metadata
+from services.eventsocket.service import Agent, CallRecords, CdrSettings, SwitchSettings, metadata
 from services.runtime import clock
 from services.runtime.app import App
 from services.runtime.bus import Bus, Consumer
@@ -199,6 +199,30 @@ class TestHouse:
                 player.stop()
         return self._known(player, before, first)
 
+    def read_records(self, book: Book, trace: Captured, records: Mapping[str, bytes]) -> Played:
+        """What becomes of call records (file name -> bytes) that an agent finds which hears no event of the trace."""
+        folder = self._folder / f"cdr {book.number}"
+        folder.mkdir(exist_ok=True)
+        for name, raw in records.items():
+            (folder / name).write_bytes(raw)
+        with in_time_of(read_lines(trace.json_lines)[-1].us + SKEW_US):
+            self._let_take_effect(book)
+            player = Player(trace, (), PASSWORD, patience_s=DEADLINE_S)
+            agent = self._agent(player.start())
+            reader = CallRecords(SWITCH, CdrSettings(folder, every_s=0.02, quiet_s=0.0), agent)
+            before, first = self._ids(), len(self._tap.heard)
+            agent.start()
+            try:
+                self._barrier(agent)
+                reader.start()
+                wait_until(lambda: not list(folder.glob("*.cdr.json")), lambda: f"records in {folder} to be archived")
+                self._work_off(agent, player, first)
+            finally:
+                reader.stop()
+                agent.stop()
+                player.stop()
+        return self._known(player, before, first)
+
     # -- before --
 
     def _agent(self, port: int) -> Agent:
@@ -240,6 +264,9 @@ class TestHouse:
         wait_until(
             lambda: not missing() and not agent.waiting, lambda: f"ends of {missing()}, {agent.waiting} in the agent"
         )
+        self._work_off(agent, player, first)
+
+    def _work_off(self, agent: Agent, player: Player, first: int) -> None:
         said, quiet = -1, 0
         while quiet < 3:  # agent -> services -> history -> connectors: three rounds in which nobody says anything new
             self._round(agent, player)
