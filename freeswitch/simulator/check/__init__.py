@@ -45,7 +45,7 @@ def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool =
         print(f"{folder.name}: {_verdict(remaining, len(found) - len(remaining))}", file=notes)
     for entry in allowed:
         if entry not in used:
-            print(f"accepted, but not met here: {entry.event} {entry.header}: {entry.reason}", file=notes)
+            print(f"accepted, but not met here: {', '.join(entry.headers)}: {entry.reason}", file=notes)
     return EXIT_NO_TRACE if broken else EXIT_DIFFERS if differ else 0
 
 

@@ -12,31 +12,40 @@ from importlib.resources import files
 
 from freeswitch.simulator.check.compare import Difference
 
+ANY = "(any)"
+"""In `between`: whatever value there is; the other side must then lack the header."""
+
 
 @dataclass(frozen=True)
 class Accepted:
     """One entry."""
 
-    event: str
+    events: tuple[str, ...]
     """As in Difference.at, without the position."""
-    header: str
-    real: str
-    simulated: str
+    headers: tuple[str, ...]
+    between: tuple[str, str]
+    """The two values; either may be the real one."""
     reason: str
 
     def holds_for(self, one: Difference) -> bool:
         """Whether this difference is the accepted one."""
-        found = (one.at.partition(" ")[2], one.header, one.real, one.simulated)
-        return found == (self.event, self.header, self.real, self.simulated)
+        if one.at.partition(" ")[2] not in self.events or one.header not in self.headers:
+            return False
+        if ANY in self.between:
+            return (one.real in self.between) != (one.simulated in self.between)
+        return {one.real, one.simulated} == set(self.between)
 
 
 def entries() -> tuple[Accepted, ...]:
-    """All of accepted.toml. Raises TypeError for an entry with missing or unknown keys, ValueError without a reason."""
+    """All of accepted.toml. Raises TypeError for an entry with missing or unknown keys, ValueError for a broken one."""
     text = (files("freeswitch.simulator.check") / "accepted.toml").read_text(encoding="utf-8")
-    found = tuple(Accepted(**entry) for entry in tomllib.loads(text).get("difference", []))
+    found = tuple(
+        Accepted(**{name: value if isinstance(value, str) else tuple(value) for name, value in entry.items()})
+        for entry in tomllib.loads(text).get("difference", [])
+    )
     for one in found:
-        if not one.reason.strip():
-            raise ValueError(f"accepted.toml: {one.event} {one.header} has no reason")
+        if not one.reason.strip() or len(one.between) != 2:
+            raise ValueError(f"accepted.toml: {one.headers} has no reason, or not two values")
     return found
 
 
@@ -52,4 +61,4 @@ def split(found: Iterable[Difference], allowed: Iterable[Accepted]) -> tuple[lis
     return remaining, used
 
 
-__all__ = ["Accepted", "entries", "split"]
+__all__ = ["ANY", "Accepted", "entries", "split"]
