@@ -12,6 +12,7 @@ import os
 import socket
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from services.eventsocket.doctor.facts import Folder, Listening, Machine, Proces
 PROC = Path("/proc")
 COUNTED = 100_000
 LOOKS_APART_S = 0.4
+STALLED_BYTES = 256 * 1024
+"""Some 40 events: a client that reads has them in milliseconds."""
 STA_UNSYNC = 0x40
 """The kernel's clock is not disciplined (linux/timex.h)."""
 _LISTEN, _ESTABLISHED = "0A", "01"
@@ -111,24 +114,26 @@ def _place(text: str) -> tuple[str, int]:
 
 
 def _stalled(port: int) -> tuple[str, ...]:
-    """Clients of the Event Socket whose bytes lie with the kernel in two looks."""
+    """Clients of the Event Socket that leave much unread in two looks, at either end of the connection."""
     first = _unread(port)
     if not first:
         return ()
     time.sleep(LOOKS_APART_S)
-    second = _unread(port)
-    return tuple(far for far, waiting in second.items() if waiting >= first.get(far, waiting + 1) > 0)
+    return tuple(sorted(first.keys() & _unread(port).keys()))
 
 
 def _unread(port: int) -> dict[str, int]:
-    found = {}
+    """Clients with more than STALLED_BYTES under way, by address; those on this machine are seen from both ends."""
+    found: Counter[str] = Counter()
     for name in ("tcp", "tcp6"):
         for row in _rows(name):
-            waiting = int(row[4].partition(":")[0], 16)
-            if row[3] == _ESTABLISHED and waiting and _place(row[1])[1] == port:
-                address, far_port = _place(row[2])
-                found[f"{address}:{far_port}"] = waiting
-    return found
+            near, far = _place(row[1]), _place(row[2])
+            sent, received = (int(number, 16) for number in row[4].split(":"))
+            if row[3] == _ESTABLISHED and near[1] == port:
+                found[f"{far[0]}:{far[1]}"] += sent
+            elif row[3] == _ESTABLISHED and far[1] == port:
+                found[f"{near[0]}:{near[1]}"] += received
+    return {client: waiting for client, waiting in found.items() if waiting >= STALLED_BYTES}
 
 
 def _local_ports() -> tuple[int, int] | None:
