@@ -114,6 +114,18 @@ def test_gone_is_told_once_however_often_it_is_concluded() -> None:
     assert about.facts_of(gone).envelopes == ()
 
 
+def test_a_dump_of_before_the_last_event_is_old_news() -> None:
+    about = Normaliser("fs1", DIRECTORY)
+    one, other = Truth("a", "core-1", T0, True), Truth("b", "core-1", T0, False, answered_us=T0 + 1)
+    about.facts_of(one.event("CHANNEL_PARK", T0, 1))
+    about.facts_of(other.event("CHANNEL_ANSWER", T0 + 2, 2))
+    one.answered_us, one.bridged_to = T0 + 3, "b"
+    dump = one.event("CHANNEL_DATA", T0 + 4, 4)
+    about.facts_of(one.event("CHANNEL_BRIDGE", T0 + 3, 3))
+    about.facts_of(one.event("CHANNEL_UNBRIDGE", T0 + 5, 5))
+    assert about.facts_of(leg_seen(dump)).envelopes == ()
+
+
 # -- any history -----------------------------------------------------------------------------------------------------
 
 
@@ -373,7 +385,7 @@ def check(world: World) -> None:
             assert told.body.ended_at_us >= world.sights.get(one.name, 0), "before its last sight"
         else:
             assert told.body.ended_at_us == one.ended_us
-    heard = {told.body.leg for told in world.told if isinstance(told.body, e.CallArrived | e.LegStarted)}
+    heard = {str(getattr(told.body, name, "")) for told in world.told for name in ("leg", "other", "by")} - {""}
     assert heard <= set(world.truth)
     assert heard | {name for name, _ in count} >= up
     over = {name for name, _ in count}
