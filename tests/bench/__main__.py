@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from tests.bench import calls
+from tests.bench import calls, resync
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import RealSwitch
 from tests.rabbitmq import Broker
@@ -62,17 +63,28 @@ def _made(folder: Path) -> Path:
 
 
 def _calls(folder: Path, seconds: float, per_second: float) -> list[Bar]:
+    with _broker(folder, 1) as broker:
+        return calls.bars(folder, broker.url(), seconds, per_second)
+
+
+def _resync(folder: Path, _seconds: float, _per_second: float) -> list[Bar]:
+    with _broker(folder, 2 * resync.TIMES) as broker:
+        return resync.bars(folder, [broker.url() for _ in range(2 * resync.TIMES)])
+
+
+@contextmanager
+def _broker(folder: Path, vhosts: int) -> Iterator[Broker]:
     base = folder / "broker"
     base.mkdir()
-    broker = Broker(base, vhosts=1)
+    broker = Broker(base, vhosts)
     try:
         broker.start()
-        return calls.bars(folder, broker.url(), seconds, per_second)
+        yield broker
     finally:
         broker.close()
 
 
-GROUPS: dict[str, Callable[[Path, float, float], list[Bar]]] = {"calls": _calls}
+GROUPS: dict[str, Callable[[Path, float, float], list[Bar]]] = {"calls": _calls, "resync": _resync}
 
 if __name__ == "__main__":
     main()

@@ -43,7 +43,7 @@ def bars(folder: Path, bus: str, seconds: float, per_second: float, real: RealSw
 
 
 def _simulated(processes: Processes, bus: str, seconds: float, per_second: float) -> dict[str, Path]:
-    switch = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(per_second))
+    switch = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(per_second), "0")
     about = json.loads(processes.said(switch))
     password = str(about["password"])
     run_house(processes, bus, f"127.0.0.1:{about['port']}", password)

@@ -50,6 +50,7 @@ def _frame(stream: Any) -> bytes | None:
 def facts(url: str, file: Path) -> None:
     """Our facts, on a queue of its own."""
     channel = pika.BlockingConnection(pika.URLParameters(url)).channel()
+    channel.exchange_declare("toritsugi.events", "topic", durable=True)
     queue = channel.queue_declare("", exclusive=True).method.queue
     channel.queue_bind(queue, "toritsugi.events", "#")
     with file.open("w", encoding="utf-8") as out:
@@ -57,7 +58,8 @@ def facts(url: str, file: Path) -> None:
         def heard(_channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
             heard_us = time.time_ns() // 1000
             fact = json.loads(body)
-            line = {"id": fact["id"].split(".")[0], "name": fact["type"], "heard_us": heard_us}
+            leg = fact["data"].get("leg")
+            line = {"id": fact["id"].split(".")[0], "name": fact["type"], "heard_us": heard_us, "leg": leg}
             out.write(json.dumps(line) + "\n")
             out.flush()
 
