@@ -13,7 +13,7 @@ from gevent.event import Event as Signal
 from freeswitch.simulator import causes
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.parking import park
-from freeswitch.simulator.profile import Headers, OtherLeg
+from freeswitch.simulator.profile import STATES, Headers, OtherLeg
 from freeswitch.simulator.waiting import Diverted, HungUp
 
 LOOKS_EVERY_S = 0.02
@@ -93,6 +93,8 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
         leg.wake.set()
         caller.clock.wait(talk.leg_done, 1.0)
         _end(talk, both)
+        if caller.state_number == STATES["CS_HIBERNATE"]:
+            caller.state_number = STATES["CS_RESET"]
         raise
     _end(talk, both)
     _after_bridge(talk)
@@ -102,12 +104,14 @@ def _begin(talk: Talk, both: Headers) -> None:
     caller, leg = talk.caller, talk.leg
     caller.times.bridged = leg.times.bridged = caller.clock.now_us()
     caller.partner, leg.partner = leg, caller
+    caller.bond, leg.bond = leg, caller
     if caller.other is None or caller.other.uuid != leg.uuid:
         times = replace(leg.times, bridged=0)
         caller.other = OtherLeg("originatee", leg.uuid, leg.direction, "inbound", leg.profile, times)
     leg.call_uuid = caller.uuid
     leg.variables["call_uuid"] = leg.variables["signal_bond"] = caller.uuid
     caller.variables["signal_bond"] = leg.uuid
+    caller.variables.pop("originate_signal_bond", None)
     leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", 5
     caller.fire("CHANNEL_BRIDGE", before=both)
     leg.fire("CHANNEL_STATE")
@@ -126,21 +130,30 @@ def _begin(talk: Talk, both: Headers) -> None:
 def _while_they_talk(talk: Talk) -> None:
     caller, leg = talk.caller, talk.leg
     caller.pause(LOOKS_EVERY_S, until=lambda: talk.leg_left)
-    for one, other in ((leg, caller), (caller, leg)):
-        about: Headers = {
-            "Direction": "SEND",
-            "Sent-Callee-ID-Name": one.profile.callee_name if one is caller else one.profile.caller_name,
-            "Sent-Callee-ID-Number": one.profile.callee_number if one is caller else one.profile.caller_number,
-            "Bridged-To": other.uuid,
-        }
-        if not one.hangup_cause:
-            one.fire("CALL_UPDATE", before=about)
+    _show(leg, leg.profile.caller_name, leg.profile.caller_number, caller)
+    _show(caller, caller.profile.callee_name, caller.profile.callee_number, leg)
     while not talk.leg_left:
         caller.pause(until=lambda: talk.leg_left or bool(leg.times.answered and not caller.times.answered))
         if leg.times.answered and not caller.times.answered:
             caller.answer()
     # A leg that ended reports it before the caller's bridge comes apart.
     caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.reported.is_set() or not leg.hangup_cause)
+
+
+def _show(leg: Channel, name: str, number: str, other: Channel) -> None:
+    """Its far end is told whom it talks to now, if that is news (CALL_UPDATE). Source: sofia_update_callee_id."""
+    if leg.hangup_cause or leg.shown == (name, number):
+        return
+    leg.shown = (name, number)
+    leg.fire(
+        "CALL_UPDATE",
+        before={
+            "Direction": "SEND",
+            "Sent-Callee-ID-Name": name,
+            "Sent-Callee-ID-Number": number,
+            "Bridged-To": other.uuid,
+        },
+    )
 
 
 def _end(talk: Talk, both: Headers) -> None:
@@ -154,7 +167,8 @@ def _end(talk: Talk, both: Headers) -> None:
     for one, other in ((caller, leg), (leg, caller)):
         if one.partner is other:
             one.partner = None
-            one.bridged.clear()
+            if not (talk.inner and one is leg):
+                one.bridged.clear()
         if one.held and not one.hangup_cause:
             one.mark_hold(False)
 

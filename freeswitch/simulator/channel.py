@@ -27,8 +27,8 @@ State = Callable[[], None]
 
 RELEASE_S = 5.0
 """A leg that somebody keeps is destroyed after so long all the same."""
-LEAD_S = 0.1
-"""Five frames that a leg hears before what was broadcast to it begins (switch_ivr_broadcast, lead-frames)."""
+LEAD_S = 0.14
+"""Five frames that a leg hears before what was broadcast to it begins, and the turns around them (lead-frames)."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Channel(Leg):
         self.undisturbed = Signal()
         """Set while nothing that was broadcast runs."""
         self.undisturbed.set()
+        self._nests = False
         self._stop_broadcast = False
         self.meta_keys: MetaKeys | None = None
         self.on_key: Callable[[str], bool] | None = None
@@ -154,8 +155,12 @@ class Channel(Leg):
         dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
         context = context or self.get("force_transfer_context") or self.profile.context or "default"
         previous = self.profile
-        self.variables.pop("signal_bond", None)
+        for one in (self, self.partner):
+            if one is not None:
+                one.variables.pop("signal_bond", None)
+                one.bond = None
         self.other = None
+        self.home.release_limits(self)
         self.profile = replace(
             self._sent_on(f"bl_xfer:{destination}/{context}/{dialplan}"),
             destination=destination,
@@ -183,11 +188,16 @@ class Channel(Leg):
         now_us = self.clock.now_us()
         self.story.sent_on(self.profile, self.times, self.other, self.apps_left, now_us)
         note = f"{now_us // 1_000_000}:{uuid.uuid4()}:{how}"
-        self.times.profile_created = now_us
+        self.times.profile_created, self.times.bridged = now_us, 0
         self.logical_direction = "inbound" if self.in_dialplan else self.direction
         self.add_to_list("transfer_history", note)
         self.variables["transfer_source"] = note
         return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
+
+    def hangup(self, cause: str, **disposition: str) -> None:
+        """As of every leg; its place behind a limit is free."""
+        super().hangup(cause, **disposition)
+        self.home.release_limits(self)
 
     # --- the thread ------------------------------------------------------------------------------------------------
 
@@ -197,18 +207,22 @@ class Channel(Leg):
             raise HungUp
         if self._next is not None:
             raise Diverted
-        if self._nested and self.undisturbed.is_set():
-            self.undisturbed.clear()
+        if self._nested and not self._nests:
+            self._nests = True
             try:
                 while self._nested:
                     self._run_nested(self._nested.popleft())
             finally:
+                self._nests = False
                 self.undisturbed.set()
+                self.changed()
 
     def _run_nested(self, nested: Broadcast) -> None:
         self._stop_broadcast = False
         if nested.lead_s and self.has_media:
             self.pause(nested.lead_s)
+        self.undisturbed.clear()
+        self.changed()
         other = self.partner if nested.holds_other else None
         if other is not None:
             other.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
@@ -245,9 +259,9 @@ class Channel(Leg):
     def _report(self) -> None:
         self.enter("CS_HANGUP")
         self.times.hangup = self.clock.now_us()
+        self.home.ending(self)
         self.enter_call_state("HANGUP")
         self.variables |= self.goodbye
-        self.home.ending(self)
         self.enter("CS_REPORTING")
         self.variables |= events.final_variables(self)
         self.home.report(self)
@@ -338,7 +352,7 @@ class Channel(Leg):
             about["Application-Data"] = data
         given = None if not data and self.profile.dialplan == "inline" else data
         self.story.ran.append(Ran(app.name, given, self.clock.now_us()))
-        last: Headers = {"Application-UUID": str(uuid.uuid4())}
+        last: Headers = {"Application-UUID": app.uuid or str(uuid.uuid4())}
         self.fire("CHANNEL_EXECUTE", after=about | last)
         try:
             response = self.home.run_app(self, app.name, data)

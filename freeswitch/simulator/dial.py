@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from freeswitch.simulator import acting, causes, legs, sounds
+from freeswitch.simulator import acting, causes, legs
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.plan import DialString, Target
+from freeswitch.simulator.reading import collect
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import Diverted, HungUp, Waiter
@@ -140,7 +141,7 @@ class Dialling:
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
-            leg.call_uuid = self.originator.uuid
+            leg.call_uuid = self.originator.call_uuid
             leg.bond, self.originator.bond = self.originator, leg
             text = f"{leg.uuid};{leg.profile.callee_name};{leg.profile.callee_number}"
             self.originator.add_to_list("originated_legs", text)
@@ -206,10 +207,8 @@ class Dialling:
 
         def ask() -> None:
             leg.digits.clear()
-            while True:
-                sounds.play(self.switch.missing_files, leg, file, until=lambda: key in leg.digits)
-                if leg.pause(wait_s, until=lambda: key in leg.digits):
-                    break
+            while collect(self.switch.missing_files, leg, file, len(key), wait_s).digits != key:
+                continue
             leg.confirmed = True
             for name in ("group_confirm_key", "group_confirm_file", "group_confirm_read_timeout"):
                 leg.variables.pop(name, None)

@@ -79,6 +79,8 @@ class Leg(Waiter):
         self.bond: Leg | None = None
         """Whom it dials, or who dials it: each tells the other's variables how it ended (signal_bond)."""
         self.rings = False
+        self.shown = ("", "")
+        """Name and number of whom it talks to, as its far end was last told."""
         self.watcher: Waiter | None = None
         """Who dials this leg, or talks to it, and wants to know of changes."""
         self.variables: dict[str, Value] = {}
@@ -322,7 +324,7 @@ class Leg(Waiter):
 
     def tell_partner(self, name: str, value: str) -> None:
         """Sets (or with an empty value unsets) a variable of the leg it belongs with, while that one lives."""
-        other = self.partner or self.bond
+        other = self.bond
         if other is not None and not other.hangup_cause:
             other.set(name, value)
 

@@ -90,7 +90,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     )
     leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=f"{shown}@127.0.0.1")
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
-    if defused == name:
+    if defused == name and caller.name is not None:
         leg.variables["sip_from_display"] = name
     if caller.withheld:
         leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
@@ -116,7 +116,7 @@ def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id
     leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=phone.address)
     leg.variables |= {
         "sip_from_user": phone.id,
-        "sip_from_display": name,
+        **({"sip_from_display": name} if caller.name is not None else {}),
         "sip_authorized": "true",
         "sip_auth_username": phone.id,
         "user_name": phone.id,
@@ -188,7 +188,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
             "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
         )
         leg.variables |= {"originator": originator.uuid, "signal_bond": originator.uuid}
-        leg.variables |= {"call_uuid": originator.uuid}
+        leg.variables |= {"call_uuid": originator.call_uuid}
     _session(switch, leg)
     leg.variables |= options
     if originator is not None:

@@ -19,6 +19,8 @@ class App:
 
     name: str
     data: str = ""
+    uuid: str = ""
+    """The Application-UUID that whoever sent it wants; empty draws one."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,4 @@ def play(
             "playback_samples": samples,
         }
         channel.fire("PLAYBACK_STOP", after=about | {"Playback-Status": ended or "done"})
-        if not ended:
-            channel.variables["current_application_response"] = "PLAYBACK ERROR"
     return "FILE PLAYED"

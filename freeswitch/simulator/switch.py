@@ -26,6 +26,7 @@ from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.recorder import Recorder
 from freeswitch.simulator.registrations import Registrar
+from freeswitch.simulator.scheduler import Scheduler
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.vitals import Vitals
 from freeswitch.simulator.waiting import HungUp
@@ -82,13 +83,13 @@ class Switch:
         self.global_variables = dict(global_variables)
         self.dialplan: Plans = Dialplan(self.global_variables)
         self.recorder = Recorder(self.spawn, recordings)
-        self._applications = applications
+        self.applications = applications
         self._cdr = cdr
         self.missing_files: set[str] = set()
         self.unknown_apps: list[str] = []
         self.limits = Limits()
-        self.valet: dict[tuple[str, str], str] = {}
-        """Lot and slot -> the leg that waits there."""
+        self.valet: dict[str, dict[str, str]] = {}
+        """Lot -> slot -> the leg that waits there."""
         self.channels: dict[str, SipLeg] = {}
         self.vitals = Vitals(self.core, lambda: len(self.channels))
         self.registrar = Registrar(self.core, self.phones)
@@ -100,8 +101,9 @@ class Switch:
         self.on_arrival: Callable[[Channel], None] = lambda _leg: None
         self.on_end: Callable[[Channel], None] = lambda _leg: None
         """Called once per leg that had a session, at its HANGUP_COMPLETE."""
-        self._scheduled: dict[int, tuple[str, gevent.Greenlet[..., None]]] = {}
-        self._last_scheduled = 0
+        self.scheduler = Scheduler(self.clock, self.spawn)
+        self.kept: dict[str, dict[tuple[str, str], str]] = {"hash": {}, "db": {}}
+        """What `hash` and `db` remember, by realm and key."""
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -116,7 +118,8 @@ class Switch:
         """Dies at once, as by kill -9: no events."""
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()])
         self.channels.clear()
-        self._scheduled.clear()
+        self.scheduler.clear()
+        self.kept["hash"].clear()
 
     def spawn(self, run: Callable[..., None], *arguments: Any) -> gevent.Greenlet[..., None]:
         """A greenlet that ends with the switch."""
@@ -129,6 +132,10 @@ class Switch:
         while True:
             self.clock.sleep(HEARTBEAT_S)
             self.core.fire("HEARTBEAT", self.vitals.heartbeat())
+
+    def reload(self) -> None:
+        """The configuration is read again (RELOADXML)."""
+        self.core.fire("RELOADXML")
 
     def shut_down(self) -> None:
         """Ends in order: SHUTDOWN, every leg with SYSTEM_SHUTDOWN and its record, then the gateways."""
@@ -155,7 +162,7 @@ class Switch:
 
     def run_app(self, channel: Channel, name: str, data: str) -> str:
         """One application on a leg; what it answers. One that the switch does not have hangs the call up."""
-        app = self._applications.get(name)
+        app = self.applications.get(name)
         if app is None:
             self.unknown_apps.append(name)
             channel.hangup("DESTINATION_OUT_OF_ORDER")
@@ -184,33 +191,19 @@ class Switch:
     # --- timers ------------------------------------------------------------------------------------------------------
 
     def schedule(self, channel: Channel, after: str, act: Callable[[], None]) -> int:
-        """`+4` or an epoch second; timers tick in whole seconds, so `+4` fires after 3 to 4 s."""
-        digits = after.lstrip("+")
-        seconds = int(digits) if digits.isdecimal() and len(digits) < 11 else 0
-        if after.startswith("+"):
-            wait_s = self.clock.whole_second_in(seconds)
-        else:
-            wait_s = seconds - self.clock.now_us() / 1_000_000
-        self._last_scheduled += 1
-        number = self._last_scheduled
+        """`+4` or an epoch second, unless the leg is gone by then. The task's number."""
 
-        def fire() -> None:
-            self.clock.sleep(max(0.0, wait_s))
-            if self._scheduled.pop(number, None) is not None and channel.uuid in self.channels:
+        def unless_gone() -> None:
+            if channel.uuid in self.channels:
                 act()
 
-        self._scheduled[number] = (channel.uuid, self.spawn(fire))
+        number = self.scheduler.add(channel.uuid, after, unless_gone)
         channel.variables["last_sched_id"] = str(number)
         return number
 
     def cancel_scheduled(self, channel: Channel) -> int:
         """All timers of a leg; how many there were."""
-        numbers = [number for number, (leg, _greenlet) in self._scheduled.items() if leg == channel.uuid]
-        for number in numbers:
-            _leg, greenlet = self._scheduled.pop(number)
-            if greenlet is not gevent.getcurrent():
-                greenlet.kill(block=False)
-        return len(numbers)
+        return self.scheduler.cancel(channel.uuid)
 
     # --- registrations -----------------------------------------------------------------------------------------------
 

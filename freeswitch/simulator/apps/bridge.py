@@ -39,5 +39,4 @@ def bridge(switch: Switch, caller: Channel, data: str) -> None:
     else:
         caller.early_media()
     dialling.note("SUCCESS")
-    caller.variables.pop("originate_signal_bond", None)
     bridging.bridge(caller, outcome.leg)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from freeswitch.simulator import plan, sounds
 from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.reading import collect
 from freeswitch.simulator.switch import Switch
 
 
@@ -77,25 +78,21 @@ def _read(switch: Switch, channel: Channel, question: _Question) -> tuple[str, s
     if question.variable:
         channel.set(question.variable, "")
     channel.early_media()
-    pressed: list[str] = []
-    if question.prompt and question.prompt.lower() != "silence":
-        sounds.play(switch.missing_files, channel, question.prompt, until=lambda: bool(channel.digits))
-    wait_s, terminator, result = question.timeout_s, "", "success"
-    while len(pressed) < question.most and not terminator:
-        if not channel.digits and not channel.pause(wait_s, until=lambda: bool(channel.digits)):
-            result = "timeout"
-            break
-        digit = channel.digits.popleft()
-        wait_s = question.digit_timeout_s
-        if digit in question.terminators:
-            terminator = digit
-        else:
-            pressed.append(digit)
-    if terminator:
-        channel.set("read_terminator_used", terminator)
+    pressed = collect(
+        switch.missing_files,
+        channel,
+        question.prompt,
+        question.most,
+        question.timeout_s,
+        digit_timeout_s=question.digit_timeout_s,
+        terminators=question.terminators,
+    )
+    result = "timeout" if pressed.timed_out else "success"
+    if pressed.terminator:
+        channel.set("read_terminator_used", pressed.terminator)
     elif question.terminators.startswith("="):
         result = "failure"
-    digits = "".join(pressed)
+    digits = pressed.digits
     if len(digits) < question.least:
         result = "failure"
     channel.set("read_result", result)

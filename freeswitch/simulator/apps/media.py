@@ -6,11 +6,13 @@ Enters: a leg and the expanded data. Leaves: sounds and files, by sounds.py and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from freeswitch.simulator import plan, sounds
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
+from freeswitch.simulator.waiting import Diverted, HungUp
 
 _FRAME_S = 0.02
 
@@ -31,14 +33,22 @@ def playback(switch: Switch, channel: Channel, data: str) -> str:
                 return True
         return False
 
-    return sounds.play(switch.missing_files, channel, path, until=ended)
+    return _play(switch, channel, path, ended)
+
+
+def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
+    try:
+        return sounds.play(switch.missing_files, channel, path, until=until)
+    except (HungUp, Diverted):
+        channel.variables["current_application_response"] = "PLAYBACK ERROR"
+        raise
 
 
 def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
     """The same file again and again, also after a break, until the leg is sent elsewhere."""
     channel.early_media()
     while True:
-        response = sounds.play(switch.missing_files, channel, data)
+        response = _play(switch, channel, data)
         if response != "FILE PLAYED":
             return response
         channel.pause(_FRAME_S if plan.duration_s(data) == 0 else 0)

@@ -6,6 +6,8 @@ mod_valet_parking.c.
 
 from __future__ import annotations
 
+import html
+
 from freeswitch.simulator import plan, sounds
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.joining import join
@@ -35,9 +37,10 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
         if way not in ("in", "out") or found is None:
             return
         slot = found
-    waiting = switch.channels.get(switch.valet.get((lot, slot), ""))
+    slots = switch.valet.setdefault(lot, {})
+    waiting = switch.channels.get(slots.get(slot, ""))
     if fetches and waiting is not None and waiting is not channel and not waiting.hangup_cause:
-        del switch.valet[lot, slot]
+        del slots[slot]
         _tell(waiting, lot, slot, "bridge", {"Bridge-To-UUID": channel.uuid})
         join(waiting, channel)
         channel.check()
@@ -46,7 +49,8 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
-    switch.valet[lot, slot] = channel.uuid
+    slots = switch.valet[lot]
+    slots[slot] = channel.uuid
     music = channel.get("valet_hold_music") or channel.get("hold_music") or "silence"
     music = "silence_stream://-1" if music.lower() == "silence" else music
     kept = (f"set:{name}={value}," for name in _KEPT if (value := channel.get(name)))
@@ -63,8 +67,8 @@ def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
         channel.digits.clear()
         late = _wait(switch, channel, music, seconds)
     finally:
-        if switch.valet.get((lot, slot)) == channel.uuid:
-            del switch.valet[lot, slot]
+        if slots.get(slot) == channel.uuid:
+            del slots[slot]
         _tell(channel, lot, slot, "exit", {})
     if late and orbit:
         channel.transfer(
@@ -90,7 +94,7 @@ def _slot(switch: Switch, lot: str, fetches: bool, low: str, high: str) -> str |
     """The first free slot to park on, or the one to fetch from."""
     if not (low.isdecimal() and high.isdecimal()) or len(low) > 9 or len(high) > 9:
         return None
-    taken = {slot for one, slot in switch.valet if one == lot}
+    taken = set(switch.valet.get(lot, {}))
     if fetches:
         return next((slot for slot in sorted(taken) if int(low) <= _number(slot) <= int(high)), None)
     return next((str(n) for n in range(int(low), min(int(high), int(low) + 10_000) + 1) if str(n) not in taken), None)
@@ -103,3 +107,15 @@ def _number(slot: str) -> int:
 def _tell(channel: Channel, lot: str, slot: str, action: str, more: dict[str, str]) -> None:
     about = {"Valet-Lot-Name": lot, "Valet-Extension": slot, "Action": action, **more}
     channel.fire("CUSTOM", before={**about}, subclass="valet_parking::info")
+
+
+def info(switch: Switch, lot: str) -> str:
+    """The command `valet_info [<lot>]`: who waits where, as XML."""
+    lines = ["<lots>\n"]
+    for name, slots in switch.valet.items():
+        if lot and lot.lower() != name.lower():
+            continue
+        lines.append(f'  <lot name="{html.escape(name)}">\n')
+        lines += [f'    <extension uuid="{leg}">{html.escape(slot)}</extension>\n' for slot, leg in slots.items()]
+        lines.append("  </lot>\n")
+    return "".join([*lines, "</lots>\n"])

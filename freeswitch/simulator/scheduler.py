@@ -1,0 +1,76 @@
+"""The tasks of the switch: what happens later, by number and by group.
+
+Enters: a time as commands give it, what to do. Leaves: calls of it, in whole seconds as the real scheduler looks. What
+belongs to a leg has the leg's uuid as group and ends with it. Source: switch_scheduler.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+
+from freeswitch.simulator.clock import Clock
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do."""
+
+    number: int
+    group: str
+    what: str
+    due_us: int
+    greenlet: gevent.Greenlet[..., None]
+
+
+class Scheduler:
+    """Of one switch."""
+
+    def __init__(self, clock: Clock, spawn: Callable[..., Any]) -> None:
+        self._clock = clock
+        self._spawn = spawn
+        self._tasks: dict[int, Task] = {}
+        self._last = 0
+
+    def add(self, group: str, when: str, act: Callable[[], None], what: str = "task") -> int:
+        """`+4`, or an epoch second; timers tick in whole seconds, so `+4` fires after 3 to 4 s. The task's number."""
+        digits = when.lstrip("+")
+        seconds = int(digits) if digits.isdecimal() and len(digits) < 11 else 0
+        if when.startswith("+"):
+            wait_s = self._clock.whole_second_in(seconds)
+        else:
+            wait_s = seconds - self._clock.now_us() / 1_000_000
+        wait_s = max(0.0, wait_s)
+        self._last += 1
+        number = self._last
+
+        def fire() -> None:
+            self._clock.sleep(wait_s)
+            if self._tasks.pop(number, None) is not None:
+                act()
+
+        due_us = self._clock.now_us() + int(wait_s * 1_000_000)
+        self._tasks[number] = Task(number, group, what, due_us, self._spawn(fire))
+        return number
+
+    def cancel(self, wanted: str) -> int:
+        """A task by its number, or all of a group; how many there were."""
+        if wanted.isdecimal():
+            found = [task for task in self if task.number == int(wanted[:10])]
+        else:
+            found = [task for task in self if task.group == wanted]
+        for task in found:
+            del self._tasks[task.number]
+            if task.greenlet is not gevent.getcurrent():
+                task.greenlet.kill(block=False)
+        return len(found)
+
+    def clear(self) -> None:
+        """The process is gone."""
+        self._tasks.clear()
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._tasks.values()))
