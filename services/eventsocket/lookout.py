@@ -34,8 +34,6 @@ class Lookout:
     def __init__(
         self, supervisor: Supervisor, beliefs: Beliefs, learn: Callable[[Event], None], every_s: float = 30.0
     ) -> None:
-        self.ask_first: list[Callable[[], None]] = []
-        """Called before a leg is taken for gone: call records may tell its end exactly. May block."""
         self._supervisor, self._beliefs, self._learn, self._every_s = supervisor, beliefs, learn, every_s
         self._wake = gevent.event.Event()
         self._stopping = False
@@ -132,8 +130,6 @@ class Lookout:
         gone = [leg for leg, said in _answers(link, asked) if said.strip() == b"false"]
         if not old and not gone:
             return
-        for ask in self.ask_first:
-            ask()
         log.warning("legs ended unheard", legs=len(gone), of_an_earlier_core=len(old))
         for leg in old:
             self._learn(leg_gone(leg, now.core, now.asked_us))

@@ -69,7 +69,7 @@ class Compared:
     """Up, and not believed to be: ask for a dump."""
     still_up: tuple[str, ...] = ()
     old_core: tuple[str, ...] = ()
-    """Legs of a switch that was started anew since: gone."""
+    """Legs of a switch that was started anew since: gone. Its call records, if it wrote any, have been read by now."""
     gone: Mapping[str, int] = field(default_factory=dict)
     """Missing for long enough -> since when: gone if `uuid_exists` says false."""
     missing: Mapping[str, int] = field(default_factory=dict)
@@ -86,15 +86,17 @@ def compare(believed: Iterable[Leg], known: Iterable[str], missing: Mapping[str,
     old = {leg.id for leg in believed if leg.core and leg.core != now.core}
     since: dict[str, int] = {}
     for leg in believed:
-        if leg.id in old or leg.id in now.legs or leg.heard_us >= now.asked_us:
-            continue
-        first = missing.get(leg.id, now.asked_us)
-        since[leg.id] = first if leg.heard_us < first <= now.asked_us else now.asked_us
+        if leg.id in old:
+            since[leg.id] = missing.get(leg.id, now.asked_us)
+        elif leg.id not in now.legs and leg.heard_us < now.asked_us:
+            first = missing.get(leg.id, now.asked_us)
+            since[leg.id] = first if leg.heard_us < first <= now.asked_us else now.asked_us
+    due = {leg: first for leg, first in since.items() if now.asked_us - first >= APART_US}
     return Compared(
         unknown=tuple(sorted(now.legs - up - set(known))),
         still_up=tuple(sorted(now.legs & (up - old))),
-        old_core=tuple(sorted(old)),
-        gone={leg: first for leg, first in since.items() if now.asked_us - first >= APART_US},
+        old_core=tuple(sorted(old & due.keys())),
+        gone={leg: first for leg, first in due.items() if leg not in old},
         missing=since,
     )
 

@@ -100,9 +100,12 @@ def test_listed_again_it_is_no_longer_missing() -> None:
     assert (found.still_up, found.missing) == (("a",), {})
 
 
-def test_a_switch_started_anew_has_none_of_the_old_legs() -> None:
-    found = compare([leg("a"), leg("b", core="core-2")], (), {}, Snapshot("core-2", T0, frozenset("bc")))
-    assert (found.old_core, found.still_up, found.unknown, found.missing) == (("a",), ("b",), ("c",), {})
+def test_a_switch_started_anew_has_none_of_the_old_legs_once_its_call_records_had_their_time() -> None:
+    legs = [leg("a"), leg("b", core="core-2")]
+    first = compare(legs, (), {}, Snapshot("core-2", T0, frozenset("bc")))
+    assert (first.old_core, first.still_up, first.unknown, first.missing) == ((), ("b",), ("c",), {"a": T0})
+    again = compare(legs, (), first.missing, Snapshot("core-2", T0 + APART_US, frozenset("bc")))
+    assert (again.old_core, again.gone) == (("a",), {})
 
 
 def test_gone_is_told_once_however_often_it_is_concluded() -> None:
