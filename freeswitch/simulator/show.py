@@ -1,52 +1,93 @@
-"""What `show` tells: the legs and calls that are up, and who is registered, in the columns of the core database.
+"""What `show` tells: the legs and calls that are up, who is registered, what is scheduled, what there is to call.
 
-Enters: the switch. Leaves: JSON text as `show … as json` words it; an empty table has no rows at all.
-Source: switch_core_sqldb.c, mod_commands.c (show_function).
+Enters: the switch, the words behind `show`. Leaves: CSV, JSON or XML as the real one words it; an empty table in JSON
+has no rows at all. Columns are those of the core database. Source: switch_core_sqldb.c, mod_commands.c (show_function).
 """
 
 from __future__ import annotations
 
+import html
 import time
+from collections.abc import Callable
 
-import msgspec
-
+from freeswitch.simulator import commands, wire
 from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.people import Phone
+from freeswitch.simulator.registrations import Entry
 from freeswitch.simulator.switch import Switch
 
 Row = dict[str, str]
 
+_USAGE = (
+    "-USAGE: codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count|like <match string>]|"
+    "calls|detailed_calls|bridged_calls|detailed_bridged_calls|aliases|complete|chat|management|modules|nat_map|say|"
+    "interfaces|interface_types|tasks|limits|status\n"
+)
+_SEARCHED = ("uuid", "name", "cid_name", "cid_num", "presence_data", "accountcode")
+
 
 def answer(switch: Switch, argument: str) -> str:
-    """`channels|calls|bridged_calls|registrations [count] [as json]`."""
-    what, *rest = [*argument.split(), ""]
-    rows = _rows(switch, what)
-    if rows is None:
-        return "-USAGE: channels|calls|bridged_calls|registrations [count] [as json]\n"
-    if "json" not in rest:
-        listed = "" if "count" in rest or not rows else _as_csv(rows)
-        return f"{listed}\n{len(rows)} total.\n"
-    if "count" in rest:
-        return msgspec.json.encode({"row_count": 1, "rows": [{"count(*)": str(len(rows))}]}).decode()
+    """`show <what> [count|like <text>] [as json|xml|delim <character>]`."""
+    words = argument.split()
+    what, rest = (words[0].lower(), words[1:]) if words else ("", [])
+    table = _TABLES.get(what)
+    if table is None:
+        return _USAGE
+    rows, form, delimiter = table(switch), "", ","
+    if "as" in rest:
+        at = rest.index("as")
+        form, delimiter = rest[at + 1] if len(rest) > at + 1 else "", (rest[at + 2 :] or [","])[0]
+        rest = rest[:at]
+        if form not in ("json", "xml", "delim"):
+            return f"-ERR Cannot find format {form}\n"
+    if rest[:1] == ["like"] and len(rest) > 1:
+        rows = [row for row in rows if any(rest[1] in row.get(name, "") for name in _SEARCHED)]
+    elif what in ("application", "api", "modules") and rest:
+        rows = [row for row in rows if rest[0] in (row["name"], row["ikey"])]
+    return _worded(rows, form, delimiter, counts="count" in rest)
+
+
+def _worded(rows: list[Row], form: str, delimiter: str, *, counts: bool) -> str:
+    if form == "json":
+        if counts:
+            return f'{{"row_count":{len(rows)},"rows":[]}}'
+        return _json(rows) if rows else '{"row_count": 0}\n'
+    if form == "xml":
+        return _xml(rows)
+    listed = "" if counts or not rows else _as_csv(rows, delimiter)
+    return f"{listed}\n{len(rows)} total.\n"
+
+
+def _json(rows: list[Row]) -> str:
+    texts = (wire.event_body(row, "json").decode("utf-8", "surrogateescape") for row in rows)
+    return f'{{"row_count":{len(rows)},"rows":[{",".join(texts)}]}}'
+
+
+def _as_csv(rows: list[Row], delimiter: str) -> str:
+    return "\n".join([delimiter.join(rows[0]), *(delimiter.join(row.values()) for row in rows)]) + "\n"
+
+
+def _xml(rows: list[Row]) -> str:
     if not rows:
-        return '{"row_count": 0}'
-    return msgspec.json.encode({"row_count": len(rows), "rows": rows}).decode()
+        return '<result row_count="0"/>\n'
+    texts = []
+    for number, row in enumerate(rows, 1):
+        cells = "".join(f"    <{name}>{html.escape(value)}</{name}>\n" for name, value in row.items())
+        texts.append(f'  <row row_id="{number}">\n{cells}  </row>\n')
+    return f'<result row_count="{len(rows)}">\n{"".join(texts)}</result>\n'
 
 
-def _as_csv(rows: list[Row]) -> str:
-    return "\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n"
+# --- legs and calls --------------------------------------------------------------------------------------------------
 
 
-def _rows(switch: Switch, what: str) -> list[Row] | None:
-    if what == "channels":
-        return [_channel(switch, one) for one in switch.channels.values()]
-    if what in ("calls", "bridged_calls"):
-        second = {id(one.partner) for one in switch.channels.values() if _is_first(one)}
-        firsts = [one for one in switch.channels.values() if id(one) not in second]
-        return [_call(switch, one) for one in firsts if what == "calls" or _is_first(one)]
-    if what == "registrations":
-        return [_registration(switch, phone) for phone in switch.phones.values() if phone.registered]
-    return None
+def _channels(switch: Switch) -> list[Row]:
+    return [_channel(switch, one) for one in switch.channels.values()]
+
+
+def _calls(switch: Switch, *, bridged: bool, detailed: bool) -> list[Row]:
+    second = {id(one.partner) for one in switch.channels.values() if _is_first(one)}
+    firsts = [one for one in switch.channels.values() if id(one) not in second]
+    row = _detailed_call if detailed else _call
+    return [row(switch, one) for one in firsts if not bridged or _is_first(one)]
 
 
 def _is_first(one: Channel) -> bool:
@@ -62,8 +103,12 @@ def _text(channel: Channel, name: str) -> str:
     return value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
 
 
-def _common(switch: Switch, channel: Channel) -> Row:
-    profile = channel.profile
+def _channel(switch: Switch, channel: Channel) -> Row:
+    profile, initial = channel.profile, channel.initial
+    media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if channel.has_media else {}
+    codecs = {
+        f"{side}_{name}": media.get(name, "") for side in ("read", "write") for name in ("codec", "rate", "bit_rate")
+    }
     return {
         "uuid": channel.uuid,
         "direction": channel.direction,
@@ -75,6 +120,13 @@ def _common(switch: Switch, channel: Channel) -> Row:
         "cid_num": profile.caller_number,
         "ip_addr": profile.network_addr,
         "dest": channel.dialled_text,
+        "application": _text(channel, "current_application"),
+        "application_data": _text(channel, "current_application_data"),
+        "dialplan": profile.dialplan,
+        "context": profile.context,
+        **codecs,
+        "secure": "",
+        "hostname": switch.core.hostname,
         "presence_id": channel.presence_id,
         "presence_data": _text(channel, "presence_data"),
         "accountcode": _text(channel, "accountcode"),
@@ -83,52 +135,106 @@ def _common(switch: Switch, channel: Channel) -> Row:
         "callee_num": profile.callee_number,
         "callee_direction": "SEND" if channel.partner else "",
         "call_uuid": channel.call_uuid if channel.partner or channel.direction == "outbound" else "",
-        "hostname": switch.core.hostname,
-        "sent_callee_name": "",
-        "sent_callee_num": "",
+        "sent_callee_name": _text(channel, "last_sent_callee_id_name"),
+        "sent_callee_num": _text(channel, "last_sent_callee_id_number"),
+        "initial_cid_name": initial.caller_name,
+        "initial_cid_num": initial.caller_number,
+        "initial_ip_addr": initial.network_addr,
+        "initial_dest": initial.destination,
+        "initial_dialplan": initial.dialplan,
+        "initial_context": initial.context,
     }
 
 
-def _channel(switch: Switch, channel: Channel) -> Row:
-    row = _common(switch, channel)
-    media = "PCMU" if channel.has_media else ""
-    row |= {
-        "application": _text(channel, "current_application"),
-        "application_data": _text(channel, "current_application_data"),
-        "dialplan": channel.profile.dialplan,
-        "context": channel.profile.context,
-        "read_codec": media,
-        "write_codec": media,
-        "secure": "",
-        "initial_cid_name": channel.initial.caller_name,
-        "initial_cid_num": channel.initial.caller_number,
-        "initial_ip_addr": channel.initial.network_addr,
-        "initial_dest": channel.initial.destination,
-        "initial_dialplan": channel.initial.dialplan,
-        "initial_context": channel.initial.context,
-    }
-    return row
+_OF_A_CALL = """
+uuid direction created created_epoch name state cid_name cid_num ip_addr dest presence_id presence_data accountcode
+callstate callee_name callee_num callee_direction call_uuid hostname sent_callee_name sent_callee_num
+"""
+_ONLY_FIRST = ("call_uuid", "hostname")
 
 
 def _call(switch: Switch, channel: Channel) -> Row:
-    row = _common(switch, channel)
+    first, second = _channel(switch, channel), _second(switch, channel)
+    row = {name: first[name] for name in _OF_A_CALL.split()}
+    row |= {f"b_{name}": second.get(name, "") for name in row if name not in _ONLY_FIRST}
+    return row | {"call_created_epoch": _met(channel)}
+
+
+def _detailed_call(switch: Switch, channel: Channel) -> Row:
+    first, second = _channel(switch, channel), _second(switch, channel)
+    row = {name: value for name, value in first.items() if not name.startswith("initial_")}
+    row |= {f"b_{name}": second.get(name, "") for name in row}
+    return row | {"call_created_epoch": _met(channel)}
+
+
+def _second(switch: Switch, channel: Channel) -> Row:
     other = channel.partner if _is_first(channel) else None
-    columns = _common(switch, other) if other else dict.fromkeys(row, "")
-    row |= {f"b_{name}": value for name, value in columns.items() if name not in ("call_uuid", "hostname")}
-    row["call_created_epoch"] = str(channel.times.bridged // 1_000_000) if other else ""
-    return row
+    return _channel(switch, other) if other is not None else {}
 
 
-def _registration(switch: Switch, phone: Phone) -> Row:
+def _met(channel: Channel) -> str:
+    return str(channel.times.bridged // 1_000_000) if _is_first(channel) else ""
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _registrations(switch: Switch) -> list[Row]:
+    return [_registration(switch, entry) for entry in switch.registrar.listed()]
+
+
+def _registration(switch: Switch, entry: Entry) -> Row:
+    phone = entry.phone
     return {
         "reg_user": phone.id,
         "realm": phone.domain,
-        "token": f"sim-{phone.id}",
-        "url": f"sofia/internal/sip:{phone.id}@127.0.0.1:{phone.port}",
-        "expires": str(switch.clock.now_us() // 1_000_000 + 3600),
+        "token": entry.call_id,
+        "url": f"sofia/internal/{entry.contact}",
+        "expires": str(entry.expires_us // 1_000_000),
         "network_ip": "127.0.0.1",
         "network_port": str(phone.port),
         "network_proto": "udp",
         "hostname": switch.core.hostname,
         "metadata": "",
     }
+
+
+def _tasks(switch: Switch) -> list[Row]:
+    return [
+        {
+            "task_id": str(task.number),
+            "task_desc": task.what,
+            "task_group": task.group,
+            "task_runtime": str(task.due_us // 1_000_000),
+            "task_sql_manager": "0",
+            "hostname": switch.core.hostname,
+        }
+        for task in switch.scheduler
+    ]
+
+
+def _named(names: list[str], module: str) -> list[Row]:
+    return [{"name": name, "description": "", "syntax": "", "ikey": module} for name in sorted(names)]
+
+
+def _modules(switch: Switch) -> list[Row]:
+    listed = [("api", name, "mod_commands") for name in sorted(commands.TABLE)]
+    listed += [("application", name, "mod_dptools") for name in sorted(switch.applications)]
+    return [{"type": kind, "name": name, "ikey": key, "filename": f"{key}.so"} for kind, name, key in listed]
+
+
+_TABLES: dict[str, Callable[[Switch], list[Row]]] = {
+    "aliases": lambda _switch: [],
+    "api": lambda _switch: _named([*commands.TABLE, "show"], "mod_commands"),
+    "application": lambda switch: _named(list(switch.applications), "mod_dptools"),
+    "bridged_calls": lambda switch: _calls(switch, bridged=True, detailed=False),
+    "calls": lambda switch: _calls(switch, bridged=False, detailed=False),
+    "channels": _channels,
+    "complete": lambda _switch: [],
+    "detailed_bridged_calls": lambda switch: _calls(switch, bridged=True, detailed=True),
+    "detailed_calls": lambda switch: _calls(switch, bridged=False, detailed=True),
+    "modules": _modules,
+    "registrations": _registrations,
+    "tasks": _tasks,
+}
+"""What stands in the usage but not here, this switch has not: it answers with the usage."""

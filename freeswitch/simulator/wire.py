@@ -110,9 +110,14 @@ def _as_xml(event: Event) -> bytes:
     return bytes(lines) + b"</event>\n"
 
 
+def event_body(event: Event, fmt: Format) -> bytes:
+    """An event in one of the three forms, without the frame."""
+    return {"plain": _as_plain, "json": _as_json, "xml": _as_xml}[fmt](event)
+
+
 def event_frame(event: Event, fmt: Format) -> bytes:
     """One event as it goes over the wire, its length counted in bytes."""
-    body = {"plain": _as_plain, "json": _as_json, "xml": _as_xml}[fmt](event)
+    body = event_body(event, fmt)
     return b"Content-Length: %d\nContent-Type: text/event-%s\n\n" % (len(body), fmt.encode()) + body
 
 

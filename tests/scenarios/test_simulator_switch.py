@@ -31,7 +31,7 @@ PLAN = "'m:~:sched_cancel~multiset:^^|tt_call=c-1|hangup_after_bridge=true|conti
         ("uuid_record gone start /r/a.wav", "-ERR Cannot locate session!\n"),
         ("uuid_exists gone", "false"),
         ("sched_del gone", "+OK Deleted: 0\n"),
-        ("show channels as json", '{"row_count": 0}'),
+        ("show channels as json", '{"row_count": 0}\n'),
         ("nosuch", "-ERR nosuch Command not found!\n"),
         ("originate sofia/internal/1009%127.0.0.1 &park()", "-ERR USER_NOT_REGISTERED\n"),
         ("originate sofia/gateway/nosuch/0901 &park()", "-ERR INVALID_GATEWAY\n"),
@@ -220,7 +220,7 @@ def test_shutdown_ends_every_call_then_the_connection() -> None:
 def test_phones_come_and_go() -> None:
     with switch([Phone("1001", registered=False)]) as simulator:
         listener = Listener(simulator.port)
-        assert listener.send("api show registrations as json") == '{"row_count": 0}'
+        assert listener.send("api show registrations as json") == '{"row_count": 0}\n'
         simulator.switch.register("1001")
         came = listener.until(lambda e: e.get("Event-Subclass") == "sofia::register")
         assert (came["from-user"], came["from-host"], came["username"]) == ("1001", DOMAIN, "1001")

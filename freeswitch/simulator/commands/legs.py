@@ -1,0 +1,320 @@
+"""Commands that do something to a leg: uuid_kill, uuid_transfer, uuid_bridge, uuid_record and their kin.
+
+Enters: argument. Leaves: the real one's words, and the change on the leg. Success is not always `+OK`, failure not
+always `-ERR`. Source: mod_commands.c.
+"""
+
+from __future__ import annotations
+
+import re
+
+from freeswitch.simulator import causes, joining, parking, plan
+from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.commands.console import FAILED, NO_CHANNEL, NO_SESSION, OK, SUCCESS, Console, Table, usage
+
+_TRANSFER = usage("<uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]")
+_RECORD = usage("<uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]")
+_AUDIO = usage("<uuid> [start [read|write] [mute|level <level>]|stop]")
+_DTMF = usage("<uuid> <dtmf_data>")
+_DIGITS = re.compile(r"[0-9A-DF*#WwpP@,+]+")
+
+
+def kill(console: Console, argument: str) -> str:
+    """`uuid_kill <uuid> [cause]`."""
+    if not argument:
+        return usage("<uuid> [cause]")
+    leg, _, cause = argument.partition(" ")
+    channel = console.leg(leg)
+    if channel is None:
+        return NO_CHANNEL
+    channel.hangup(causes.named(cause))
+    return OK
+
+
+def transfer(console: Console, argument: str) -> str:
+    """`uuid_transfer <uuid> [-bleg|-both] <destination> [dialplan] [context]`."""
+    leg, *where = [*plan.words(argument, 5), ""]
+    if len(where) < 2:
+        return _TRANSFER
+    where = where[:-1]
+    channel = console.leg(leg)
+    if channel is None:
+        return NO_CHANNEL
+    legs: list[Channel | None] = [channel]
+    if where[0] in ("-bleg", "-both"):
+        legs = [channel, channel.partner] if where.pop(0) == "-both" else [channel.partner]
+        if not where:
+            return _TRANSFER
+    if None in legs:
+        return "-ERR No such channel!\n" if legs == [None] else OK
+    destination, dialplan, context = [*where, "", "", ""][:3]
+    for one in legs:
+        if one is not None:
+            one.transfer(destination, dialplan, context)
+    return OK
+
+
+def bridge(console: Console, argument: str) -> str:
+    """`uuid_bridge <uuid> <other uuid>`."""
+    names = plan.words(argument)
+    if len(names) != 2:
+        return usage("<uuid> <other_uuid>")
+    first, second = (console.leg(name) for name in names)
+    if first is None or second is None:
+        return "-ERR Invalid uuid\n"
+    if first is not second:
+        joining.join(first, second)
+    return f"+OK {second.uuid}\n"
+
+
+def park(console: Console, argument: str) -> str:
+    """`uuid_park <uuid>`."""
+    channel = console.leg(argument)
+    if channel is None:
+        return NO_CHANNEL
+    channel.divert(lambda: parking.park(channel, state="CS_PARK"))
+    return OK
+
+
+def record(console: Console, argument: str) -> str:
+    """`uuid_record <uuid> start|stop|pause|resume|mask|unmask <path> [limit] [{variables}]`."""
+    words = plan.words(argument, 5)
+    if len(words) < 3:
+        return _RECORD
+    leg, action, path, limit, *_rest = [*words, "", ""]
+    channel = console.leg(leg)
+    if channel is None:
+        return NO_SESSION
+    recorder, action = console.switch.recorder, action.lower()
+    if action == "start":
+        variables = m[0] if (m := re.search(r"\{.*\}\s*$", argument)) else ""
+        recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0)
+        return SUCCESS
+    if action == "stop":
+        return _stop_recording(console, channel, path)
+    if action in ("pause", "resume"):
+        found = recorder.pause(channel, path, action == "pause")
+    elif action in ("mask", "unmask"):
+        found = recorder.mask(channel, path, action == "mask")
+    else:
+        return _RECORD
+    return SUCCESS if found else f"-ERR Cannot {action} recording session!\n"
+
+
+def _stop_recording(console: Console, channel: Channel, path: str) -> str:
+    paths = list(channel.recordings) if path.lower() == "all" else [path]
+    if not paths or not all(one in channel.recordings for one in paths):
+        return SUCCESS if path.lower() == "all" else "-ERR Cannot stop record session!\n"
+    for one in paths:
+        console.switch.recorder.stop(channel, one)
+    return SUCCESS
+
+
+def break_(console: Console, argument: str) -> str:
+    """`uuid_break <uuid> [all] [both]`."""
+    if not argument:
+        return usage("<uuid> [all]")
+    leg, _, flags = argument.partition(" ")
+    channel = console.leg(leg)
+    if channel is None:
+        return NO_CHANNEL
+    channel.break_off()
+    if "both" in flags and channel.partner is not None:
+        channel.partner.break_off()
+    return OK
+
+
+def broadcast(console: Console, argument: str) -> str:
+    """`uuid_broadcast <uuid> <path or app::data> [aleg|bleg|holdb|both]`."""
+    words = plan.words(argument, 4)
+    if len(words) < 2:
+        return usage("<uuid> <path> [aleg|bleg|holdb|both]")
+    leg, what, side, *_rest = [*words, ""]
+    channel = console.leg(leg)
+    if channel is None:
+        return "-ERR invalid uuid\n"
+    side = side.lower()
+    channel.broadcast_to(what, "both" if "both" in side else "bleg" if "bleg" in side else "aleg")
+    return "+OK Message sent\n"
+
+
+def answer(console: Console, argument: str) -> str:
+    """`uuid_answer <uuid>`."""
+    channel = console.leg(argument)
+    if channel is None:
+        return "-ERROR\n"
+    channel.answer()
+    return OK
+
+
+def pre_answer(console: Console, argument: str) -> str:
+    """`uuid_pre_answer <uuid>`."""
+    channel = console.leg(argument)
+    if channel is None:
+        return "-ERROR\n"
+    channel.early_media()
+    return OK
+
+
+def ring_ready(console: Console, argument: str) -> str:
+    """`uuid_ring_ready <uuid> [queued]`."""
+    leg, _, queued = argument.partition(" ")
+    if not leg or queued not in ("", "queued"):
+        return usage("<uuid> [queued]")
+    channel = console.leg(leg)
+    if channel is None:
+        return "-ERROR\n"
+    channel.progress()
+    return OK
+
+
+def send_dtmf(console: Console, argument: str) -> str:
+    """`uuid_send_dtmf <uuid> <digits>`: to the far end of the leg, which hears them; no event tells of it."""
+    leg, _, digits = argument.partition(" ")
+    if not leg or not digits:
+        return _DTMF
+    if console.leg(leg) is None:
+        return NO_SESSION
+    return f"+OK {leg} sent DTMF {digits}.\n" if _DIGITS.match(digits) else FAILED
+
+
+def recv_dtmf(console: Console, argument: str) -> str:
+    """`uuid_recv_dtmf <uuid> <digits>`: as if the far end had pressed them."""
+    leg, _, digits = argument.partition(" ")
+    if not leg or not digits:
+        return _DTMF
+    channel = console.leg(leg)
+    if channel is None:
+        return NO_SESSION
+    for digit in digits.partition("@")[0]:
+        if digit in "0123456789ABCD*#":
+            channel.far_digit(digit)
+    return f"+OK {leg} received DTMF {digits}.\n"
+
+
+def flush_dtmf(console: Console, argument: str) -> str:
+    """`uuid_flush_dtmf <uuid>`."""
+    channel = console.leg(argument)
+    if channel is None:
+        return "-ERR No such session\n"
+    channel.digits.clear()
+    return OK
+
+
+def hold(console: Console, argument: str) -> str:
+    """`uuid_hold [off|toggle] <uuid> [display]`; of a leg that is gone it says Success too."""
+    words = plan.words(argument, 4)
+    if not words:
+        return "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n"
+    how = words.pop(0).lower() if words[0].lower() in ("off", "toggle") and len(words) > 1 else ""
+    channel = console.leg(words[0])
+    if channel is None:
+        return SUCCESS
+    if how == "off" and not channel.held:
+        return FAILED
+    if how == "off" or (how == "toggle" and channel.held):
+        channel.unhold()
+    else:
+        channel.hold()
+    return SUCCESS
+
+
+def phone_event(console: Console, argument: str) -> str:
+    """`uuid_phone_event <uuid> [talk|hold]`: a NOTIFY to the phone."""
+    if not argument:
+        return "-USAGE: <uuid>\n-ERR Operation failed\n"
+    return SUCCESS if console.leg(argument.split(" ")[0]) is not None else FAILED
+
+
+def media(console: Console, argument: str) -> str:
+    """`uuid_media [off] <uuid>`: this switch never leaves the path of the media."""
+    if not argument:
+        return "-USAGE: [off] <uuid>\n-ERR Operation failed\n"
+    return FAILED
+
+
+def audio(console: Console, argument: str) -> str:
+    """`uuid_audio <uuid> start read|write mute|level <n>`, or stop."""
+    words = plan.words(argument, 5)
+    if len(words) < 2:
+        return _AUDIO
+    if console.leg(words[0]) is None:
+        return NO_CHANNEL
+    if words[1].lower() == "stop":
+        return OK
+    if words[1].lower() == "start" and len(words) >= 4 and words[3].lower() in ("mute", "level"):
+        return OK
+    return _AUDIO
+
+
+def deflect(console: Console, argument: str) -> str:
+    """`uuid_deflect <uuid> <sip uri>`: an answered leg is sent away with a REFER and ends."""
+    leg, _, uri = argument.partition(" ")
+    if not leg or not uri:
+        return usage("<uuid> <uri>")
+    channel = console.leg(leg)
+    if channel is None:
+        return f"-ERR No such channel {leg}!\n"
+    channel.hangup("BLIND_TRANSFER" if channel.times.answered else "NORMAL_CLEARING")
+    return "+OK:no reply\n"
+
+
+def display(console: Console, argument: str) -> str:
+    """`uuid_display <uuid> <text>`."""
+    leg, _, text = argument.partition(" ")
+    if not leg or not text:
+        return usage("<uuid> <display>")
+    return SUCCESS if console.leg(leg) is not None else FAILED
+
+
+def buglist(console: Console, argument: str) -> str:
+    """`uuid_buglist <uuid>`: what listens in on the leg."""
+    if not argument:
+        return usage("<uuid>")
+    channel = console.leg(argument)
+    if channel is None:
+        return ""
+    bugs = "".join(
+        f" <media-bug>\n  <function>session_record</function>\n  <target>{path}</target>\n </media-bug>\n"
+        for path in channel.recordings
+    )
+    return f"<media-bugs>\n{bugs}</media-bugs>\n"
+
+
+def session_heartbeat(console: Console, argument: str) -> str:
+    """`uuid_session_heartbeat <uuid> [sched] [0|<seconds>]`."""
+    text = "uuid_session_heartbeat <uuid> [sched] [0|<seconds>]\n"
+    words = plan.words(argument, 3)
+    if len(words) < 2:
+        return f"-USAGE: {text}"
+    channel = console.leg(words[0])
+    if channel is None:
+        return f"-ERR Cannot locate session. USAGE: {text}"
+    channel.set("enable_heartbeat_events", words[-1] if words[-1].isdecimal() and int(words[-1]) else "")
+    return OK
+
+
+TABLE: Table = {
+    "break": break_,
+    "uuid_answer": answer,
+    "uuid_audio": audio,
+    "uuid_break": break_,
+    "uuid_bridge": bridge,
+    "uuid_broadcast": broadcast,
+    "uuid_buglist": buglist,
+    "uuid_deflect": deflect,
+    "uuid_display": display,
+    "uuid_flush_dtmf": flush_dtmf,
+    "uuid_hold": hold,
+    "uuid_kill": kill,
+    "uuid_media": media,
+    "uuid_park": park,
+    "uuid_phone_event": phone_event,
+    "uuid_pre_answer": pre_answer,
+    "uuid_record": record,
+    "uuid_recv_dtmf": recv_dtmf,
+    "uuid_ring_ready": ring_ready,
+    "uuid_send_dtmf": send_dtmf,
+    "uuid_session_heartbeat": session_heartbeat,
+    "uuid_transfer": transfer,
+}
