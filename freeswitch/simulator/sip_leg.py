@@ -103,12 +103,12 @@ class SipLeg(Channel):
                 sip_term_cause="487",
             )
 
-    def far_digit(self, digit: str) -> None:
-        """A key, by RFC 2833."""
+    def far_digit(self, digit: str, samples: int = 960) -> None:
+        """A key, by RFC 2833, held for so many samples."""
         self.pressed += digit
         if self._meta_key(digit, from_other=False):
             return
-        self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": "960", "DTMF-Source": "RTP"})
+        self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": str(samples), "DTMF-Source": "RTP"})
         other = self.partner
         if not self.bridged.is_set() or other is None:
             self.digits.append(digit)
