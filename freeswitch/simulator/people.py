@@ -80,8 +80,8 @@ class Caller:
     """Somebody who calls in. Times in seconds; None is without end."""
 
     number: str
-    name: str = ""
-    """What the phone sends as display name; empty repeats the number."""
+    name: str | None = ""
+    """What the phone sends as display name; empty repeats the number, None sends none."""
     withheld: bool = False
     """Privacy: id; the network still tells us the number in P-Asserted-Identity."""
     patience_s: float | None = None

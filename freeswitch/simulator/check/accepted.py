@@ -6,7 +6,7 @@ Enters: the file, differences. Leaves: what remains to be told, and entries that
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -37,16 +37,18 @@ class Accepted:
 
 
 def entries() -> tuple[Accepted, ...]:
-    """All of accepted.toml. Raises TypeError for an entry with missing or unknown keys, ValueError for a broken one."""
+    """All of accepted.toml. Raises TypeError for missing or unknown keys, ValueError without reason or two values."""
     text = (files("freeswitch.simulator.check") / "accepted.toml").read_text(encoding="utf-8")
-    found = tuple(
-        Accepted(**{name: value if isinstance(value, str) else tuple(value) for name, value in entry.items()})
-        for entry in tomllib.loads(text).get("difference", [])
-    )
+    found = tuple(_entry(**entry) for entry in tomllib.loads(text).get("difference", []))
     for one in found:
-        if not one.reason.strip() or len(one.between) != 2:
-            raise ValueError(f"accepted.toml: {one.headers} has no reason, or not two values")
+        if not one.reason.strip():
+            raise ValueError(f"accepted.toml: {one.headers} has no reason")
     return found
+
+
+def _entry(*, events: Sequence[str], headers: Sequence[str], between: Sequence[str], reason: str) -> Accepted:
+    one, other = between
+    return Accepted(tuple(events), tuple(headers), (one, other), reason)
 
 
 def split(found: Iterable[Difference], allowed: Iterable[Accepted]) -> tuple[list[Difference], set[Accepted]]:

@@ -26,6 +26,8 @@ class Act:
     kind: Kind
     value: str = ""
     """`refuse`: the SIP code; `key`: the digit."""
+    samples: int = 960
+    """How long a key was held."""
 
 
 @dataclass
@@ -221,8 +223,13 @@ def _keys(events: Sequence[Headers]) -> dict[str, tuple[Act, ...]]:
         # Other sources are commands of ours.
         if text(event, "Event-Name") == "DTMF" and text(event, "DTMF-Source") in ("RTP", "INFO", "INBAND_AUDIO"):
             leg = text(event, "Unique-ID")
-            found[leg] = (*found.get(leg, ()), Act(stamp_us(event), "key", text(event, "DTMF-Digit")))
+            found[leg] = (*found.get(leg, ()), _key(event))
     return found
+
+
+def _key(event: Headers) -> Act:
+    samples = text(event, "DTMF-Duration")
+    return Act(stamp_us(event), "key", text(event, "DTMF-Digit"), int(samples) if samples.isdecimal() else 0)
 
 
 def _registers(events: Sequence[Headers]) -> Iterator[Register]:

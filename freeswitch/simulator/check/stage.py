@@ -130,7 +130,7 @@ class Stage:
             self._at(dialog.at_us, self._call, dialog)
         for leg, keys in self.script.keys.items():
             for key in keys:
-                self._at(key.at_us, self._press, leg, key.value)
+                self._at(key.at_us, self._press, leg, key.value, key.samples)
         for at_us, who, digit in self.script.pressed:
             self._at(at_us, self._press_by, who, digit)
         for one in self.script.registers:
@@ -247,9 +247,9 @@ class Stage:
         else:
             leg.far_refer(sent.target, referred_by=sent.referred_by)
 
-    def _press(self, leg: str, digit: str) -> None:
+    def _press(self, leg: str, digit: str, samples: int = 960) -> None:
         if leg in self.switch.channels:
-            self.switch.channels[leg].far_digit(digit)
+            self.switch.channels[leg].far_digit(digit, samples)
 
     def _press_by(self, who: str, digit: str) -> None:
         """Whoever is named by role in the trace, or as a far end."""
@@ -278,7 +278,7 @@ def _caller(dialog: Dialog) -> Caller:
     }
     return Caller(
         number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
-        name=text(dialog.leg, "variable_sip_from_display"),
+        name=text(dialog.leg, "variable_sip_from_display") or None,
         withheld=text(dialog.leg, "Caller-Privacy-Hide-Number") == "true",
         headers=sent,
     )
