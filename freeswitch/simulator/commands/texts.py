@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 
-from freeswitch.simulator import wire
+from freeswitch.simulator.wire import to_bytes, url_encode
 
 
 def _regex(argument: str) -> str:
@@ -41,12 +41,12 @@ def _lower(argument: str) -> str:
 TABLE: Mapping[str, Callable[[str], str]] = {
     "echo": lambda argument: argument,
     "escape": lambda argument: argument,
-    "md5": lambda argument: hashlib.md5(wire.to_bytes(argument), usedforsecurity=False).hexdigest(),
+    "md5": lambda argument: hashlib.md5(to_bytes(argument), usedforsecurity=False).hexdigest(),
     "quote_shell_arg": lambda argument: "'" + argument.replace("'", "'\\''") + "'",
     "regex": _regex,
     "sql_escape": lambda argument: argument.replace("'", "''"),
     "tolower": _lower,
     "toupper": _upper,
     "url_decode": lambda argument: urllib.parse.unquote(argument, errors="surrogateescape"),
-    "url_encode": lambda argument: wire.url_encode(argument).decode("ascii"),
+    "url_encode": lambda argument: url_encode(argument).decode("ascii"),
 }
