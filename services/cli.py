@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -19,6 +20,7 @@ from freeswitch.install import command as install_command
 from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from proto.contract import export
+from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
@@ -29,7 +31,8 @@ from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
-from services.runtime.settings import ESL_PASSWORD, SwitchLink, load_or_exit
+from services.runtime.log import get_logger
+from services.runtime.settings import ESL_PASSWORD, load_or_exit
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Service
 
@@ -84,30 +87,43 @@ def doctor(
 
     Exit code: 0 no errors, 1 errors, 2 the switch could not be looked at. It changes nothing.
     """
-    link = _switch_link(settings, name, esl, password_file)
-    patient = doctor_command.Patient(
-        host=link.host,
-        port=link.port,
-        password=link.password or ESL_PASSWORD,
-        prefix=prefix,
-        recordings_dir=str(link.recordings_dir) if settings else "",
-        sounds_dir=str(link.sounds_dir or ""),
-    )
+    patient = _patient(settings, name, esl, password_file, prefix)
     sys.exit(doctor_command.main(patient, sys.stdout, sys.stderr, as_json, lang or _language()))
 
 
-def _switch_link(file: Path | None, name: str | None, esl: str | None, password_file: Path | None) -> SwitchLink:
-    """The switch that is meant: what was typed, else the settings, else TORITSUGI_ESL."""
+def _patient(
+    file: Path | None, name: str | None, esl: str | None, password_file: Path | None, prefix: Path | None
+) -> doctor_command.Patient:
+    """The switch that is meant: what was typed, else the settings, else TORITSUGI_ESL, else the folder's own."""
     environment = dict(os.environ)
     if esl is not None:
         environment["TORITSUGI_ESL"] = esl
     if password_file is not None:
         environment["TORITSUGI_ESL_PASSWORD"] = password_file.read_text(encoding="utf-8").strip()
-    switches = load_or_exit(file, environment).switches
-    found = next((one for one in switches if name in (None, one.name)), None)
-    if found is None:
-        raise click.UsageError("name a switch: --settings FILE, or --esl HOST:PORT --password-file FILE")
-    return found
+    known = None if prefix is None else doctor_command.patient_at(prefix)
+    link = next((one for one in load_or_exit(file, environment).switches if name in (None, one.name)), None)
+    if link is None and known is None:
+        if prefix is not None and not os.access(prefix / "toritsugi/secrets.xml", os.R_OK):
+            raise click.UsageError(f"{prefix}/toritsugi/secrets.xml cannot be read: use sudo, or name a switch")
+        raise click.UsageError("name a switch: --settings FILE, --esl HOST:PORT, or --prefix FOLDER after an install")
+    if link is None:
+        assert known is not None
+        return known
+    user = str(getattr(link, "user", ""))
+    patient = doctor_command.Patient(
+        link.host,
+        link.port,
+        link.password or ESL_PASSWORD,
+        user,
+        prefix=prefix,
+        recordings_dir=str(link.recordings_dir) if file else "",
+        sounds_dir=str(link.sounds_dir or ""),
+        cdr_dir=str(link.cdr_dir or "") if file else None,
+    )
+    if known is None or not user:
+        return patient
+    # The agent's log-in may ask little; the operator's of the folder asks the rest.
+    return replace(patient, user="", password=known.password, agent=(user, patient.password))
 
 
 @main.group()
@@ -281,6 +297,38 @@ def charges_explain(leg: str, data: Path) -> None:
     for one in found:
         click.echo(msgspec.json.encode(one))
     sys.exit(1 if any(one.derivation.differences for one in found) else 0)
+
+
+@charges.command("held")
+@_data
+def charges_held(data: Path) -> None:
+    """Show the legs that are not charged because nobody saw their end: oldest first, one JSON object per line."""
+    for entry in _asked(data, billing.build(), held.held):
+        click.echo(msgspec.json.encode(entry))
+
+
+@charges.command("confirm")
+@click.argument("leg")
+@click.option("--by", required=True, help="Who says so; it is kept with the charge.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, 7 * 24 * 3600), help="How long they talked, where it is known better."
+)
+@click.option("--not-answered", is_flag=True, help="Nobody answered: a charge of 0.")
+@click.option("--switch", default="", help="Where two switches hold a leg of that name.")
+@_data
+def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool, switch: str, data: Path) -> None:
+    """Charge the held LEG on a person's word, once and for all: a call record that comes later changes nothing.
+
+    A running process tells the others of the charge within seconds.
+    """
+    heard = held.Heard(by[:120], None if seconds is None else round(seconds * 1_000_000), not not_answered)
+    room = billing.build()
+    try:
+        entry = _asked(data, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
+    except held.NotHeld as error:
+        raise click.ClickException(str(error)) from None
+    get_logger("billing").info("held charge confirmed by hand", leg=leg, by=heard.by, switch=entry.switch)
+    click.echo(msgspec.json.encode(entry))
 
 
 def _asked(data: Path, service: Service, work: Callable[[Tx], T]) -> T:

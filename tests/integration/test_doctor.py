@@ -199,7 +199,7 @@ def test_the_command_reads_its_password_from_a_file(switch: tuple[Answers, EslSe
 def test_without_a_switch_it_says_what_to_name() -> None:
     said = CliRunner().invoke(toritsugi, ["doctor"], env={"TORITSUGI_ESL": ""})
     assert said.exit_code == EXIT_COULD_NOT_LOOK
-    assert "--esl HOST:PORT" in said.output
+    assert "name a switch" in said.output
 
 
 # -- this machine --

@@ -23,6 +23,7 @@ from services.eventsocket.doctor.facts import (
     Machine,
     Process,
     Profile,
+    Rights,
     Switch,
 )
 from services.eventsocket.doctor.finding import Finding, on_one_line
@@ -188,8 +189,9 @@ TROUBLE: list[tuple[str, str, str, Facts]] = [
     ),
     ("event-socket-address", "warning", "::", loaded(event_socket_conf=conf(settings(listen_ip="::")))),
     ("event-socket-acl", "warning", "loopback.auto", loaded(event_socket_conf=conf(settings(listen_ip="127.0.0.1")))),
-    ("rights", "error", "uuid_kill", switch(refused=("uuid_kill",))),
-    ("rights", "error", "esl-allowed-events", switch(takes_subscription=False)),
+    ("rights", "error", "uuid_kill", switch(rights=Rights(refused=("uuid_kill",)))),
+    ("rights", "error", "esl-allowed-events", switch(rights=Rights(takes_subscription=False))),
+    ("rights", "error", "wrong password", switch(rights=Rights(log_in="wrong password"))),
     ("stalled-clients", "error", "127.0.0.1:4711", machine(stalled=("127.0.0.1:4711",))),
     ("clock-offset", "warning", "+0.40 s", switch(clock_offset_us=400_000)),
     ("clock-offset", "error", "-3.00 s", switch(clock_offset_us=-3_000_000)),
@@ -266,6 +268,7 @@ TROUBLE: list[tuple[str, str, str, Facts]] = [
     ("call-records", "warning", "MB left", folder("cdr", free_bytes=1 << 30)),
     ("call-records", "warning", "same file system", folder("cdr", own_file_system=False)),
     ("call-records", "warning", "2.0 hours", folder("cdr", files=3, oldest_s=7200.0)),
+    ("call-records", "error", "cdr_dir: /var/cdr", replace(HEALTHY, expected=Expected(cdr_dir=""))),
     ("recordings", "error", "may not write", folder("recordings", uid=0, gid=0, mode=0o755)),
     ("prompts", "error", "closed.wav", replace(HEALTHY, expected=Expected(sounds_dir="/sounds", prompts=("confirm",)))),
     ("core-database", "warning", "nfs4", folder("db", file_system="nfs4")),

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import gevent
 import msgspec
 
-from services.eventsocket.doctor.facts import Expansion, Gateway, Profile, Switch
+from services.eventsocket.doctor.facts import Expansion, Gateway, Profile, Rights, Switch
 from services.eventsocket.doctor.switch_checks import NEEDED, SINKS
 from services.eventsocket.link import Link, LinkLost
 from services.eventsocket.normalise import SUBSCRIPTION
@@ -73,16 +73,16 @@ def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
     variables = {name: text if _understood(text) else "" for name, text in zip(VARIABLES, said, strict=True)}
     names = [*NEEDED, *SINKS, "mod_json_cdr"]
     modules = dict(zip(names, _answers(link, (f"module_exists {name}" for name in names)), strict=True))
-    rights = dict(zip(AGENT_SENDS, _answers(link, AGENT_SENDS.values()), strict=True))
-    status, codecs, streams = _answers(link, ("status", "show codec as json", "local_stream show"))
+    version, core, status, codecs, streams = _answers(
+        link, ("version", "global_getvar core_uuid", "status", "show codec as json", "local_stream show")
+    )
     switch = Switch(
-        version=rights["version"].strip(),
-        core=rights["global_getvar"].strip(),
+        version=version.strip(),
+        core=core.strip(),
         expansion=_expansion(link),
         clock_offset_us=offset_us,
         modules=_modules(modules),
-        refused=tuple(name for name, said in rights.items() if said.startswith(_REFUSED)),
-        takes_subscription=_takes_subscription(link),
+        rights=ask_rights(link),
         variables=variables,
         profiles=_profiles(link),
         gateways=_gateways(*_answers(link, ("sofia xmlstatus gateway",))),
@@ -93,6 +93,13 @@ def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
         stock_users=_stock_users(link, variables["domain"]),
     )
     return switch, _loaded(link)
+
+
+def ask_rights(link: Link) -> Rights:
+    """Which of the agent's own commands this log-in may send. Raises LinkLost."""
+    said = dict(zip(AGENT_SENDS, _answers(link, AGENT_SENDS.values()), strict=True))
+    refused = tuple(name for name, text in said.items() if text.startswith(_REFUSED))
+    return Rights(refused=refused, takes_subscription=_takes_subscription(link))
 
 
 def _answers(link: Link, questions: Iterable[str]) -> list[str]:

@@ -7,21 +7,26 @@ switch could not be looked at. Warnings alone leave it 0. What is judged is `che
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
+from xml.etree.ElementTree import Element
 
 import msgspec
 
 from services.eventsocket.doctor import conf_files, machine
-from services.eventsocket.doctor.ask import ask
+from services.eventsocket.doctor.ask import ask, ask_rights
 from services.eventsocket.doctor.checks import examine
-from services.eventsocket.doctor.facts import Expected, Facts, Machine, Switch
+from services.eventsocket.doctor.facts import Expected, Facts, Machine, Rights, Switch
 from services.eventsocket.doctor.finding import Finding, Lang
 from services.eventsocket.link import Link, LinkLost, LoginRefused
 from services.eventsocket.words import BUILT_IN
 
 STOCK_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
+AGENT_USER = "toritsugi@agent.invalid"
+"""As freeswitch/conf/directory/default.xml names it."""
 EXIT_FINE, EXIT_ERRORS, EXIT_COULD_NOT_LOOK = 0, 1, 2
 MARKS: dict[str, tuple[str, str]] = {
     "error": ("要対処", "error"),
@@ -37,12 +42,26 @@ class Patient:
 
     host: str
     port: int
-    password: str
+    password: str = field(repr=False)
+    user: str = ""
+    """`id@domain` (userauth); empty: the operator's one password, which may ask everything."""
+    agent: tuple[str, str] | None = field(default=None, repr=False)
+    """User and password of the agent, to be tried beside the operator's; None: it is the same log-in."""
     prefix: Path | None = None
     """None: where the switch says its configuration is."""
     recordings_dir: str = ""
     sounds_dir: str = ""
+    cdr_dir: str | None = None
+    """Where the agent's settings look for call records; empty: nowhere; None: there are no settings."""
     timeout_s: float = 5.0
+
+
+def patient_at(prefix: Path) -> Patient | None:
+    """The switch of a folder that `toritsugi freeswitch install` has been at; None where its passwords are not seen."""
+    known = conf_files.log_in(prefix)
+    if known is None:
+        return None
+    return Patient("127.0.0.1", known.port, known.operators, agent=(AGENT_USER, known.agents), prefix=prefix)
 
 
 def main(patient: Patient, out: TextIO, err: TextIO, as_json: bool, lang: Lang) -> int:
@@ -86,12 +105,7 @@ def _no_look(patient: Patient, error: LinkLost, lang: Lang) -> str:
 
 def gather(patient: Patient) -> Facts:
     """Everything there is to know. Raises LinkLost."""
-    link = Link(patient.host, patient.port, patient.password, patient.timeout_s)
-    link.connect()
-    try:
-        switch, loaded = ask(link)
-    finally:
-        link.stop()
+    switch, loaded = _asked(patient)
     here = machine.is_here(patient.host) and not switch.simulated
     prefix = patient.prefix or _prefix(switch, here)
     files = None if prefix is None else conf_files.read(prefix)
@@ -106,12 +120,36 @@ def gather(patient: Patient) -> Facts:
     return replace(facts, machine=_machine(patient, facts)) if here else facts
 
 
+def _asked(patient: Patient) -> tuple[Switch, dict[str, Element]]:
+    """What the switch tells, and what it lets the agent do. Raises LinkLost for the operator's log-in only."""
+    with _connected(patient, patient.user, patient.password) as link:
+        switch, loaded = ask(link)
+    if patient.agent is None:
+        return switch, loaded
+    try:
+        with _connected(patient, *patient.agent) as link:
+            return replace(switch, rights=ask_rights(link)), loaded
+    except LoginRefused as error:
+        return replace(switch, rights=Rights(log_in=str(error))), loaded
+
+
+@contextmanager
+def _connected(patient: Patient, user: str, password: str) -> Iterator[Link]:
+    link = Link(patient.host, patient.port, password, patient.timeout_s, user=user)
+    link.connect()
+    try:
+        yield link
+    finally:
+        link.stop()
+
+
 def _expected(patient: Patient) -> Expected:
     sounds = Path(patient.sounds_dir) if patient.sounds_dir else None
     return Expected(
         host=patient.host,
         port=patient.port,
         stock_password=patient.password == STOCK_PASSWORD,
+        cdr_dir=patient.cdr_dir,
         sounds_dir=patient.sounds_dir,
         prompts=() if sounds is None else tuple(name for name in BUILT_IN if (sounds / f"{name}.wav").is_file()),
     )

@@ -7,12 +7,14 @@ would make of them; files that cannot be read are left out. What the text means 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from services.eventsocket.doctor.conf_text import expand, pieces, reached
 
+SECRETS = "toritsugi/secrets.xml"
 MOST_FILES = 20_000
 MOST_BYTES = 4 << 20
 """A rendered file of many numbers is larger; what people write is not."""
@@ -31,6 +33,32 @@ def read(prefix: Path) -> dict[str, str] | None:
             continue
     read_by_it = reached(found)
     return {path: text for path, text in found.items() if path in read_by_it} or None
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """What a folder of ours says about its Event Socket."""
+
+    port: int
+    operators: str = field(repr=False)
+    """The password that may ask everything."""
+    agents: str = field(repr=False)
+
+
+def log_in(prefix: Path) -> LogIn | None:
+    """From toritsugi/secrets.xml and the port that the files set; None where they are not there or not readable."""
+    files = read(prefix)
+    if files is None or SECRETS not in files:
+        return None
+    passwords: dict[str, str] = {}
+    expand({SECRETS: files[SECRETS]}, passwords, SECRETS)
+    everything: dict[str, str] = {}
+    expand(files, everything)
+    operators, agents = passwords.get("tt_event_socket_password"), passwords.get("tt_agent_password")
+    port = everything.get("tt_event_socket_port", "8021")
+    if not operators or not agents or not port.isdecimal():
+        return None
+    return LogIn(int(port), operators, agents)
 
 
 def understood(files: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Element]:

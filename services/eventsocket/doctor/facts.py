@@ -40,6 +40,17 @@ class Gateway:
 
 
 @dataclass(frozen=True)
+class Rights:
+    """What the agent's log-in may do."""
+
+    log_in: str = ""
+    """Why it is refused; empty: it is not."""
+    refused: tuple[str, ...] = ()
+    """Commands that it may not send."""
+    takes_subscription: bool = True
+
+
+@dataclass(frozen=True)
 class Switch:
     """What the switch says of itself over the Event Socket."""
 
@@ -49,9 +60,7 @@ class Switch:
     clock_offset_us: int | None = 0
     """Its clock minus ours."""
     modules: Mapping[str, bool] | None = None
-    refused: tuple[str, ...] = ()
-    """Commands of the agent that this log-in may not send."""
-    takes_subscription: bool = True
+    rights: Rights = Rights()
     variables: Mapping[str, str] = field(default_factory=dict)
     """Global variables; unset ones are empty."""
     profiles: tuple[Profile, ...] | None = None
@@ -134,6 +143,8 @@ class Expected:
     port: int = 8021
     stock_password: bool = False
     """Whether the log-in was ClueCon."""
+    cdr_dir: str | None = None
+    """Where the agent looks for call records; empty: nowhere; None: not known."""
     sounds_dir: str = ""
     prompts: tuple[str, ...] = ()
     """Names of prompts that stand in `sounds_dir`."""

@@ -124,6 +124,7 @@ def call_records(facts: Facts) -> Iterator[Finding]:
     else:
         yield from _usable(facts.machine.folders["cdr"], facts.machine.process, "通話記録", "call records")
         yield from _piling_up(facts.machine.folders["cdr"])
+        yield from _looked_for(facts.expected.cdr_dir, facts.machine.folders["cdr"])
 
 
 def _record_settings(facts: Facts) -> Iterator[Finding]:
@@ -150,6 +151,18 @@ def _record_settings(facts: Facts) -> Iterator[Finding]:
                 "json_cdr.conf.xml leaves out the legs that we dial (log-b-leg)",
             ),
             ("log-b-leg を true にしてください。", "Set log-b-leg to true and run `fs_cli -x 'reload mod_json_cdr'`."),
+        )
+
+
+def _looked_for(cdr_dir: str | None, folder: Folder) -> Iterator[Finding]:
+    if cdr_dir is not None and cdr_dir.rstrip("/") != folder.path.rstrip("/"):
+        yield error(
+            (
+                f"エージェントの設定の cdr_dir は「{cdr_dir}」ですが、交換機は {folder.path} に書きます",
+                f"The agent's settings look for call records in {cdr_dir or 'no folder'}, the switch "
+                f"writes to {folder.path}",
+            ),
+            (f"設定に cdr_dir: {folder.path} と書いてください。", f"Write cdr_dir: {folder.path} into the settings."),
         )
 
 

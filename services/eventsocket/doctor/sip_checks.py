@@ -74,8 +74,8 @@ def sip_addresses(facts: Facts) -> Iterator[Finding]:
                     f"Profile {one.name} tells carriers the private address {one.rtp_ip} for voice",
                 ),
                 (
-                    "通信事業者が外にあるなら ext-rtp-ip と ext-sip-ip に外のアドレスを書いてください。",
-                    "If the carrier is outside this network, set ext-rtp-ip and ext-sip-ip to the public address.",
+                    "通信事業者が外にあるなら toritsugi/local.xml の tt_external_ip に外のアドレスを書いてください。",
+                    "If the carrier is outside this network, set tt_external_ip in toritsugi/local.xml to the public address.",
                 ),
             )
 

@@ -226,20 +226,29 @@ def event_socket_acl(facts: Facts) -> Iterator[Finding]:
 
 
 @check("rights", "エージェントの命令はすべて許されています", "The log-in may send all that the agent sends")
-def rights(facts: Facts) -> Iterator[Finding]:
+def agent_rights(facts: Facts) -> Iterator[Finding]:
     """A `userauth` log-in may be narrowed too far (esl-allowed-api, esl-allowed-events)."""
-    if facts.switch.refused:
+    rights = facts.switch.rights
+    if rights.log_in:
+        yield error(
+            (f"エージェントはログインできません({rights.log_in})", f"The agent cannot log in ({rights.log_in})"),
+            (
+                "toritsugi/secrets.xml を交換機が読めるか確かめ、`fs_cli -x reloadxml` をしてください。",
+                "See that the switch may read toritsugi/secrets.xml, then run `fs_cli -x reloadxml`.",
+            ),
+        )
+    if rights.refused:
         yield error(
             (
-                f"許されていない命令: {listed(facts.switch.refused, 12)}",
-                f"It may not send {listed(facts.switch.refused, 12)}",
+                f"許されていない命令: {listed(rights.refused, 12)}",
+                f"It may not send {listed(rights.refused, 12)}",
             ),
             (
                 "そのユーザーの esl-allowed-api に加え、reloadxml をしてください。",
                 "Add them to esl-allowed-api of that user in the directory and run `fs_cli -x reloadxml`.",
             ),
         )
-    if not facts.switch.takes_subscription:
+    if not rights.takes_subscription:
         yield error(
             ("購読できないイベントがあります", "It may not hear all events that the agent needs"),
             (
@@ -331,7 +340,7 @@ CHECKS = (
     event_socket_password,
     event_socket_address,
     event_socket_acl,
-    rights,
+    agent_rights,
     stalled_clients,
     clock_offset,
     session_limits,
