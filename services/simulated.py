@@ -15,6 +15,7 @@ from pathlib import Path
 import gevent
 
 from freeswitch.simulator import Carrier, Phone, Simulator, Traffic
+from freeswitch.simulator.clock import Clock
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from services import trial
@@ -23,6 +24,7 @@ from services.compose import House
 from services.directory.settle import InForce, settle
 from services.directory.yaml_files import read_folder
 from services.history.summary import summary
+from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.store import Tx
 
@@ -56,6 +58,7 @@ def simulator_for(tenants_dir: Path, recordings: Path) -> tuple[Simulator, str]:
         phones=_phones(tenants, platform),
         numbers=numbers,
         recordings=recordings,
+        clock=Clock(clock.now_us),
     )
     return simulator, password
 

@@ -25,6 +25,7 @@ from proto.values import PLATFORM_TENANT, command_id
 from services.runtime import clock
 from services.runtime.bus import Bus
 from services.runtime.store import Store, Tx
+from services.runtime.threads import ask
 from services.runtime.worker import Emit
 
 FIRST_PERSON = "admin"
@@ -114,7 +115,7 @@ def _hash(password: str, n: int, r: int, p: int, salt: bytes) -> str:
         return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
 
     with _hashing:
-        derived: bytes = gevent.get_hub().threadpool.apply(work)
+        derived: bytes = ask(gevent.get_hub().threadpool, work)
     return f"scrypt${n}${r}${p}${salt.hex()}${derived.hex()}"
 
 

@@ -43,6 +43,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from proto.topics import Outgoing
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.threads import ask
 
 T = TypeVar("T")
 
@@ -177,6 +178,12 @@ class Tx:
     def once(self, scope: str, key: str, at_us: int) -> bool:
         """Whether (scope, key) was never done here; remembers it. For effects named alike by several sources."""
         return self._insert_once("done", {"scope": scope, "key": key, "at_us": at_us})
+
+    def was_done(self, scope: str, key: str) -> bool:
+        """Whether `once` remembers it."""
+        table = self.tables["done"]
+        here = select(table.c.key).where(table.c.scope == scope, table.c.key == key)
+        return self.sql.execute(here).first() is not None
 
     def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row of the service's own unless its unique key stands already. False: it stood."""
@@ -372,7 +379,7 @@ class Store:
             except Exception as error:
                 return None, error
 
-        result, error = self._thread.apply(guarded)
+        result, error = ask(self._thread, guarded)
         if error is not None:
             raise error
         return cast(T, result)

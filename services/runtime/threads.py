@@ -7,11 +7,30 @@ Enters: a closure. Leaves: its result, or its error, raised where it was asked f
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import gevent
+from gevent.threadpool import ThreadPool
 
 T = TypeVar("T")
+
+_under_way = 0
+
+
+def busy() -> bool:
+    """Whether somebody on the hub waits for a thread, or has not taken its answer yet."""
+    return _under_way > 0
+
+
+def ask(pool: ThreadPool, work: Callable[[], T]) -> T:
+    """What a pool's thread makes of it; meanwhile the hub counts as busy. `work` must not raise (see `in_thread`)."""
+    global _under_way
+    _under_way += 1
+    try:
+        result: T = pool.apply(work)
+        return result
+    finally:
+        _under_way -= 1
 
 
 def in_thread(work: Callable[[], T]) -> T:
@@ -23,7 +42,7 @@ def in_thread(work: Callable[[], T]) -> T:
         except Exception as error:
             return None, error
 
-    result, error = gevent.get_hub().threadpool.apply(guarded)
+    result, error = ask(gevent.get_hub().threadpool, guarded)
     if error is not None:
         raise error
-    return result  # type: ignore[no-any-return]
+    return cast(T, result)

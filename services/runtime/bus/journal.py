@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 from gevent.threadpool import ThreadPool
 
 from services.runtime.bus import DeadLetter, Unavailable
+from services.runtime.threads import ask
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ class Journal:
             except Exception as error:
                 return None, error
 
-        result: tuple[Any, Exception | None] = self._thread.apply(guarded)
+        result: tuple[Any, Exception | None] = ask(self._thread, guarded)
         if result[1] is not None:
             raise result[1]
         return cast(T, result[0])
