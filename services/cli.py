@@ -21,6 +21,7 @@ from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from proto.contract import export
 from services.billing import held
+from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
@@ -31,6 +32,7 @@ from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.log import get_logger
 from services.runtime.log import get_logger
 from services.runtime.settings import ESL_PASSWORD, load_or_exit
 from services.runtime.store import Store, Tx
@@ -297,6 +299,38 @@ def charges_explain(leg: str, data: Path) -> None:
     for one in found:
         click.echo(msgspec.json.encode(one))
     sys.exit(1 if any(one.derivation.differences for one in found) else 0)
+
+
+@charges.command("held")
+@_data
+def charges_held(data: Path) -> None:
+    """Show the legs that are not charged because nobody saw their end: oldest first, one JSON object per line."""
+    for entry in _asked(data, billing.build(), held.held):
+        click.echo(msgspec.json.encode(entry))
+
+
+@charges.command("confirm")
+@click.argument("leg")
+@click.option("--by", required=True, help="Who says so; it is kept with the charge.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, 7 * 24 * 3600), help="How long they talked, where it is known better."
+)
+@click.option("--not-answered", is_flag=True, help="Nobody answered: a charge of 0.")
+@click.option("--switch", default="", help="Where two switches hold a leg of that name.")
+@_data
+def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool, switch: str, data: Path) -> None:
+    """Charge the held LEG on a person's word, once and for all: a call record that comes later changes nothing.
+
+    A running process tells the others of the charge within seconds.
+    """
+    heard = held.Heard(by[:120], None if seconds is None else round(seconds * 1_000_000), not not_answered)
+    room = billing.build()
+    try:
+        entry = _asked(data, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
+    except held.NotHeld as error:
+        raise click.ClickException(str(error)) from None
+    get_logger("billing").info("held charge confirmed by hand", leg=leg, by=heard.by, switch=entry.switch)
+    click.echo(msgspec.json.encode(entry))
 
 
 @charges.command("held")

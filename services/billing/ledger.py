@@ -19,8 +19,8 @@ from proto.tenant.platform import PriceTable, PriceVersion
 from proto.values import UNKNOWN_TENANT, Money, TenantId
 from services.billing.rate import Charge, may_cost, rate, unpriced
 
-Standing = Literal["none", "estimated", "final"]
-"""What the ledger holds for a leg: nothing, a figure held back, or a figure that stands."""
+Standing = Literal["none", "unanswered", "estimated", "final"]
+"""What stands for a leg: nothing, that the switch saw it end unanswered, a figure held back, a figure that stands."""
 Report = Literal["estimated_unanswered", "estimated_answered", "seen_unanswered", "seen_answered"]
 Verdict = Literal["ignore", "enter", "hold", "confirm"]
 """enter: the entry; hold: an entry marked estimated; confirm: the final figure beside a held entry."""
@@ -30,6 +30,10 @@ _ROWS: dict[tuple[Standing, Report], Verdict] = {
     ("none", "estimated_answered"): "hold",
     ("none", "seen_unanswered"): "ignore",
     ("none", "seen_answered"): "enter",
+    ("unanswered", "estimated_unanswered"): "ignore",
+    ("unanswered", "estimated_answered"): "ignore",
+    ("unanswered", "seen_unanswered"): "ignore",
+    ("unanswered", "seen_answered"): "enter",  # the switch contradicts itself; the agent raises an alarm
     ("estimated", "estimated_unanswered"): "ignore",
     ("estimated", "estimated_answered"): "ignore",
     ("estimated", "seen_unanswered"): "confirm",

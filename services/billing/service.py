@@ -32,7 +32,12 @@ from services.runtime.worker import Cause, Emit, Handler, Service
 PATIENCE_US = 3600 * 1_000_000
 """How long a leg waits for its payer's terms to be heard before it is entered as nobody's."""
 UNHEARD = "unheard_payer"
+UNANSWERED = "unanswered"
+"""Remembered as long as ids of messages are: a guess about the leg that comes later is none of its charge."""
 UNPRICED = Counter("toritsugi_unpriced_legs_total", "Outgoing answered legs for which no price was found", ["why"])
+CONTRADICTED = Counter(
+    "toritsugi_contradicted_charges_total", "Charged legs whose exact end was later told otherwise", ["switch"]
+)
 
 log = get_logger("billing")
 
@@ -42,6 +47,7 @@ class _Room:
 
     def __init__(self) -> None:
         self.flagged: dict[tuple[str, str], Entry] = {}
+        self.contradicted: list[Envelope] = []
 
     def leg_ended(self, tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
         fact = envelope.body
@@ -51,6 +57,10 @@ class _Room:
         if not envelope.estimated:
             _forget_waiting(tx, fact.switch, fact.leg, estimated=True)
         if verdict == "ignore":
+            if not envelope.estimated and fact.answered_at_us is None:
+                tx.once(UNANSWERED, f"{fact.switch}/{fact.leg}", clock.now_us())
+            if not envelope.estimated and _contradicts(tx, fact):
+                self.contradicted.append(envelope)
             return []
         row = {"event": envelope.id, "envelope": encode(envelope)}
         tx.insert_once(tx.tables["usages"], row)
@@ -86,6 +96,16 @@ class _Room:
             why = "unknown_payer" if entry.payer == UNKNOWN_TENANT else "no_price"
             UNPRICED.labels(why).inc()
             log.warning("leg without a price", leg=entry.leg, tenant=entry.payer, reason=entry.arithmetic)
+        while self.contradicted:
+            envelope = self.contradicted.pop()
+            assert isinstance(envelope.body, LegEnded)
+            CONTRADICTED.labels(envelope.body.switch).inc()
+            log.error(
+                "a charged leg's end is told otherwise than it was charged; the charge stands",
+                leg=envelope.body.leg,
+                tenant=envelope.tenant,
+                source=envelope.source,
+            )
 
     def _release(self, tx: Tx, payer: TenantId | None) -> list[Emit]:
         table = tx.tables["waiting"]
@@ -143,11 +163,23 @@ def _standing(tx: Tx, fact: LegEnded) -> Standing:
     here = (ledger.c.switch == fact.switch, ledger.c.leg == fact.leg)
     estimated = tx.sql.execute(select(ledger.c.estimated).where(*here)).scalar()
     if estimated is None:
-        return "none"
+        return "unanswered" if tx.was_done(UNANSWERED, f"{fact.switch}/{fact.leg}") else "none"
     confirmed = tx.sql.execute(
         select(confirmations.c.seq).where(confirmations.c.switch == fact.switch, confirmations.c.leg == fact.leg)
     ).scalar()
     return "estimated" if estimated and confirmed is None else "final"
+
+
+def _contradicts(tx: Tx, fact: LegEnded) -> bool:
+    """Whether what is charged rests on other times than these; the switch tells an end by event and by call record."""
+    for name in ("confirmations", "ledger"):
+        table = tx.tables[name]
+        here = (table.c.switch == fact.switch, table.c.leg == fact.leg)
+        row = tx.sql.execute(select(table.c.answered_at_us, table.c.ended_at_us).where(*here)).first()
+        if row is not None:
+            answered = fact.answered_at_us is not None
+            return row.answered_at_us != fact.answered_at_us or (answered and row.ended_at_us != fact.ended_at_us)
+    return False
 
 
 def _wait(tx: Tx, envelope: Envelope, fact: LegEnded) -> None:
@@ -216,6 +248,8 @@ class Explained(msgspec.Struct, frozen=True):
     derivation: Derivation
     dial_in_number: str
     phone: str
+    confirmed_by: str
+    """The person on whose word it stands; empty for the switch's."""
 
 
 def explained(tx: Tx, leg: str) -> list[Explained]:
@@ -223,7 +257,12 @@ def explained(tx: Tx, leg: str) -> list[Explained]:
     table = tx.tables["ledger"]
     switches = tx.sql.execute(select(table.c.switch).where(table.c.leg == leg)).scalars().all()
     found = [derivation for switch in switches if (derivation := rederive(tx, switch, leg)) is not None]
-    return [Explained(one, *attribution(tx, one.entry.call)) for one in found]
+    return [Explained(one, *attribution(tx, one.entry.call), _confirmed_by(tx, one.entry)) for one in found]
+
+
+def _confirmed_by(tx: Tx, entry: Entry) -> str:
+    table = tx.tables["hand_confirmations"]
+    return str(tx.sql.execute(select(table.c.by).where(table.c.event == entry.event)).scalar() or "")
 
 
 def attribution(tx: Tx, call: str) -> tuple[str, str]:

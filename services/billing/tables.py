@@ -40,6 +40,13 @@ def add_tables(metadata: MetaData) -> None:
         Column("envelope", LargeBinary, nullable=False),
     )
     Table(
+        "hand_confirmations",
+        metadata,
+        Column("event", String(220), primary_key=True),
+        Column("by", String(120), nullable=False),
+        Column("at_us", BigInteger, nullable=False),
+    )
+    Table(
         "waiting",
         metadata,
         Column("switch", String(64), primary_key=True),

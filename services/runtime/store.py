@@ -185,6 +185,12 @@ class Tx:
         here = select(table.c.key).where(table.c.scope == scope, table.c.key == key)
         return self.sql.execute(here).first() is not None
 
+    def was_done(self, scope: str, key: str) -> bool:
+        """Whether `once` remembers it."""
+        table = self.tables["done"]
+        here = select(table.c.key).where(table.c.scope == scope, table.c.key == key)
+        return self.sql.execute(here).first() is not None
+
     def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row of the service's own unless its unique key stands already. False: it stood."""
         # preserve_rowcount: after an INSERT psycopg's count is gone with the closed cursor (it would read -1).
