@@ -53,6 +53,10 @@ class Leg:
     """When it was last heard of, by the switch's clock: by an event, a dump, or a snapshot that lists it."""
     event_us: int = 0
     """The stamp of its last event: a dump of before that is old news."""
+    dump_us: int = 0
+    """The stamp of the last dump that was worked in."""
+    concluded: list[str] = field(default_factory=list)
+    """What dumps told of it: an event of before the last one, which comes late, does not tell it again."""
     doubted: bool = False
     """The link was lost since: that it is heard again says nothing of this leg."""
     over: Literal["", "exact", "estimated"] = ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from proto.envelope import Envelope
 from proto.events import CallAnswered
 from proto.message import Event as Fact
 from services.eventsocket.beliefs import Beliefs, Leg
@@ -82,8 +83,24 @@ def _seen(about: About, dump: Event) -> Facts:
     ]
     leg.decision = token(variable(dump, "tt_decision")) or leg.decision
     about.beliefs.still_up([leg.id], at_us)
+    leg.dump_us = at_us
+    leg.concluded += [mark(envelope) for facts in told for envelope in facts.envelopes]
     alarms = [facts.alarm for facts in told if facts.alarm]
     return Facts(tuple(envelope for facts in told for envelope in facts.envelopes), alarm=alarms[0] if alarms else "")
+
+
+def mark(envelope: Envelope) -> str:
+    """By what a fact is known again, from whatever source."""
+    body = envelope.body
+    return f"{body.NAME}:{body.key() or getattr(body, 'other', '')}"
+
+
+def without_concluded(leg: Leg, facts: Facts, at_us: int) -> Facts:
+    """The facts of an event of this leg without those that a later dump has told: it took another connection."""
+    if at_us > leg.dump_us or not leg.concluded:
+        return facts
+    fresh = tuple(envelope for envelope in facts.envelopes if mark(envelope) not in leg.concluded)
+    return Facts(fresh, skipped=facts.skipped or ("" if fresh else "told from a dump"), alarm=facts.alarm)
 
 
 def _gone(about: About, event: Event) -> Facts:

@@ -15,7 +15,7 @@ from proto import events as e
 from proto.message import Event as Fact
 from proto.values import UNKNOWN_TENANT
 from services.eventsocket.beliefs import Beliefs, Leg
-from services.eventsocket.concluded import RULES_OF_OURS
+from services.eventsocket.concluded import RULES_OF_OURS, without_concluded
 from services.eventsocket.ends import ToldEnds, end_of, exactly
 from services.eventsocket.facts import Alarm, Facts, envelopes
 from services.eventsocket.frames import Event
@@ -53,21 +53,22 @@ class Normaliser:
         if source_of(event):
             rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
             return rule_of_ours(self, event) if rule_of_ours else self.facts_as_of_event(event)
-        facts = self.facts_as_of_event(event)
-        self._heard(event)
-        return facts
+        return self._heard(event, self.facts_as_of_event(event))
 
     def facts_as_of_event(self, event: Event) -> Facts:
         """Facts of one event, or of a record in the form of one."""
         rule = RULES.get(_kind(event))
         return rule(self, event) if rule else Facts(skipped=f"{_kind(event)[:60]} says nothing we need")
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: Event, facts: Facts) -> Facts:
         """The leg is known to have been up until now, or to have ended now."""
         leg = self.beliefs.get(token(text(event, "Unique-ID")))
-        if leg is not None:
-            self.beliefs.heard(leg, count(text(event, "Event-Date-Timestamp")))
-            leg.decision = token(variable(event, "tt_decision")) or leg.decision
+        if leg is None:
+            return facts
+        at_us = count(text(event, "Event-Date-Timestamp"))
+        self.beliefs.heard(leg, at_us)
+        leg.decision = token(variable(event, "tt_decision")) or leg.decision
+        return without_concluded(leg, facts, at_us)
 
     def talk(self, one: Leg, other: Leg) -> list[Fact]:
         """That these two talk, unless it was told."""
