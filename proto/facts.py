@@ -114,6 +114,16 @@ class PlatformRevised(Event, frozen=True, kw_only=True):
     body: Platform
 
 
+class RevisionApplied(Event, frozen=True, kw_only=True):
+    """A switch works with this revision of a client (or of the platform): its files hold it and have been read."""
+
+    NAME: ClassVar[str] = "revision.applied"
+    switch: str
+    revision: str
+    problems: tuple[str, ...] = ()
+    """What of it got no place in the switch, one line each: a phone without a password, a target that is none."""
+
+
 class PersonChanged(Event, frozen=True, kw_only=True):
     """A person may log in, with this role; cookies of an older session version are worthless."""
 

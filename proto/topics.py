@@ -56,7 +56,7 @@ _STORY: tuple[type[Event], ...] = (
 )
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "directory": (e.ServiceStarted,),
+    "directory": (e.ServiceStarted, e.RevisionApplied),
     "routing": (e.CallArrived, e.CallHandedOver, e.LegEnded),
     "recording": (e.CallAnswered, e.RecordingStarted, e.RecordingStopped, e.CommandRefused),
     "answering": (

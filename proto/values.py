@@ -88,6 +88,14 @@ def to_epoch_us(when: datetime) -> int:
     return (when - _EPOCH) // _MICROSECOND
 
 
+_NOT_GEOGRAPHIC = ("00", "0120", "0170", "0180", "0570", "0800", "0990", "020", "050", "060", "070", "080", "090")
+
+
+def is_geographic(number: str) -> bool:
+    """Whether a number is 0AB–J, of a place: the only kind that reaches 110, 118 and 119 (JAPAN: numbering)."""
+    return len(number) == 10 and number.isdigit() and number[0] == "0" and not number.startswith(_NOT_GEOGRAPHIC)
+
+
 _HYPHENS = dict.fromkeys(map(ord, "-‐‑‒–—―−ー－ｰ() .\u3000"))
 
 

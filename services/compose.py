@@ -125,6 +125,9 @@ def _add_agents(house: House) -> None:
         house.agents.append(agent)
         house.queues += [*agent_queue(switch.name).parts(), *command_queue(switch.name).parts()]
         house.parts += [(f"{name} store", store), (name, agent), (f"{name} cdr", _call_records(switch, agent))]
+        if switch.conf_dir is not None:
+            settings = eventsocket.ConfSettings(switch.conf_dir, switch.credentials_file)
+            house.parts.append((f"{name} conf", eventsocket.ConfFiles(settings, agent)))
 
 
 def _call_records(switch: SwitchLink, agent: eventsocket.Agent) -> Part:
@@ -145,6 +148,7 @@ def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.Switch
         host=switch.host,
         port=switch.port,
         password=switch.password,
+        user=switch.user,
         render=render,
         newline_every_ms=switch.newline_every_ms,
     )

@@ -26,6 +26,7 @@ PURE = (
     "services/*/pages.py",
     "services/eventsocket/beliefs.py",
     "services/eventsocket/concluded.py",
+    "services/eventsocket/conf.py",
     "services/eventsocket/facts.py",
     "services/eventsocket/call_record.py",
     "services/eventsocket/frames.py",

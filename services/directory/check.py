@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.tenant.routes import ACTIONS, Action
+from proto.values import is_geographic
 from services.directory.problems import Path, Problem
 
 MAX_REPRESENTATIVE = 3
@@ -23,7 +24,6 @@ MAX_CHAIN = 5
 """Lines that one call may be passed along by 無応答転送."""
 EMERGENCY = ("110", "118", "119")
 _OUTSIDE = re.compile(r"\+?[0-9*#]{3,32}")
-_NOT_GEOGRAPHIC = ("00", "0120", "0170", "0180", "0570", "0800", "0990", "020", "050", "060", "070", "080", "090")
 
 
 def check_tenant(tenant: Tenant, platform: Platform) -> list[Problem]:
@@ -257,11 +257,6 @@ def _emergency(tenant: Tenant, _platform: Platform) -> Iterator[Problem]:
             path=("numbers",),
             level="warning",
         )
-
-
-def is_geographic(number: str) -> bool:
-    """Whether a number is 0AB–J: 0 and nine digits of a numbering area (JAPAN: numbering)."""
-    return len(number) == 10 and number.isdigit() and number[0] == "0" and not number.startswith(_NOT_GEOGRAPHIC)
 
 
 def _known(name: str, names: Collection[str], path: Path, what: str) -> Iterator[Problem]:

@@ -19,12 +19,14 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, insert, select, update
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged, PlatformRevised, ServiceStarted, TenantRevised
+from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceStarted, TenantRevised
+from proto.message import Event
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import Outgoing, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.directory import people
+from services.directory.applied import add_applied_table, keep_applied
 from services.directory.documents import PLATFORM_FILE, Folder, revision_of
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
@@ -34,7 +36,7 @@ from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.projections import add_projection_table, keep_person
 from services.runtime.store import Store, Tx
-from services.runtime.worker import Cause, Emit, Service
+from services.runtime.worker import Cause, Emit, Handler, Service
 
 NAME = "directory"
 log = get_logger(NAME)
@@ -46,7 +48,13 @@ def build() -> Service:
     add_projection_table(metadata)
     people.add_people_tables(metadata)
     add_revisions_table(metadata)
-    return Service(NAME, {ServiceStarted: say_everything, PersonChanged: keep_person}, metadata)
+    add_applied_table(metadata)
+    handlers: dict[type[Event], Handler] = {
+        ServiceStarted: say_everything,
+        PersonChanged: keep_person,
+        RevisionApplied: keep_applied,
+    }
+    return Service(NAME, handlers, metadata)
 
 
 def add_revisions_table(metadata: MetaData) -> None:

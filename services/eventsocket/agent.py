@@ -62,6 +62,8 @@ class SwitchSettings:
     host: str = "127.0.0.1"
     port: int = 8021
     password: str = field(default=WELL_KNOWN_PASSWORD, repr=False)
+    user: str = ""
+    """`id@domain` of the switch's directory to log in as (userauth); empty: with the one password."""
     render: RenderSettings = field(default_factory=RenderSettings)
     timeout_s: float = 5.0
     check_every_s: float = 30.0
@@ -77,6 +79,8 @@ class Agent:
         self.switch = switch
         self.on_told: list[Callable[[Event], None]] = []
         """Told each record given to `learn`, in this life or an earlier one, once the bus has what it gave."""
+        self.on_learned: list[Callable[[Sequence[Envelope]], None]] = []
+        """Told what directory said anew, once it is kept."""
         self._bus, self._store = bus, store
         self._tenants: dict[str, Tenant] = {}
         self._platform: Platform | None = None
@@ -96,6 +100,7 @@ class Agent:
             timeout_s=switch.timeout_s,
             check_every_s=switch.check_every_s,
             on_alive=lambda at_us: self._learn_of_link(LINK_ALIVE, at_us),
+            user=switch.user,
         )
         self._journal = Journal(switch.spool_dir / f"{switch.name}.legs")
         self.lookout = Lookout(self.supervisor, self._normaliser.beliefs, self.learn, switch.check_every_s)
@@ -195,7 +200,7 @@ class Agent:
         self._shutting_down = False
         self._learn_of_link(LINK_FOUND, clock.now_us() + found.clock_offset_us)
         self.lookout.found()
-        self._tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
+        self.tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
         self._commander.switch_found()
 
     def _lost(self, reason: str) -> None:
@@ -204,7 +209,7 @@ class Agent:
         self._learn_of_link(LINK_LOST, clock.now_us() + self.supervisor.clock_offset_us)
         say = log.info if self.supervisor.stopping else log.warning
         say("switch lost", switch=self.switch.name, reason=reason)
-        self._tell(SwitchLost(switch=self.switch.name, reason=reason))
+        self.tell(SwitchLost(switch=self.switch.name, reason=reason))
 
     # -- tenants --
 
@@ -221,6 +226,8 @@ class Agent:
         self._use_directory()
         if self.knows_tenants:
             self._knows_tenants.set()
+        for told in self.on_learned:
+            told(envelopes)
 
     def _use_directory(self) -> None:
         tenants = [self._tenants[name] for name in sorted(self._tenants)]
@@ -246,6 +253,10 @@ class Agent:
             if silent_s < WARN_AFTER_S <= silent_s + KEEP_EVERY_S:
                 log.error("directory has told no clients yet: events wait", switch=self.switch.name)
             silent_s += KEEP_EVERY_S
+
+    def known(self) -> Sequence[Envelope]:
+        """What directory said last of every client and of the platform."""
+        return self._store.run(projections.told)
 
     # -- telling --
 
@@ -329,13 +340,16 @@ class Agent:
         self._to_tell.append((envelope, about.id))
         self._told.set()
 
-    def _tell(self, fact: Fact) -> None:
+    def tell(self, fact: Fact, tenant: str = PLATFORM_TENANT, about: str = "") -> None:
+        """Publish a fact about this switch, again until the bus has it; `about`: the message that it answers."""
         now_us = clock.now_us()
+        cause = f"switch/{self.switch.name}/{fact.NAME}"
         envelope = Envelope(
             body=fact,
-            id=command_id(f"switch/{self.switch.name}/{fact.NAME}", now_us),
+            id=command_id(f"{cause}/{about}", 0) if about else command_id(cause, now_us),
             source=f"switch/{self.switch.name}",
-            tenant=PLATFORM_TENANT,
+            tenant=tenant,
+            cause=about,
             occurred_at_us=now_us + self.supervisor.clock_offset_us,
         )
         self._to_tell.append((envelope, ""))

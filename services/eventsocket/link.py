@@ -49,9 +49,14 @@ class Link(InboundESL):  # type: ignore[misc]
         timeout: float = 5.0,
         on_event: Callable[[Frame], None] | None = None,
         on_lost: Callable[[str], None] | None = None,
+        user: str = "",
     ) -> None:
-        """`timeout`: seconds for connecting, for each write and for each reply. `on_event` must not block."""
+        """`timeout`: seconds for connecting, for each write and for each reply. `on_event` must not block.
+
+        `user`: `id@domain` of the switch's directory, with rights of its own (userauth); empty: the one password.
+        """
         super().__init__(host, port, password, timeout)
+        self._user = user
         self._on_event = on_event
         self._on_lost = on_lost
         self._waiting: deque[gevent.event.AsyncResult] = deque()
@@ -95,10 +100,10 @@ class Link(InboundESL):  # type: ignore[misc]
 
     def authenticate(self) -> None:
         """Log in. Raises LoginRefused. The password is in no message."""
-        if any(mark in self.password for mark in "\r\n"):
+        if any(mark in self.password + self._user for mark in "\r\n"):
             self._lose("a password with a line break")
             raise LoginRefused(self.lost_reason)
-        reply = self.send(f"auth {self.password}")
+        reply = self.send(f"userauth {self._user}:{self.password}" if self._user else f"auth {self.password}")
         if not reply.text.startswith("+OK"):
             self._refused = "wrong password"
             self._lose(self._refused)

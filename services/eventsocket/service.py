@@ -12,6 +12,7 @@ from proto.events import PlatformRevised, TenantRevised
 from services.eventsocket import agent
 from services.eventsocket.agent import SwitchSettings
 from services.eventsocket.cdr import CallRecords, CdrSettings, NoCallRecords
+from services.eventsocket.conf_files import ConfFiles, ConfSettings
 from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings
 from services.runtime.bus import Bus
@@ -47,6 +48,8 @@ __all__ = [
     "Agent",
     "CallRecords",
     "CdrSettings",
+    "ConfFiles",
+    "ConfSettings",
     "NoCallRecords",
     "RenderSettings",
     "SwitchSettings",

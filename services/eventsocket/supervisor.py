@@ -56,13 +56,14 @@ class Supervisor:
         timeout_s: float = 5.0,
         check_every_s: float = 30.0,
         on_alive: Callable[[int], None] | None = None,
+        user: str = "",
     ) -> None:
         """Every `check_every_s` the switch's clock is measured, on the command link.
 
         The event link is asked every two seconds; `on_alive` is told the answer, µs of the switch's clock: what
         happened until then has been delivered. One that does not answer is given up.
         """
-        self._where = (host, port, password, timeout_s)
+        self._where, self._user = (host, port, password, timeout_s), user
         self._on_event, self._on_found, self._on_lost = on_event, on_found, on_lost
         self._check_every_s = check_every_s
         self._on_alive = on_alive
@@ -155,9 +156,9 @@ class Supervisor:
         host, port, password, timeout_s = self._where
         over = self._over
         # Events first: what happens while the second link connects is heard.
-        self.events = Link(host, port, password, timeout_s, self._on_event, over.set)
+        self.events = Link(host, port, password, timeout_s, self._on_event, over.set, self._user)
         self.events.connect()
-        self.commands = Link(host, port, password, timeout_s, None, over.set)
+        self.commands = Link(host, port, password, timeout_s, None, over.set, self._user)
         self.commands.connect()
         self._refuse_expansion()
         core = self._ask("api global_getvar core_uuid").strip()

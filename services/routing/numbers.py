@@ -14,9 +14,6 @@ EMERGENCY = frozenset({"110", "118", "119"})
 Kind = Literal["emergency", "domestic", "short", "international", "other"]
 
 _PREFIXED = re.compile(r"(184|186)(\+?[0-9]{3,})")
-_GEOGRAPHIC = re.compile(r"0[1-9][0-9]{8}")
-"""0AB-J: ten digits; 0120, 0570 and the like have ten as well and are told apart below."""
-_NOT_GEOGRAPHIC = ("0120", "0180", "0570", "0990", "050", "070", "080", "090", "060")
 
 
 class Dialled(NamedTuple):
@@ -47,8 +44,3 @@ def kind(number: str) -> Kind:
         return "domestic"
     # 184 and 186 without a number behind them lead nowhere
     return "short" if re.fullmatch(r"1[0-9]{2}", number) and number not in ("184", "186") else "other"
-
-
-def is_geographic(number: str) -> bool:
-    """0AB–J, a number of a place: the only kind that reaches emergency services (050 cannot)."""
-    return _GEOGRAPHIC.fullmatch(number) is not None and not number.startswith(_NOT_GEOGRAPHIC)

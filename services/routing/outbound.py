@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from proto.plan import Forward, Play, Reject
 from proto.tenant.numbers import NumberEntry
-from proto.values import Party
+from proto.values import Party, is_geographic
 from services.routing.inbound import call_name, call_number, is_name
-from services.routing.numbers import Dialled, is_geographic, kind, split_prefix
+from services.routing.numbers import Dialled, kind, split_prefix
 from services.routing.plan import NOT_IN_USE, OUTSIDE_RING_S
 from services.routing.scene import Draft, Scene
 

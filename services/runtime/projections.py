@@ -7,6 +7,7 @@ its own copy in its own store, so that no service ever asks another.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, insert, select, update
@@ -16,6 +17,7 @@ from proto.events import PersonChanged, PlatformRevised, TenantRevised
 from proto.message import Event
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
+from proto.values import PLATFORM_TENANT, command_id
 from services.runtime.store import Tx
 from services.runtime.worker import Cause, Emit, Handler
 
@@ -119,6 +121,29 @@ def platform(tx: Tx) -> Platform | None:
     table = tx.tables["projections"]
     row = tx.sql.execute(select(table.c.revision, table.c.body).where(table.c.kind == "platform")).first()
     return _platform(row.revision, bytes(row.body)) if row else None
+
+
+def told(tx: Tx) -> list[Envelope]:
+    """Clients, then the platform, as last heard; the same facts under the same ids until something newer is heard."""
+    table = tx.tables["projections"]
+    wanted = table.c.kind.in_(("tenant", "platform")) & (table.c.body != _GONE)
+    rows = tx.sql.execute(select(table).where(wanted).order_by(table.c.kind == "platform", table.c.name))
+    return [_told(row) for row in rows]
+
+
+def _told(row: Any) -> Envelope:
+    fact: TenantRevised | PlatformRevised
+    if row.kind == "platform":
+        fact = PlatformRevised(revision=row.revision, body=_platform(row.revision, bytes(row.body)))
+    else:
+        fact = TenantRevised(revision=row.revision, body=_tenant(row.name, row.revision, bytes(row.body)))
+    return Envelope(
+        body=fact,
+        id=command_id(f"known/{row.name}/{row.revision}", row.as_of_us),
+        source="projections",
+        tenant=row.name if row.kind == "tenant" else PLATFORM_TENANT,
+        occurred_at_us=row.as_of_us,
+    )
 
 
 def person(tx: Tx, name: str) -> PersonChanged | None:

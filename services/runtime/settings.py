@@ -54,6 +54,13 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     """So often the folder is looked through."""
     cdr_keep_days: int = 90
     """Call records that were read are erased after so many days."""
+    user: str = ""
+    """`id@domain` in the switch's directory to log in as (userauth, fewer rights); empty: with the one password."""
+    conf_dir: Path | None = None
+    """FreeSWITCH's own conf_dir, in whose toritsugi/agent the agent writes phones, carriers and fallbacks; None: it
+    writes nothing, and a call that nobody decides about hears an apology."""
+    credentials_file: Path | None = None
+    """Passwords of phones and carriers, JSON; without it no phone and no carrier is written."""
 
     def __repr__(self) -> str:
         return f"SwitchLink(name={self.name!r}, host={self.host!r}, port={self.port})"
@@ -156,6 +163,9 @@ _SWITCH: dict[str, _Key] = {
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
     "newline_every_ms": _whole(0, 1000),
+    "user": _matching(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,253}", "id@domain of the switch's directory"),
+    "conf_dir": _FOLDER,
+    "credentials_file": _Key(_path, "a JSON file"),
     "cdr_dir": _FOLDER,
     "cdr_every_ms": _whole(100, 60_000),
     "cdr_keep_days": _whole(1, 3660),
@@ -345,6 +355,8 @@ class _Reading:
         password = self.environ.get("TORITSUGI_ESL_PASSWORD") or match["password"] or first.get("password")
         where = {"host": match["host"].strip("[]"), "port": port, "password": password or ESL_PASSWORD}
         named = {"name": match["name"]} if match["name"] else {}
+        if "TORITSUGI_ESL_USER" in self.environ:
+            named["user"] = self.parse(self.environ["TORITSUGI_ESL_USER"], _SWITCH["user"], "", "TORITSUGI_ESL_USER")
         return [first | where | named]
 
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
-from proto.values import Party
+from proto.values import Party, is_geographic
 from services.directory import check_command
-from services.directory.check import is_geographic
 from services.directory.documents import Document
 from services.directory.settle import Held, InForce, settle
 from services.directory.yaml_files import parse, read_folder

@@ -1,0 +1,272 @@
+"""Writes the files of one switch, has it read them, and says so: the only way from a tenant's file into FreeSWITCH.
+
+Enters: what directory says anew, the credentials file. Leaves: files in the switch's own folder, each replaced whole,
+and RevisionApplied per revision. A number's fallback is in force once its file is replaced; phones and carriers once
+the switch says that it has read them. Work is done in a thread; the switch is asked over a link of its own, since a
+reload of a hundred thousand phones takes longer than a caller waits. What stands in the files: `conf.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import gevent
+import gevent.event
+
+from proto.envelope import Envelope
+from proto.events import PlatformRevised, RevisionApplied, TenantRevised
+from proto.message import Event as Fact
+from proto.tenant.platform import Platform
+from proto.values import PLATFORM_TENANT
+from services.eventsocket import conf
+from services.eventsocket.agent import SwitchSettings
+from services.eventsocket.conf_folder import ConfFolder
+from services.eventsocket.link import Link, LinkLost
+from services.eventsocket.ownership import switch_named
+from services.eventsocket.words import RenderSettings
+from services.runtime.log import get_logger
+from services.runtime.threads import in_thread
+
+LOOK_EVERY_S = 5.0
+"""So often the credentials file is looked at."""
+RELOAD_S = 120.0
+AGAIN_S = 2.0
+LONGEST_PAUSE_S = 30.0
+log = get_logger("conf")
+
+
+class Agent(Protocol):
+    """What is needed of the agent of the same switch."""
+
+    switch: SwitchSettings
+    on_learned: list[Callable[[Sequence[Envelope]], None]]
+
+    def known(self) -> Sequence[Envelope]:
+        """What directory said last of every client and of the platform."""
+
+    def tell(self, fact: Fact, tenant: str = PLATFORM_TENANT, about: str = "") -> None:
+        """Publish a fact about this switch."""
+
+
+@dataclass(frozen=True)
+class ConfSettings:
+    """`conf_dir` is FreeSWITCH's own (global_getvar conf_dir); `credentials` the operator's JSON file."""
+
+    conf_dir: Path
+    credentials: Path | None = None
+
+
+@dataclass
+class Desired:
+    """What the switch shall know, and the pieces of it that are rendered."""
+
+    tenants: dict[str, TenantRevised] = field(default_factory=dict)
+    platform: Platform | None = None
+    credentials: conf.Credentials = field(default_factory=conf.Credentials)
+    pieces: dict[str, conf.OfTenant] = field(default_factory=dict)
+    trouble: tuple[str, ...] = ()
+    """With the credentials file, said of the platform."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one turn of writing came to."""
+
+    revision: str
+    changed: frozenset[str]
+    problems: Mapping[str, tuple[str, ...]]
+
+
+class ConfFiles:
+    """The part that keeps one switch's files; starts after the agent and stops before it."""
+
+    def __init__(self, settings: ConfSettings, agent: Agent) -> None:
+        self._settings, self._agent = settings, agent
+        self._folder = ConfFolder(settings.conf_dir / "toritsugi" / "agent")
+        self._desired = Desired()
+        self._news: list[Envelope] = []
+        self._unread: set[str] = set()
+        """Files written that the switch has not yet been seen to use."""
+        self._due: set[str] = set()
+        """Tenants whose files are not what they shall be."""
+        self._swept = False
+        self._stamp: tuple[int, int] | None = None
+        self._wake = gevent.event.Event()
+        self._stopping = False
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Returns at once; everything known is written anew, since nobody says what happened to the files meanwhile."""
+        log.info("writing the switch's files", switch=self._agent.switch.name, folder=str(self._folder.path))
+        self._agent.on_learned.append(self._learned)
+        self._learned(self._agent.known())
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """What is being written is finished."""
+        self._stopping = True
+        self._wake.set()
+        if self._greenlet is not None:
+            self._greenlet.join()
+            self._agent.on_learned.remove(self._learned)
+
+    def _learned(self, envelopes: Sequence[Envelope]) -> None:
+        """Directory has spoken (on the agent's greenlet: must not block)."""
+        self._news += [one for one in envelopes if isinstance(one.body, TenantRevised | PlatformRevised)]
+        self._wake.set()
+
+    def _run(self) -> None:
+        """One turn after the other; news that come meanwhile are taken together by the next one."""
+        pause_s = AGAIN_S
+        taken: list[Envelope] = []
+        outcome: Outcome | None = None
+        while not self._stopping:
+            self._wake.wait(pause_s if taken else LOOK_EVERY_S)
+            self._wake.clear()
+            fresh, self._news = self._news, []
+            taken += fresh
+            try:
+                if bool(fresh) or (outcome is None and bool(taken)) or in_thread(self._credentials_changed):
+                    outcome = in_thread(partial(self._write, fresh))
+                    self._unread |= outcome.changed
+                if outcome is not None and (taken or self._unread):
+                    self._have_read(outcome)
+                    self._say(taken, outcome)
+                    taken, pause_s = [], AGAIN_S
+            except (OSError, LinkLost, ValueError) as error:
+                log.warning("the switch's files wait", switch=self._agent.switch.name, reason=str(error))
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except Exception as error:  # a bug of ours: the next revision must still be written
+                log.error("the switch's files wait", switch=self._agent.switch.name, exc_info=error)
+                pause_s = LONGEST_PAUSE_S
+
+    # -- in a thread --
+
+    def _credentials_changed(self) -> bool:
+        return _stamp_of(self._settings.credentials) != self._stamp
+
+    def _write(self, news: Sequence[Envelope]) -> Outcome:
+        """Everything that is due. A turn that fails leaves it due; the files are then old or new, never half."""
+        desired = self._desired
+        self._take(news)
+        platform = desired.platform
+        if platform is None:
+            raise ValueError("directory has not told the platform yet")
+        due = sorted(self._due)
+        fresh = {name: self._render(desired.tenants[name], platform) for name in due if name in desired.tenants}
+        before = {path for name in due if name in desired.pieces for path in desired.pieces[name].fallbacks}
+        self._folder.replace_fallbacks(before, {p: t for piece in fresh.values() for p, t in piece.fallbacks.items()})
+        for name in due:
+            desired.pieces.pop(name, None)
+        # Of a fallback only the path is kept: the text of all would be a hundred megabytes.
+        desired.pieces |= {n: replace(one, fallbacks=dict.fromkeys(one.fallbacks, "")) for n, one in fresh.items()}
+        if not self._swept:
+            self._folder.keep_fallbacks({path for piece in desired.pieces.values() for path in piece.fallbacks})
+            self._swept = True
+        outcome = self._write_rest(platform)
+        self._due.clear()
+        return outcome
+
+    def _render(self, told: TenantRevised, platform: Platform) -> conf.OfTenant:
+        """One tenant. A bug of ours costs it its new entries and its forwarding (its callers hear the apology)."""
+        switch = self._agent.switch
+        here = switch_named(platform, switch.name)
+        settings = RenderSettings(here.phone_profile, "", switch.render.sounds_dir)
+        try:
+            return conf.of_tenant(told.body, told.revision, platform, here, self._desired.credentials, settings)
+        except Exception as error:
+            log.error("a tenant cannot be written", switch=switch.name, tenant=told.body.tenant, exc_info=error)
+            old = self._desired.pieces.get(told.body.tenant) or conf.OfTenant("", (), {}, ())
+            return replace(old, fallbacks={}, problems=("its files cannot be written",))
+
+    def _take(self, news: Sequence[Envelope]) -> None:
+        """Note what is due: the tenants that are named, or all if what they share has changed."""
+        desired = self._desired
+        everything = self._credentials_changed()
+        if everything:
+            self._read_credentials()
+        for one in news:
+            fact = one.body
+            if isinstance(fact, PlatformRevised):
+                everything = everything or fact.body != desired.platform
+                desired.platform = fact.body
+            elif isinstance(fact, TenantRevised):
+                self._due.add(fact.body.tenant)
+                if fact.gone:
+                    desired.tenants.pop(fact.body.tenant, None)
+                else:
+                    desired.tenants[fact.body.tenant] = fact
+        if everything:
+            self._due |= desired.tenants.keys()
+
+    def _read_credentials(self) -> None:
+        """A file that cannot be used changes nothing: the last good one holds, and the trouble is said."""
+        path = self._settings.credentials
+        stamp = _stamp_of(path)
+        self._desired.trouble = ()
+        if path is not None:
+            try:
+                self._desired.credentials = conf.credentials_of(path.read_bytes())
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                self._desired.trouble = (f"{path.name}: {reason}",)
+                log.error("credentials", switch=self._agent.switch.name, reason=reason)
+        self._stamp = stamp
+
+    def _write_rest(self, platform: Platform) -> Outcome:
+        """The four files that a reload reads, in the order in which half of them would do least harm."""
+        pieces = [self._desired.pieces[name] for name in sorted(self._desired.pieces)]
+        gateways, of_gateways = conf.gateways_xml(platform, self._desired.credentials)
+        acl, of_acl = conf.acl_xml(self._desired.credentials)
+        texts = {"directory.xml": conf.directory_xml(pieces), "gateways.xml": gateways, "acl.xml": acl}
+        revision = conf.revision_of_files(list(texts.values()))
+        changed = self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
+        problems = {name: piece.problems for name, piece in self._desired.pieces.items()}
+        problems[PLATFORM_TENANT] = (*of_gateways, *of_acl, *self._desired.trouble)
+        return Outcome(revision, changed, problems)
+
+    # -- asking the switch --
+
+    def _have_read(self, outcome: Outcome) -> None:
+        """Until the switch says that it works with these files. Raises LinkLost, ValueError."""
+        at = self._agent.switch
+        link = Link(at.host, at.port, at.password, at.timeout_s, user=at.user)
+        try:
+            link.connect()
+            if self._unread or link.send("api global_getvar tt_revision").text.strip() != outcome.revision:
+                said = link.send("api reloadxml", RELOAD_S).text.strip()
+                if said != "+OK [Success]":
+                    raise ValueError(f"the switch cannot read its files: {said[:200]}")
+                now = link.send("api global_getvar tt_revision").text.strip()
+                if now != outcome.revision:
+                    raise ValueError("the switch reads other files: is conf_dir its own folder?")
+            if "acl.xml" in self._unread:
+                link.send("api reloadacl", RELOAD_S)
+            if "gateways.xml" in self._unread:
+                link.send("api sofia profile external rescan", RELOAD_S)
+        finally:
+            link.stop()
+        self._unread.clear()
+
+    def _say(self, taken: Sequence[Envelope], outcome: Outcome) -> None:
+        switch = self._agent.switch.name
+        for one in taken:
+            assert isinstance(one.body, TenantRevised | PlatformRevised)
+            problems = outcome.problems.get(one.tenant, ())
+            for problem in problems:
+                log.warning("not in the switch's files", switch=switch, tenant=one.tenant, problem=problem)
+            fact = RevisionApplied(switch=switch, revision=one.body.revision, problems=problems[:20])
+            self._agent.tell(fact, one.tenant, one.id)
+
+
+def _stamp_of(path: Path | None) -> tuple[int, int]:
+    """Changes when the file does; nothing there is a state as well."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size) if found else (-1, 0)

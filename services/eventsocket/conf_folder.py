@@ -1,0 +1,79 @@
+"""The folder of one switch into which the agent writes: files replaced whole, never seen half.
+
+Enters: text by relative path. Leaves: files, and which of them are new. A file is written beside, brought to the disk,
+then renamed; a crash leaves the old one or the new one. What stands in them is no business of this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+SYNC_EACH = 200
+"""More new files than this are brought to the disk by one sync of all."""
+FALLBACKS = "fallback"
+
+
+class ConfFolder:
+    """`toritsugi/agent` in the switch's conf_dir. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, texts: Mapping[str, str]) -> frozenset[str]:
+        """Replace those that differ, in this order; their names."""
+        changed = [name for name, text in texts.items() if not self._holds(name, text)]
+        self._replace({name: texts[name] for name in changed})
+        return frozenset(changed)
+
+    def replace_fallbacks(self, before: Set[str], now: Mapping[str, str]) -> None:
+        """In force at once: the switch reads a number's file when a call needs it. What nobody wants goes first."""
+        for name in before - now.keys():
+            (self.path / name).unlink(missing_ok=True)
+        self._replace({name: text for name, text in now.items() if not self._holds(name, text)})
+
+    def keep_fallbacks(self, wanted: Set[str]) -> None:
+        """Remove every other one: a number that went while nobody wrote must not be forwarded any more."""
+        for folder in sorted((self.path / FALLBACKS).glob("*")):
+            for file in folder.iterdir():
+                if f"{FALLBACKS}/{folder.name}/{file.name}" not in wanted:
+                    file.unlink(missing_ok=True)
+
+    def _holds(self, name: str, text: str) -> bool:
+        try:
+            return (self.path / name).read_bytes() == text.encode()
+        except FileNotFoundError:
+            return False
+
+    def _replace(self, texts: Mapping[str, str]) -> None:
+        one_by_one = len(texts) <= SYNC_EACH
+        for name, text in texts.items():
+            self._beside(self.path / name, text, one_by_one)
+        if texts and not one_by_one:
+            os.sync()
+        for name in texts:
+            _beside(self.path / name).replace(self.path / name)
+        for folder in {(self.path / name).parent for name in texts} if one_by_one else ():
+            _sync(folder)
+
+    def _beside(self, path: Path, text: str, sync: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
