@@ -61,21 +61,21 @@ def sip_addresses(facts: Facts) -> Iterator[Finding]:
                     f"Profile {one.name} listens on {one.sip_ip} only: no phone or carrier reaches it",
                 ),
                 (
-                    "vars.xml の local_ip_v4 にこの機械のアドレスを書き、"
+                    "toritsugi/local.xml の tt_sip_ip にこの機械のアドレスを書き、"
                     "再起動してください(試験だけならこのままで結構です)。",
-                    "Set local_ip_v4 in vars.xml to this machine's address and restart (leave it for "
-                    "a test on one machine).",
+                    "Set tt_sip_ip in toritsugi/local.xml to this machine's address and restart "
+                    "(leave it for a test on one machine).",
                 ),
             )
-        elif _is_outside_facing(facts, one) and _is_private(one.rtp_ip) and not one.ext_rtp_ip:
+        elif _is_outside_facing(facts, one) and _is_private(one.ext_rtp_ip or one.rtp_ip):
             yield warning(
                 (
-                    f"{one.name} は {one.rtp_ip} を音声の宛先として伝えます",
-                    f"Profile {one.name} tells carriers the private address {one.rtp_ip} for voice",
+                    f"{one.name} は {one.ext_rtp_ip or one.rtp_ip} を音声の宛先として伝えます",
+                    f"Profile {one.name} tells carriers the private address {one.ext_rtp_ip or one.rtp_ip} for voice",
                 ),
                 (
                     "通信事業者が外にあるなら toritsugi/local.xml の tt_external_ip に外のアドレスを書いてください。",
-                    "If the carrier is outside this network, set tt_external_ip in toritsugi/local.xml to the public address.",
+                    "If the carrier is outside, set tt_external_ip in toritsugi/local.xml to your address there.",
                 ),
             )
 
