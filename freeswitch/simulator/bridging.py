@@ -129,13 +129,15 @@ def _begin(talk: Talk, both: Headers) -> None:
 
 def _while_they_talk(talk: Talk) -> None:
     caller, leg = talk.caller, talk.leg
-    caller.pause(LOOKS_EVERY_S, until=lambda: talk.leg_left)
-    _show(leg, leg.profile.caller_name, leg.profile.caller_number, caller)
-    _show(caller, caller.profile.callee_name, caller.profile.callee_number, leg)
+    shown = False
     while not talk.leg_left:
-        caller.pause(until=lambda: talk.leg_left or bool(leg.times.answered and not caller.times.answered))
         if leg.times.answered and not caller.times.answered:
             caller.answer()
+        if leg.times.answered and caller.times.answered and not shown:
+            caller.pause(LOOKS_EVERY_S, until=lambda: talk.leg_left)
+            _show_parties(talk)
+            shown = True
+        caller.pause(until=lambda: talk.leg_left or bool(leg.times.answered and not caller.times.answered))
     # A leg that ended reports it before the caller's bridge comes apart.
     caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.reported.is_set() or not leg.hangup_cause)
 
@@ -154,6 +156,26 @@ def _show(leg: Channel, name: str, number: str, other: Channel) -> None:
             "Bridged-To": other.uuid,
         },
     )
+
+
+def _show_parties(talk: Talk) -> None:
+    """Each is told, on its display, whom it talks to. Source: switch_ivr_bridge.c (send_display)."""
+    caller, leg = talk.caller, talk.leg
+    for one, other in ((leg, caller), (caller, leg)):
+        if other is caller:
+            name = one.profile.caller_name or other.profile.caller_name
+            number = one.profile.caller_number or other.profile.caller_number or "UNKNOWN"
+        else:
+            name = other.profile.callee_name
+            number = other.profile.callee_number or other.profile.destination
+        about: Headers = {
+            "Direction": "SEND",
+            "Sent-Callee-ID-Name": (name or number).rpartition("/")[2],
+            "Sent-Callee-ID-Number": number.rpartition("/")[2],
+            "Bridged-To": other.uuid,
+        }
+        if not one.hangup_cause:
+            one.fire("CALL_UPDATE", before=about)
 
 
 def _end(talk: Talk, both: Headers) -> None:
