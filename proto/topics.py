@@ -68,7 +68,6 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         e.CommandFinished,
         e.CommandRefused,
         e.CommandUnknown,
-        e.SwitchConnected,
     ),
     "billing": (e.LegEnded,),
     "history": _STORY,

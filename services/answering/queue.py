@@ -24,7 +24,6 @@ from proto.events import (
     LegEnded,
     LegsBridged,
     OperatorOffered,
-    SwitchConnected,
     TimerFired,
 )
 from proto.message import Message
@@ -46,8 +45,7 @@ RING_GRACE_US = 15 * SECOND_US
 """So long after the ringing time we look after an offer that nobody told us the end of."""
 LOOK_AFTER_US = 10 * SECOND_US
 DOUBT_US = 600 * SECOND_US
-"""So long a person counts as busy whose talk may have ended unheard: freed by guess, they may still be talking, and a
-phone rings beside the talk or is busy; never freed, they would get no call again."""
+"""So long a person counts as busy after a bridge of which nothing more was heard than that the switch took it."""
 MAX_REMINDERS = 2
 MAX_FAILED_BRIDGES = 2
 """A caller with whom no bridge holds is gone; one who is not parks again within WAIT_S and is taken in again."""
@@ -108,8 +106,6 @@ class Floor:
             self._answered_command(fact)
         elif isinstance(fact, TimerFired) and fact.name == OFFER_TIMER:
             self._overdue(fact.subject)
-        elif isinstance(fact, SwitchConnected):
-            self._doubt(fact.switch)
         self.assign()
 
     def leave(self, leg: str) -> None:
@@ -171,12 +167,6 @@ class Floor:
         for offer in list(self._offers.values()):
             if timer_subject(offer) == subject:
                 self._signal(offer.leg, Signal.OVERDUE)
-
-    def _doubt(self, switch: str) -> None:
-        """The switch was not heard for a while: those who talked may have ended, and nobody will say so."""
-        for offer in list(self._offers.values()):
-            if offer.switch == switch and offer.due_at_us is None:
-                self._change(offer, due_at_us=self.at_us + DOUBT_US)
 
     # -- offers --
 

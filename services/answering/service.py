@@ -24,7 +24,6 @@ from proto.events import (
     LegEnded,
     LegsBridged,
     PlatformRevised,
-    SwitchConnected,
     TenantRevised,
     TimerFired,
 )
@@ -56,7 +55,6 @@ def build() -> Service:
     projections.add_projection_table(metadata)
     heard = (CallHandedOver, CallWaiting, LegAnswered, LegEnded, LegsBridged, CommandFinished, CommandRefused)
     handlers: dict[type[Event], Handler] = dict.fromkeys((*heard, CommandUnknown, TimerFired), handle)
-    handlers[SwitchConnected] = switch_connected
     handlers[TenantRevised] = projections.keep_tenant
     handlers[PlatformRevised] = platform_revised
     return Service(NAME, handlers, metadata)
@@ -163,14 +161,6 @@ def handle(tx: Tx, event: Envelope, cause: Cause) -> list[Emit]:
         not_after = event.occurred_at_us + HANG_UP_WITHIN_US
         body = HangUp(switch=fact.switch, leg=fact.leg, cause="LOSE_RACE")
         turn.sends.append(Send(body, event.tenant, event.call, not_after))
-    return _emits(turn.sends)
-
-
-def switch_connected(tx: Tx, event: Envelope, cause: Cause) -> list[Emit]:
-    """What happened on the switch before was not heard: every pool looks after those who talked there."""
-    turn = _Turn(tx, event, cause)
-    for name, _ in tx.states("pool", Pool):
-        turn.hear(name)
     return _emits(turn.sends)
 
 

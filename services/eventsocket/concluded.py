@@ -31,6 +31,9 @@ from services.eventsocket.records import (
 )
 from services.eventsocket.snapshot import ended_unheard, is_up, missed
 
+CONCLUDED = 32
+"""So many facts are remembered of a leg, longer than any event is late."""
+
 
 class About(Protocol):
     """The normaliser of the switch."""
@@ -84,7 +87,7 @@ def _seen(about: About, dump: Event) -> Facts:
     leg.decision = token(variable(dump, "tt_decision")) or leg.decision
     about.beliefs.still_up([leg.id], at_us)
     leg.dump_us = at_us
-    leg.concluded += [mark(envelope) for facts in told for envelope in facts.envelopes]
+    leg.concluded = [*leg.concluded, *(mark(one) for facts in told for one in facts.envelopes)][-CONCLUDED:]
     alarms = [facts.alarm for facts in told if facts.alarm]
     return Facts(tuple(envelope for facts in told for envelope in facts.envelopes), alarm=alarms[0] if alarms else "")
 

@@ -19,7 +19,6 @@ from proto.events import (
     LegEnded,
     LegsBridged,
     OperatorOffered,
-    SwitchConnected,
     TimerFired,
 )
 from proto.message import Message
@@ -211,35 +210,6 @@ def test_no_phone_rings_for_ever_for_a_caller_who_left_while_we_were_away() -> N
 
 
 # -- nobody takes it --
-
-
-def test_a_talk_whose_end_was_not_heard_holds_nobody_for_ever() -> None:
-    """The Event Socket was away while the two hung up. Nobody is hung up by guess, and the person works again."""
-    room = Room("op1")
-    room.waits("c1")
-    operator = room.offered("c1")
-    room.answers(operator)
-    room.bridged("c1", operator)
-    room.hear(SwitchConnected(switch="fs2", core="core-9"))
-    assert room.pool.offers[0].due_at_us is None, "another switch"
-    room.hear(SwitchConnected(switch="fs1", core="core-2"), after_s=60)
-    assert room.pool.offers[0].due_at_us == room.now + DOUBT_US
-    assert room.hear(overdue(room), after_s=DOUBT_US / SECOND) == []
-    room.waits("c2")
-    assert (room.phone(room.offered("c2")), room.said_kinds(HangUp)) == ("op1@ops.example", [])
-
-
-def test_whoever_talks_on_after_the_event_socket_came_back_ends_as_usual() -> None:
-    room = Room("op1")
-    room.waits("c1")
-    operator = room.offered("c1")
-    room.answers(operator)
-    room.bridged("c1", operator)
-    room.hear(SwitchConnected(switch="fs1", core="core-1"))
-    room.ends(operator)
-    assert room.pool.offers == ()
-    assert kinds(room.parks("c1")) == ["HangUp"]
-    assert room.pool.callers == ()
 
 
 def test_a_bridge_of_which_nothing_more_is_heard_holds_nobody_for_ever() -> None:
