@@ -23,7 +23,7 @@ class Commands:
     def __init__(self, switch: Switch, power: Callable[[str], None]) -> None:
         """`power`: ends the switch as `fsctl shutdown <how>` asks for."""
         self.switch = switch
-        self._console = Console(switch, power, self.api, lambda name: name.lower() in commands.TABLE)
+        self._console = Console(switch, power, self._run)
 
     def api(self, command: str, argument: str) -> str:
         """The reply of one command. Raises UnknownCommand."""
@@ -33,6 +33,13 @@ class Commands:
         if run is None:
             raise UnknownCommand
         return run(self._console, argument)
+
+    def _run(self, command: str, argument: str) -> str:
+        """A command within another one."""
+        try:
+            return self.api(command.lower(), argument)
+        except UnknownCommand:
+            return f"-ERR {command} Command not found!\n"
 
     def sendmsg(self, leg: str, headers: Mapping[str, str]) -> str:
         """`execute` runs within what the leg does; `hangup` ends it; whatever else is +OK without effect."""

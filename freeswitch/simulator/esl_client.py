@@ -217,10 +217,13 @@ class Client:
             self._end(2.0)
         except (OSError, wire.BrokenCommand):
             self._end(0.5)
+        except gevent.GreenletExit:
+            if self._abandoned:
+                # The socket lives as long as this greenlet.
+                self.gone.wait()
         finally:
-            if not self._abandoned:
-                self.close()
-                self._writer.kill()
+            self.close()
+            self._writer.kill()
 
     def _end(self, patience_s: float) -> None:
         if self._last_word:

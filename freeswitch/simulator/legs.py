@@ -216,6 +216,8 @@ def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behavio
             return "INVALID_GATEWAY"
         name = f"sofia/{carrier.profile}/{number}"
         return name, number, "", carrier.profile, carrier.behaviour_of(number), gateway
+    if profile not in {"internal", "external"} | {one.profile for one in switch.carriers}:
+        return "INVALID_PROFILE"
     if "%" in address:
         phone = switch.phones.get(address.replace("%", "@", 1))
         if phone is None or not phone.registered:

@@ -199,7 +199,7 @@ def _blank_outside(text: str) -> int | None:
 
 
 _REFERENCE = re.compile(r"\$\{([^{}$]*)\}")
-_DENIED = "<API Execute Permission Denied>"
+DENIED = "<API Execute Permission Denied>"
 
 
 def expand(text: str, lookup: Callable[[str], str | None]) -> str:
@@ -208,7 +208,7 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     `${api(…)}` is denied: the product runs the switch with api-expansion=false.
     """
     for _round in range(8):
-        expanded = _REFERENCE.sub(lambda m: _DENIED if "(" in m[1] else (lookup(m[1]) or ""), text)
+        expanded = _REFERENCE.sub(lambda m: DENIED if "(" in m[1] else (lookup(m[1]) or ""), text)
         if expanded == text:
             break
         text = expanded

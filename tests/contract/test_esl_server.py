@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeswitch.simulator import wire
-from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from freeswitch.simulator.esl_client import MAX_MISSED
+from freeswitch.simulator.esl_server import EslServer, EslUser, UnknownCommand
 from tests import traces
 
 PASSWORD = "not ClueCon"  # noqa: S105
@@ -77,7 +79,7 @@ class Raw:
 
     def frame(self) -> tuple[dict[str, str], bytes]:
         head = self._until(b"\n\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        headers = dict(line.split(": ", 1) for line in head.decode("utf-8", "surrogateescape").split("\n"))
         return headers, self._take(int(headers.get("Content-Length", "0")))
 
     def _until(self, mark: bytes) -> bytes:
@@ -250,3 +252,187 @@ def test_commands_arrive_the_same_however_the_network_cuts_them(commands: list[s
     cut = [one for at in range(0, len(data), size) for one in reader.feed(data[at : at + size])]
     assert cut == wire.CommandReader().feed(data)
     assert len(cut) == len(commands)
+
+
+# --- who may do what -------------------------------------------------------------------------------------------------
+
+_ACME = "acme@pbx.example"
+_LIMITED = EslUser("s3", "CHANNEL_PARK HEARTBEAT CUSTOM sofia::register", "status expand echo")
+
+
+@pytest.fixture
+def guarded() -> Iterator[EslServer]:
+    one = EslServer(Echo(), PASSWORD, users={_ACME: _LIMITED, "free@pbx.example": EslUser("s4")}, auth_timeout_s=0.3)
+    one.start()
+    yield one
+    one.stop()
+
+
+def _as_user(server: EslServer, login: str) -> tuple[Raw, dict[str, str]]:
+    client = Raw(server.port, log_in=False)
+    client.frame()
+    client.write(f"userauth {login}")
+    return client, client.frame()[0]
+
+
+def test_a_user_of_the_directory_has_the_rights_of_its_entry(guarded: EslServer) -> None:
+    client, headers = _as_user(guarded, f"{_ACME}:s3")
+    assert headers["Reply-Text"] == "+OK accepted"
+    assert headers["Allowed-Events"] == "CHANNEL_PARK HEARTBEAT CUSTOM sofia::register"
+    assert (headers["Allowed-API"], headers["Allowed-LOG"]) == ("status expand echo", "true")
+    assert client.ask("event json CHANNEL_PARK") == "+OK event listener enabled json"
+    assert client.ask("event json CHANNEL_HANGUP") == "-ERR permission denied"
+    assert client.ask("event json CUSTOM sofia::expire") == "-ERR permission denied"
+    assert client.ask("event json CUSTOM sofia::register") == "+OK event listener enabled json"
+    assert client.ask("api status") == "+OK status []\n"
+    for refused in ("api originate x", "bgapi originate x", "api expand uuid_kill u", "api uuid_kill u"):
+        assert client.ask(refused) == "-ERR permission denied", refused
+    assert client.ask("api expand echo x") == "+OK expand [echo x]\n"
+    guarded.publish({"Event-Name": "CHANNEL_HANGUP"})
+    guarded.publish({"Event-Subclass": "sofia::register", "Event-Name": "CUSTOM"})
+    assert b"sofia::register" in client.frame()[1]
+
+
+def test_a_user_without_limits_may_do_everything(guarded: EslServer) -> None:
+    client, headers = _as_user(guarded, "free:s4@pbx.example")
+    assert (headers["Allowed-Events"], headers["Allowed-API"]) == ("all", "all")
+    assert client.ask("api originate x") == "+OK originate [x]\n"
+
+
+@pytest.mark.parametrize("login", ["acme:s3", f"{_ACME}:wrong", _ACME, "nobody@pbx.example:s3", "@:", "x" * 2000])
+def test_who_is_not_in_the_directory_is_refused_and_cut(guarded: EslServer, login: str) -> None:
+    client, headers = _as_user(guarded, login)
+    assert headers["Reply-Text"] == "-ERR invalid"
+    assert client.rest() == wire.DISCONNECT_NOTICE
+
+
+def test_who_says_nothing_is_cut_and_who_has_said_something_may_stay(guarded: EslServer) -> None:
+    """The time to log in covers the first command only, as in the real switch."""
+    silent, curious = Raw(guarded.port, log_in=False), Raw(guarded.port, log_in=False)
+    assert curious.frame()[0] == silent.frame()[0] == {"Content-Type": "auth/request"}
+    assert curious.ask("api status") == "-ERR command not found"
+    assert silent.rest() == wire.DISCONNECT_NOTICE
+    assert curious.ask(f"auth {PASSWORD}") == "+OK accepted"
+
+
+def test_an_address_outside_the_list_is_turned_away() -> None:
+    one = EslServer(Echo(), PASSWORD, acl=("192.0.2.0/24",))
+    one.start()
+    try:
+        assert Raw(one.port, log_in=False).rest() == wire.RUDE_REJECTION + wire.DISCONNECT_NOTICE
+        assert not one.clients
+    finally:
+        one.stop()
+
+
+# --- order, and clients that do not read -----------------------------------------------------------------------------
+
+
+def test_a_reply_goes_before_the_events_that_the_command_caused(server: EslServer) -> None:
+    client = Raw(server.port)
+    client.ask("event json ALL")
+    assert isinstance(server.backend, Echo)
+    server.backend.api = lambda _command, _argument: server.publish({"Event-Name": "TRAP"}) or "+OK\n"  # type: ignore[method-assign]
+    client.write("api uuid_kill u")
+    assert client.frame()[1] == b"+OK\n"
+    assert client.frame()[1] == b'{"Event-Name":"TRAP"}'
+
+
+def test_no_event_comes_while_a_command_is_half_sent(server: EslServer) -> None:
+    client, other = Raw(server.port), Raw(server.port)
+    client.ask("event json TRAP")
+    client.socket.sendall(b"api status")
+    while not server.clients[0]._reader.half_sent:
+        gevent.sleep(0)
+    server.publish({"Event-Name": "TRAP"})
+    assert other.ask("api status") == "+OK status []\n"
+    client.socket.sendall(b" x\n\n")
+    assert client.frame()[1] == b"+OK status [x]\n"
+    assert client.frame()[1] == b'{"Event-Name":"TRAP"}'
+
+
+def test_one_client_that_does_not_read_stops_the_switch_until_its_connection_is_reset(
+    server: EslServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 events wait, 501 more are lost, then every listener and every command waits for that one socket."""
+    monkeypatch.setattr("freeswitch.simulator.esl_client.MAX_QUEUE", 50)
+    stalled, well = Raw(server.port), Raw(server.port)
+    for client in (stalled, well):
+        assert client.ask("event json HEARTBEAT CHANNEL_PARK").startswith("+OK")
+    heavy = {"Event-Name": "HEARTBEAT", "Padding": "x" * 200_000}
+    for number in range(50 + MAX_MISSED + 60):
+        server.publish(heavy)
+        if number % 20 == 0:
+            while not server.clients[1].idle.is_set():
+                well.frame()
+    assert not server._free.is_set()
+    server.publish({"Event-Name": "CHANNEL_PARK"})
+    well.write("api status")
+    stalled.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stalled.socket.close()
+    awaited = {b'{"Event-Name":"CHANNEL_PARK"}', b"+OK status []\n"}
+    while awaited:
+        awaited.discard(well.frame()[1])
+
+
+def test_a_frozen_process_reads_and_writes_nothing_and_then_goes_on(server: EslServer) -> None:
+    client = Raw(server.port)
+    client.ask("event json TRAP")
+    server.freeze()
+    server.publish({"Event-Name": "TRAP"})
+    client.write("api status")
+    client.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.frame()
+    client.socket.settimeout(5)
+    server.thaw()
+    assert {client.frame()[1], client.frame()[1]} == {b'{"Event-Name":"TRAP"}', b"+OK status []\n"}
+
+
+def test_half_open_connections_stay_silent_and_new_ones_are_served(server: EslServer) -> None:
+    old = Raw(server.port)
+    old.ask("event json TRAP")
+    server.vanish()
+    server.publish({"Event-Name": "TRAP"})
+    old.write("api status")
+    old.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        old.frame()
+    assert Raw(server.port).ask("api status") == "+OK status []\n"
+
+
+# --- the rest of the protocol ----------------------------------------------------------------------------------------
+
+
+def test_an_event_of_our_own_goes_to_whoever_listens(server: EslServer) -> None:
+    client = Raw(server.port)
+    client.ask("event plain CUSTOM tt::x")
+    client.write("sendevent CUSTOM\nEvent-Subclass: tt::x\nA: b <c>\nContent-Length: 5\n\nhello")
+    assert client.frame()[0]["Reply-Text"].startswith("+OK ")
+    body = client.frame()[1].decode()
+    assert body.startswith("Event-Subclass: tt%3A%3Ax\nCommand: sendevent%20CUSTOM\nA: b%20%3Cc%3E\n")
+    assert body.endswith("Event-Name: CUSTOM\nContent-Length: 5\n\nhello")
+
+
+def test_events_in_xml(server: EslServer) -> None:
+    client = Raw(server.port)
+    assert client.ask("event xml ALL") == "+OK event listener enabled xml"
+    server.publish({"Event-Name": "TRAP", "Name": "山 <&>", "List": ["a", "b"], "_body": "<&>"})
+    headers, body = client.frame()
+    assert headers["Content-Type"] == "text/event-xml"
+    assert body.decode() == (
+        "<event>\n  <headers>\n    <Event-Name>TRAP</Event-Name>\n    <Name>%E5%B1%B1%20%3C%26%3E</Name>\n"
+        "    <List>a</List>\n    <List>b</List>\n  </headers>\n  <Content-Length>3</Content-Length>\n"
+        "  <body>&lt;&amp;&gt;</body>\n</event>\n"
+    )
+
+
+def test_filters_by_value_by_pattern_and_by_refusal(server: EslServer) -> None:
+    client = Raw(server.port)
+    client.ask("event json TRAP")
+    client.ask("filter Unique-ID /^a/")
+    client.ask("filter Hangup-Cause -NORMAL_CLEARING")
+    for leg, cause in (("a1", "USER_BUSY"), ("b1", "USER_BUSY"), ("a2", "normal_clearing"), ("a3", "NO_ANSWER")):
+        server.publish({"Event-Name": "TRAP", "Unique-ID": leg, "Hangup-Cause": cause})
+    assert [json.loads(client.frame()[1])["Unique-ID"] for _ in range(2)] == ["a1", "a3"]
+    assert client.ask("filter delete Unique-ID") == "+OK filter deleted. [Unique-ID][]"

@@ -36,7 +36,7 @@ PLAN = "'m:~:sched_cancel~multiset:^^|tt_call=c-1|hangup_after_bridge=true|conti
         ("originate sofia/internal/1009%127.0.0.1 &park()", "-ERR USER_NOT_REGISTERED\n"),
         ("originate sofia/gateway/nosuch/0901 &park()", "-ERR INVALID_GATEWAY\n"),
         ("originate user/1001 &park()", "-ERR MANDATORY_IE_MISSING\n"),
-        ("expand echo ${system(id)}", "<API Execute Permission Denied>"),
+        ("expand echo ${system(id)}", "<API execute Permission Denied>"),
         ("sofia status gateway nosuch", "Invalid Gateway!\n"),
     ],
 )

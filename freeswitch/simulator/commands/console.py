@@ -27,9 +27,7 @@ class Console:
     power: Callable[[str], None]
     """Ends the switch: with what stands behind `fsctl shutdown`."""
     run: Callable[[str, str], str]
-    """Another command, with its argument. Raises UnknownCommand."""
-    knows: Callable[[str], bool]
-    """Whether there is a command of this name."""
+    """Another command, with its argument; its reply, also where there is none of this name."""
 
     def leg(self, name: str) -> SipLeg | None:
         """A leg that is up; one that has hung up cannot be located any more."""

@@ -14,6 +14,8 @@ from freeswitch.simulator.events import channel_headers
 from freeswitch.simulator.profile import Headers
 
 _MULTI = usage("<uuid> <var>=<value>;<var>=<value>...")
+_DENIED = "<API execute Permission Denied>"
+"""Worded differently from the refusal within applications (switch_event_expand_headers)."""
 _GLOBAL = re.compile(r"\$\$\{([^}]*)\}")
 
 
@@ -130,7 +132,8 @@ def expanded(console: Console, text: str) -> str:
     def lookup(name: str) -> str | None:
         return (channel.get(name) if channel is not None else None) or known.get(name)
 
-    return plan.expand(_GLOBAL.sub(lambda m: known.get(m[1], ""), text), lookup)
+    done = plan.expand(_GLOBAL.sub(lambda m: known.get(m[1], ""), text), lookup)
+    return done.replace(plan.DENIED, _DENIED)
 
 
 def evaluate(console: Console, argument: str) -> str:
