@@ -21,7 +21,6 @@ from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from proto.contract import export
 from services.billing import held
-from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
@@ -32,7 +31,6 @@ from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
-from services.runtime.log import get_logger
 from services.runtime.log import get_logger
 from services.runtime.settings import ESL_PASSWORD, load_or_exit
 from services.runtime.store import Store, Tx
@@ -102,8 +100,9 @@ def _patient(
         environment["TORITSUGI_ESL"] = esl
     if password_file is not None:
         environment["TORITSUGI_ESL_PASSWORD"] = password_file.read_text(encoding="utf-8").strip()
-    known = None if prefix is None else doctor_command.patient_at(prefix)
     link = next((one for one in load_or_exit(file, environment).switches if name in (None, one.name)), None)
+    prefix = prefix or (link.conf_dir if link else None)
+    known = None if prefix is None else doctor_command.patient_at(prefix)
     if link is None and known is None:
         if prefix is not None and not os.access(prefix / "toritsugi/secrets.xml", os.R_OK):
             raise click.UsageError(f"{prefix}/toritsugi/secrets.xml cannot be read: use sudo, or name a switch")
@@ -111,7 +110,7 @@ def _patient(
     if link is None:
         assert known is not None
         return known
-    user = str(getattr(link, "user", ""))
+    user = link.user
     patient = doctor_command.Patient(
         link.host,
         link.port,
@@ -299,38 +298,6 @@ def charges_explain(leg: str, data: Path) -> None:
     for one in found:
         click.echo(msgspec.json.encode(one))
     sys.exit(1 if any(one.derivation.differences for one in found) else 0)
-
-
-@charges.command("held")
-@_data
-def charges_held(data: Path) -> None:
-    """Show the legs that are not charged because nobody saw their end: oldest first, one JSON object per line."""
-    for entry in _asked(data, billing.build(), held.held):
-        click.echo(msgspec.json.encode(entry))
-
-
-@charges.command("confirm")
-@click.argument("leg")
-@click.option("--by", required=True, help="Who says so; it is kept with the charge.")
-@click.option(
-    "--seconds", type=click.FloatRange(0, 7 * 24 * 3600), help="How long they talked, where it is known better."
-)
-@click.option("--not-answered", is_flag=True, help="Nobody answered: a charge of 0.")
-@click.option("--switch", default="", help="Where two switches hold a leg of that name.")
-@_data
-def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool, switch: str, data: Path) -> None:
-    """Charge the held LEG on a person's word, once and for all: a call record that comes later changes nothing.
-
-    A running process tells the others of the charge within seconds.
-    """
-    heard = held.Heard(by[:120], None if seconds is None else round(seconds * 1_000_000), not not_answered)
-    room = billing.build()
-    try:
-        entry = _asked(data, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
-    except held.NotHeld as error:
-        raise click.ClickException(str(error)) from None
-    get_logger("billing").info("held charge confirmed by hand", leg=leg, by=heard.by, switch=entry.switch)
-    click.echo(msgspec.json.encode(entry))
 
 
 @charges.command("held")
