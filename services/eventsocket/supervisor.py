@@ -23,6 +23,8 @@ from services.runtime.log import get_logger
 LONGEST_PAUSE_S = 1.0
 """A caller who arrives while we are away is decided for if we are back within 1.5 s; trying costs next to nothing."""
 LOGIN_PAUSE_S = 30.0
+PATIENT_LOGINS = 5
+"""Refused so often, it is no passing state: `reload mod_event_socket` refuses everybody until it has read its lists."""
 SETTLE_S = 0.5
 SAY_AGAIN_US = 60_000_000
 """So often the log repeats that the switch cannot be reached for the same reason."""
@@ -120,7 +122,7 @@ class Supervisor:
 
     def _pause_s(self, failures: int) -> float:
         longest: float = min(LONGEST_PAUSE_S, 0.1 * 2.0 ** min(failures - 1, 10))
-        if self._refused:
+        if self._refused and failures > PATIENT_LOGINS:
             longest = LOGIN_PAUSE_S
         return longest * random.uniform(0.5, 1.0)
 

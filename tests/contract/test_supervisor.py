@@ -131,6 +131,15 @@ def test_a_wrong_password_is_said(world: World) -> None:
     assert world.told == ["wrong password"]
 
 
+def test_a_refusal_that_passes_costs_no_half_minute(world: World) -> None:
+    """While mod_event_socket is reloaded it refuses every log-in for a moment."""
+    world.server.password = "not read yet"  # noqa: S105
+    supervisor = world.watch()
+    world.until(lambda: bool(world.told))
+    world.server.password = PASSWORD
+    assert supervisor.connected.wait(5)
+
+
 @pytest.mark.parametrize("said", ["1795290732", "-ERR no reply", "-USAGE: expand <cmd>", "echo", "", " 1795290732 s"])
 def test_a_switch_that_does_not_deny_api_expansion_is_refused(world: World, said: str) -> None:
     """With api-expansion on, a caller's text could run commands on the switch; a doubtful answer is no denial."""
