@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -82,6 +83,7 @@ def add_tables(metadata: MetaData) -> None:
         metadata,
         Column("tenant", String(40), primary_key=True),
         Column("call", String(128), primary_key=True),
+        Column("estimated", Boolean, primary_key=True),
         Column("envelope", LargeBinary, nullable=False),
     )
     Table(
@@ -106,7 +108,7 @@ def add_tables(metadata: MetaData) -> None:
         Column("attempts", Integer, nullable=False),
         Column("due_at_us", BigInteger, nullable=False),
         Column("reason", String(400), nullable=False),
-        Unique("tenant", "call", "url"),
+        Unique("tenant", "call", "url", "message"),
     )
     Index("deliveries_due", table.c.state, table.c.due_at_us)
 
@@ -139,15 +141,18 @@ def add(tx: Tx, owner: str, call: str, url: str, message: str, body: str, at_us:
     return tx.insert_once(tx.tables["deliveries"], row | state | {"reason": found.disabled})
 
 
-def keep_early(tx: Tx, owner: str, call: str, envelope: bytes) -> None:
+def keep_early(tx: Tx, owner: str, call: str, estimated: bool, envelope: bytes) -> None:
     """A call ended before its client was heard of; it waits for the client's file."""
-    tx.insert_once(tx.tables["early"], {"tenant": owner, "call": call, "envelope": envelope})
+    row = {"tenant": owner, "call": call, "estimated": estimated, "envelope": envelope}
+    tx.insert_once(tx.tables["early"], row)
 
 
 def take_early(tx: Tx, owner: str) -> list[bytes]:
     """The envelopes that waited for this client; they wait no longer."""
     table = tx.tables["early"]
-    rows = tx.sql.execute(select(table.c.envelope).where(table.c.tenant == owner).order_by(table.c.call)).all()
+    rows = tx.sql.execute(
+        select(table.c.envelope).where(table.c.tenant == owner).order_by(table.c.call, table.c.estimated.desc())
+    ).all()
     tx.sql.execute(delete(table).where(table.c.tenant == owner))
     return [bytes(row.envelope) for row in rows]
 

@@ -15,9 +15,12 @@ from proto.events import CallEnded
 from proto.values import Party, command_id, to_datetime
 
 
-def message_id(tenant: str, call: str) -> str:
-    """`webhook-id` of an ended call: the same for every endpoint, attempt and redelivery."""
-    return "msg_" + command_id(f"webhook/{tenant}/{call}", 0).replace("-", "")
+def message_id(tenant: str, call: str, estimated: bool = False) -> str:
+    """`webhook-id` of an ended call: the same for every endpoint, attempt and redelivery.
+
+    An end that was estimated and is then known exactly is a second message.
+    """
+    return "msg_" + command_id(f"webhook/{tenant}/{call}", int(estimated)).replace("-", "")
 
 
 def page(envelope: Envelope) -> dict[str, Any]:

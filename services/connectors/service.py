@@ -43,13 +43,13 @@ def call_ended(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
     if client is not None:
         _deliver(tx, envelope, client)
     elif envelope.tenant != UNKNOWN_TENANT:
-        keep_early(tx, envelope.tenant, envelope.call, encode(envelope))
+        keep_early(tx, envelope.tenant, envelope.call, envelope.estimated, encode(envelope))
     return []
 
 
 def _deliver(tx: Tx, envelope: Envelope, client: Tenant) -> None:
     for url in _urls(client):
-        message = message_id(client.tenant, envelope.call)
+        message = message_id(client.tenant, envelope.call, envelope.estimated)
         add(tx, client.tenant, envelope.call, url, message, body(envelope), clock.now_us())
 
 

@@ -72,6 +72,8 @@ class CallLine(msgspec.Struct, frozen=True):
     running: str
     charge: str
     recording: str
+    estimated: bool
+    """Nobody saw how it ended: its times may change, and what it may cost is held back."""
     started_at_us: int
     answered_at_us: int | None
     ended_at_us: int | None
@@ -170,6 +172,7 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
         running="" if over else running(now_us - row.started_at_us),
         charge=money(row.charge_incl, row.charge_excl, row.charges, lang),
         recording=word(RECORDINGS, row.recording, lang),
+        estimated=row.estimated,
         started_at_us=row.started_at_us,
         answered_at_us=row.answered_at_us,
         ended_at_us=row.ended_at_us,

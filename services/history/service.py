@@ -20,6 +20,7 @@ from services.history.live import FEED
 from services.history.model import Call
 from services.history.row import ended, row
 from services.history.steps import leg_of, step_of
+from services.runtime import clock
 from services.runtime.projections import HANDLERS, add_projection_table
 from services.runtime.store import Tx
 from services.runtime.web.live import Feed
@@ -72,9 +73,13 @@ def _tell_on(tx: Tx, envelope: Envelope, tenant: str, call_id: str) -> list[Emit
     if step is not None:
         tables.write_step(tx, tenant, call_id, step)
     over = ended(call, tenant)
-    if over is None or not tx.once(name, "ended", envelope.occurred_at_us):
+    if over is None:
         return []
-    return [Emit(over, tenant=tenant, call=call_id, occurred_at_us=over.ended_at_us)]
+    estimated = row(call, tenant).estimated
+    # What was told of an estimated end is told again, exactly, once all ends are known; never the other way round.
+    if tx.was_done(name, "ended") or not tx.once(name, "ended estimated" if estimated else "ended", clock.now_us()):
+        return []
+    return [Emit(over, tenant=tenant, call=call_id, occurred_at_us=over.ended_at_us, estimated=estimated)]
 
 
 def _call_of(tx: Tx, envelope: Envelope) -> tuple[str, str] | None:

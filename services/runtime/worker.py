@@ -58,6 +58,8 @@ class Emit:
     not_after_us: int | None = None
     id: str | None = None
     """Only where the id must be known before (an originated leg has its command's id): see `Cause.id_of`."""
+    estimated: bool = False
+    """What it says rests on something that was concluded, not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +319,7 @@ def address(emit: Emit, cause: Cause, position: int) -> Envelope:
         cause=source.id,
         occurred_at_us=source.occurred_at_us if emit.occurred_at_us is None else emit.occurred_at_us,
         not_after_us=emit.not_after_us,
+        estimated=emit.estimated,
     )
 
 

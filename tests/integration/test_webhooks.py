@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -94,8 +95,16 @@ def courier(store: Store, allow_private: bool = True, **settings: Any) -> Iterat
         part.stop()
 
 
-def hear(store: Store, body: Event, message_id: str, call: str = "call-1") -> None:
-    envelope = Envelope(body=body, id=message_id, source="history", tenant="acme", call=call, occurred_at_us=NOON)
+def hear(store: Store, body: Event, message_id: str, call: str = "call-1", estimated: bool = False) -> None:
+    envelope = Envelope(
+        body=body,
+        id=message_id,
+        source="history",
+        tenant="acme",
+        call=call,
+        occurred_at_us=NOON,
+        estimated=estimated,
+    )
 
     def work(tx: Tx) -> None:
         if tx.first_time(message_id, NOON):
@@ -157,6 +166,19 @@ def test_an_ended_call_is_posted_once_signed_and_verifies(store: Store) -> None:
     assert server.came[1][1]["webhook-id"] != headers["webhook-id"]
     with pytest.raises(WebhookVerificationError):
         Webhook(secret(store, server.url)).verify(body.replace(b"answered", b"missed"), headers)
+
+
+def test_an_end_that_was_estimated_is_posted_again_when_it_is_known(store: Store) -> None:
+    """Under another id: a receiver that drops what it has seen must not drop the correction."""
+    with receiver() as opened, courier(store) as part:
+        hear(store, client(opened.url), "tenant-1")
+        for number, estimated in enumerate((True, True, False, False)):
+            hear(store, ENDED, f"ended-{number}", estimated=estimated)
+        part.look(())
+        until(lambda: len(opened.came) == 2)
+    told = [(headers["webhook-id"], json.loads(body)["data"]["estimated"]) for _, headers, body in opened.came]
+    assert [estimated for _, estimated in told] == [True, False]
+    assert len({message for message, _ in told}) == 2
 
 
 @pytest.mark.requirement("X5")
