@@ -14,6 +14,8 @@ from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import Diverted, HungUp
 
+DEFAULT_SILENCE_S = 3
+"""With a threshold, but without silence hits."""
 _FRAME_S = 0.02
 
 
@@ -55,14 +57,21 @@ def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
 
 
 def record(switch: Switch, channel: Channel, data: str) -> None:
-    """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has said it all, or time is up."""
-    path, *rest = [*plan.words(data), ""]
-    limit_s = float(rest[0]) if rest and rest[0].isdecimal() and int(rest[0]) else math.inf
+    """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has been silent for so long, or time is
+    up. Without a threshold nobody listens for silence. Source: switch_ivr_record_file_event.
+    """
+    path, *figures = [*plan.words(data), "", "", "", ""][:4]
+    limit_s, threshold, silence_s = (int(one) if one.isdecimal() and len(one) < 8 else 0 for one in figures)
+    spoken_s = channel.message_s if isinstance(channel, SipLeg) else 0.0
+    ends_s = spoken_s + (silence_s or DEFAULT_SILENCE_S) if threshold else math.inf
     channel.early_media()
     switch.recorder.begin_message(channel, path)
+    channel.variables["silence_hits_exhausted"] = "false"
     channel.took_break()
     try:
-        channel.pause(min(limit_s, channel.message_s if isinstance(channel, SipLeg) else 0.0), until=channel.took_break)
+        by_silence = ends_s <= (limit_s or math.inf)
+        if not channel.pause(min(limit_s or math.inf, ends_s), until=channel.took_break) and by_silence:
+            channel.variables["silence_hits_exhausted"] = "true"
     finally:
         if path in channel.recordings:
             switch.recorder.stop(channel, path)

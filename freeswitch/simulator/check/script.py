@@ -7,6 +7,7 @@ made of them enters here.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -227,6 +228,27 @@ def _keys(events: Sequence[Headers]) -> dict[str, tuple[Act, ...]]:
     return found
 
 
+def spoken_s(events: Sequence[Headers], leg: str) -> float:
+    """How long whoever is at the far end spoke into a recording of the plan, seconds: no line of SIP tells that.
+
+    As long as it lasted, less the silence that would have ended it; longer where they hung up or the limit came first.
+    """
+    of_leg = [event for event in events if text(event, "Unique-ID") == leg]
+    for at, event in enumerate(of_leg):
+        if text(event, "Event-Name") != "CHANNEL_EXECUTE" or text(event, "Application") != "record":
+            continue
+        _, limit_s, _, silence_s = [*text(event, "Application-Data").split(" "), "", "", ""][:4]
+        stopped = next((one for one in of_leg[at:] if text(one, "Event-Name") == "RECORD_STOP"), None)
+        if stopped is None:
+            return math.inf
+        lasted_s = (stamp_us(stopped) - stamp_us(event)) / 1_000_000
+        hung_up = bool(text(stopped, "Hangup-Cause")) or text(stopped, "Answer-State") == "hangup"
+        if hung_up or (limit_s.isdecimal() and lasted_s >= int(limit_s) - 1):
+            return lasted_s
+        return max(0.0, lasted_s - (int(silence_s) if silence_s.isdecimal() else 0))
+    return 0.0
+
+
 def _key(event: Headers) -> Act:
     samples = text(event, "DTMF-Duration")
     return Act(stamp_us(event), "key", text(event, "DTMF-Digit"), int(samples) if samples.isdecimal() else 0)
@@ -276,4 +298,4 @@ def refer(trace: Trace, leg: str, at_us: int) -> Refer:
     )
 
 
-__all__ = ["Act", "Dialog", "Refer", "Register", "Script", "refer", "script"]
+__all__ = ["Act", "Dialog", "Refer", "Register", "Script", "refer", "script", "spoken_s"]

@@ -18,7 +18,7 @@ from freeswitch.simulator.api import Commands
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.check.configured import Configured, configured
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
-from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script
+from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script, spoken_s
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl_server import EslServer
 from freeswitch.simulator.people import Caller, Carrier, Phone
@@ -198,6 +198,7 @@ class Stage:
 
     def calls(self, leg: SipLeg) -> None:
         """Somebody's INVITE is in: they go on as the trace tells."""
+        leg.message_s = spoken_s(self.trace.events, leg.uuid)
         dialog = self._callers.get(leg.uuid)
         if dialog is not None:
             self._legs.setdefault(dialog.who, []).append(leg)
