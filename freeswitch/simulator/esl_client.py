@@ -76,6 +76,7 @@ class Client:
         self._runner: Any = None
         self._writer: gevent.Greenlet[..., None] | None = None
         self._abandoned = False
+        self._leaving = False
         self._last_word = wire.DISCONNECT_NOTICE
         self.subscription = Subscription()
         self.authenticated = False
@@ -181,12 +182,21 @@ class Client:
     def leg_ended(self) -> None:
         """The leg of `myevents` is down: the connection ends with it, or lingers."""
         if self._lingers_s is None:
-            self.dismiss(wire.GOODBYE)
+            self._leave()
             return
         seconds = -1 if self._lingers_s < 0 else int(self._lingers_s)
         self.send(wire.linger_notice(self._session, seconds))
         if seconds >= 0:
-            gevent.spawn_later(seconds, self.dismiss, wire.GOODBYE)
+            gevent.spawn_later(seconds, self._leave)
+
+    def _leave(self) -> None:
+        """Ends the connection with its notice, after the reply to a command that runs now."""
+        self._last_word = wire.disconnect_notice(wire.GOODBYE, self._session)
+        if self._busy:
+            self._leaving = True
+        else:
+            self.send(self._last_word)
+            self._waiting.append(b"")
 
     def _write(self) -> None:
         try:
@@ -251,7 +261,7 @@ class Client:
         for command in commands:
             self._busy = True
             try:
-                if not self._answer(command):
+                if not self._answer(command) or self._leaving:
                     return False
             finally:
                 self._busy = False
