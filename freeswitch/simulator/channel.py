@@ -50,6 +50,10 @@ class Home(Ear, Protocol):
 
     def apps_for(self, channel: Channel, destination: str) -> tuple[App, ...] | None: ...
 
+    def need_app(self, channel: Channel, name: str) -> None:
+        """Hangs the call up if the switch has no such application. Raises HungUp."""
+        ...
+
     def run_app(self, channel: Channel, name: str, data: str) -> str: ...
 
     def ending(self, channel: Channel) -> None: ...
@@ -187,12 +191,17 @@ class Channel(Leg):
     def _sent_on(self, how: str) -> Profile:
         now_us = self.clock.now_us()
         self.story.sent_on(self.profile, self.times, self.other, self.apps_left, now_us)
-        note = f"{now_us // 1_000_000}:{uuid.uuid4()}:{how}"
         self.times.profile_created, self.times.bridged = now_us, 0
         self.logical_direction = "inbound" if self.in_dialplan else self.direction
+        note = self.note_transfer(how)
+        return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
+
+    def note_transfer(self, how: str) -> str:
+        """The entry in transfer_history, which is also transfer_source now."""
+        note = f"{self.clock.now_us() // 1_000_000}:{uuid.uuid4()}:{how}"
         self.add_to_list("transfer_history", note)
         self.variables["transfer_source"] = note
-        return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
+        return note
 
     def hangup(self, cause: str, **disposition: str) -> None:
         """As of every leg; its place behind a limit is free."""
@@ -342,6 +351,7 @@ class Channel(Leg):
 
     def execute(self, app: App) -> None:
         """One application: CHANNEL_EXECUTE, the thing itself, CHANNEL_EXECUTE_COMPLETE."""
+        self.home.need_app(self, app.name)
         data = plan.expand(app.data, self.get)
         self.variables["current_application"] = app.name
         for name in ("current_application_data", "current_application_response"):

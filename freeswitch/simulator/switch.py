@@ -160,14 +160,17 @@ class Switch:
         """What the dialplan does with a call to this number; None where nothing matches."""
         return self.dialplan.apps(destination, channel)
 
-    def run_app(self, channel: Channel, name: str, data: str) -> str:
-        """One application on a leg; what it answers. One that the switch does not have hangs the call up."""
-        app = self.applications.get(name)
-        if app is None:
+    def need_app(self, channel: Channel, name: str) -> None:
+        """An application that the switch does not have hangs the call up, before anything is told of it."""
+        if name not in self.applications:
             self.unknown_apps.append(name)
             channel.hangup("DESTINATION_OUT_OF_ORDER")
             raise HungUp
-        return app(self, channel, data) or "_none_"
+
+    def run_app(self, channel: Channel, name: str, data: str) -> str:
+        """One application on a leg; what it answers."""
+        self.need_app(channel, name)
+        return self.applications[name](self, channel, data) or "_none_"
 
     def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None:
         """An event of a leg, to whoever listens."""
