@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,13 @@ from proto.events import CallEnded
 from services.compose import AGENT, EVERYTHING, House, compose
 from services.directory import people
 from services.history.narrate import line
-from services.runtime import log
+from services.runtime import clock, log
 from services.runtime.app import EXIT_DRAIN_CUT, EXIT_START_FAILED, App
 from services.runtime.bus import Bus
 from services.runtime.bus.choose import EMBEDDED, connect
 from services.runtime.settings import Settings, SwitchLink, load_or_exit
 from services.runtime.store import Store
+from services.runtime.virtual import virtual_time
 from services.simulated import DRAIN_S, Callers, NothingToSimulate, simulator_for
 
 SIMULATED_CALLS_PER_SECOND = 0.5
@@ -153,6 +155,7 @@ class _FirstLogIn:
 @click.option("--for", "for_s", type=Duration(), help="End by itself after this time, for example 20s.")
 @click.option("--calls-per-second", type=click.FloatRange(0.01, 1000), help="How often simulated people call.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Repeats the same simulated calls.")
+@click.option("--fast", is_flag=True, help="Simulated switch, embedded bus: quiet moments take no time.")
 @click.option("--reset-login", is_flag=True, help="Give the first person a new password.")
 def main(
     service: str | None,
@@ -164,6 +167,7 @@ def main(
     for_s: float | None,
     calls_per_second: float | None,
     seed: int,
+    fast: bool,
     reset_login: bool,
 ) -> None:
     """Run all services in one process, or the one that is named.
@@ -173,10 +177,20 @@ def main(
     settings = load_or_exit(file, _environment(bus=bus, data_dir=data, tenants_dir=tenants, web_port=port))
     if service and settings.bus == EMBEDDED:
         raise click.UsageError(f"{service} alone needs a bus that others share: --bus amqp://user:password@host/vhost")
+    if fast and (settings.switches or settings.bus != EMBEDDED):
+        raise click.UsageError("--fast is for the simulated switch on the embedded bus: others do not share our time")
     if reset_login and service not in (None, "directory"):
         raise click.UsageError("--reset-login belongs to the process that runs directory")
     log.configure(settings.log_level if "TORITSUGI_LOG_LEVEL" in os.environ or file else "WARNING")
     names = (service,) if service else EVERYTHING
+    rate = calls_per_second or SIMULATED_CALLS_PER_SECOND
+    with virtual_time(clock.now_us()) if fast else nullcontext():
+        code = _run(settings, names, lambda s, simulator: Run(s, names, for_s, simulator, rate, seed, reset_login))
+    sys.exit(code)
+
+
+def _run(settings: Settings, names: Sequence[str], build: Callable[[Settings, Simulator | None], Run]) -> int:
+    """One life, with a simulated switch where no real one is named; the exit code."""
     simulator = None
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,14 +198,11 @@ def main(
             settings, simulator = _with_simulator(settings)
     except (NothingToSimulate, OSError) as error:
         raise click.ClickException(str(error)) from None
-    rate = calls_per_second or SIMULATED_CALLS_PER_SECOND
-    run = Run(settings, names, for_s, simulator, rate, seed, reset_login)
     try:
-        code = run.go()
+        return build(settings, simulator).go()
     finally:
         if simulator is not None:
             simulator.stop()
-    sys.exit(code)
 
 
 def _environment(**arguments: object) -> dict[str, str]:

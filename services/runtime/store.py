@@ -43,7 +43,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from proto.topics import Outgoing
 from services.runtime import clock
 from services.runtime.bus import Unavailable
-from services.runtime.threads import ask
+from services.runtime.threads import ask, end
 
 T = TypeVar("T")
 
@@ -178,12 +178,6 @@ class Tx:
     def once(self, scope: str, key: str, at_us: int) -> bool:
         """Whether (scope, key) was never done here; remembers it. For effects named alike by several sources."""
         return self._insert_once("done", {"scope": scope, "key": key, "at_us": at_us})
-
-    def was_done(self, scope: str, key: str) -> bool:
-        """Whether `once` remembers it."""
-        table = self.tables["done"]
-        here = select(table.c.key).where(table.c.scope == scope, table.c.key == key)
-        return self.sql.execute(here).first() is not None
 
     def was_done(self, scope: str, key: str) -> bool:
         """Whether `once` remembers it."""
@@ -393,7 +387,7 @@ class Store:
     def stop(self) -> None:
         """Close the database and end the thread."""
         self._call(self._close)
-        self._thread.kill()
+        end(self._thread)
 
 
 _LOCKED_OR_GONE = {

@@ -15,11 +15,27 @@ from gevent.threadpool import ThreadPool
 T = TypeVar("T")
 
 _under_way = 0
+_ending = 0
 
 
 def busy() -> bool:
     """Whether somebody on the hub waits for a thread, or has not taken its answer yet."""
     return _under_way > 0
+
+
+def ending() -> bool:
+    """Whether somebody on the hub waits for threads to be gone, looking every few milliseconds."""
+    return _ending > 0
+
+
+def end(pool: ThreadPool) -> None:
+    """Returns when the threads of a pool are gone, after what they have begun."""
+    global _ending
+    _ending += 1
+    try:
+        pool.kill()
+    finally:
+        _ending -= 1
 
 
 def ask(pool: ThreadPool, work: Callable[[], T]) -> T:

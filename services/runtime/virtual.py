@@ -19,8 +19,11 @@ import gevent.monkey
 
 from services.runtime import clock, threads
 
-NAP_S = 0.0002
+NAP_S = 0.00005
 """Of real time, while a native thread works for somebody here: nothing else tells when it is done."""
+
+LOOK_S = 0.002
+"""Of real time, before the next moment, while somebody waits for a thread to be gone."""
 
 
 class Timer:
@@ -117,6 +120,8 @@ class VirtualTime:
         if threads.busy() or not self._due:
             self._nap(NAP_S)
             return
+        if threads.ending():
+            self._nap(LOOK_S)
         at_us, _number, timer = heapq.heappop(self._due)
         self._now_us = max(self._now_us, at_us)
         timer.fire(self.loop.real.run_callback)

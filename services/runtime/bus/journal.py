@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 from gevent.threadpool import ThreadPool
 
 from services.runtime.bus import DeadLetter, Unavailable
-from services.runtime.threads import ask
+from services.runtime.threads import ask, end
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class Journal:
                 self._lock = None
 
         self._call(work)
-        self._thread.kill()
+        end(self._thread)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def guarded() -> T:
