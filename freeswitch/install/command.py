@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from freeswitch.install import place
-from freeswitch.install.layout import AGENT_PASSWORD, SECRETS, NoPlace, Pair, checked, kind_of, our_files
+from freeswitch.install.layout import AGENT_PASSWORD, FS_CLI, SECRETS, NoPlace, Pair, checked, kind_of, our_files
 from freeswitch.install.plan import Change, Plan, back_to, checksum, diff, install, set_in, with_passwords
 
 Lang = Literal["ja", "en"]
@@ -105,7 +105,7 @@ class Conversation:
 def planned(prefix: Path, replace_changed: bool) -> tuple[Plan, dict[str, str]]:
     """What an install would change here, and the manifest that it would leave. Raises NoPlace, OSError."""
     ours, manifest = our_files(), place.manifest_of(prefix)
-    present = place.read(prefix, [*ours, *manifest, AGENT_PASSWORD])
+    present = place.read(prefix, [*ours, *manifest, AGENT_PASSWORD, FS_CLI])
     plan = install(present, {path: raw for path, raw in ours.items() if path != SECRETS}, manifest, replace_changed)
     secret = _secrets(ours, present)
     changes = [Change(path, present.get(path), raw) for path, raw in secret.items() if present.get(path) != raw]
@@ -115,7 +115,11 @@ def planned(prefix: Path, replace_changed: bool) -> tuple[Plan, dict[str, str]]:
 
 
 def _secrets(ours: dict[str, bytes], present: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of passwords: new ones only for what has none, and the agent's own copy as secrets.xml has it."""
+    """New passwords only for what has none; the copies for the agent and fs_cli are as secrets.xml has them."""
     text = present.get(SECRETS, ours[SECRETS]).decode("utf-8", "replace")
     text = with_passwords(text, {OPERATOR_VARIABLE: place.new_password(), AGENT_VARIABLE: place.new_password()})
-    return {SECRETS: text.encode(), AGENT_PASSWORD: f"{set_in(text, AGENT_VARIABLE)}\n".encode()}
+    return {
+        SECRETS: text.encode(),
+        AGENT_PASSWORD: f"{set_in(text, AGENT_VARIABLE)}\n".encode(),
+        FS_CLI: f"[default]\npassword => {set_in(text, OPERATOR_VARIABLE)}\n".encode(),
+    }

@@ -19,9 +19,11 @@ OWN = "toritsugi"
 """The folder below the prefix that holds what is the operator's, the agent's, and what this command keeps."""
 SECRETS = f"{OWN}/secrets.xml"
 AGENT_PASSWORD = f"{OWN}/agent.password"
+FS_CLI = f"{OWN}/fs_cli.conf"
+"""The operator's password in the form that fs_cli reads from /etc/fs_cli.conf."""
 MANIFEST = f"{OWN}/manifest.json"
 BACKUPS = f"{OWN}/backups"
-SECRET_FILES = frozenset({SECRETS, AGENT_PASSWORD})
+SECRET_FILES = frozenset({SECRETS, AGENT_PASSWORD, FS_CLI})
 """Never shown, readable by the switch and root alone."""
 
 

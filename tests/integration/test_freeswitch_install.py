@@ -109,7 +109,8 @@ def test_passwords_are_made_once_for_the_switch_alone_and_never_shown(prefix: Pa
     assert operators and agents and operators != agents
     assert re.fullmatch(r"[0-9a-f]{48}", operators)
     assert (prefix / "toritsugi/agent.password").read_text(encoding="utf-8") == f"{agents}\n"
-    for name in ("secrets.xml", "agent.password"):
+    assert (prefix / "toritsugi/fs_cli.conf").read_text(encoding="utf-8") == f"[default]\npassword => {operators}\n"
+    for name in ("secrets.xml", "agent.password", "fs_cli.conf"):
         assert stat.S_IMODE((prefix / "toritsugi" / name).stat().st_mode) & 0o007 == 0
     for password in (operators, agents, "ClueCon-of-mine"):
         assert password not in shown
