@@ -13,9 +13,10 @@ import gevent
 from freeswitch.simulator import causes
 from freeswitch.simulator.channel import LEAD_S, Channel, Home
 from freeswitch.simulator.joining import join
+from freeswitch.simulator.parking import park
 from freeswitch.simulator.people import Behaviour
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import Profile
+from freeswitch.simulator.profile import STATES, Profile
 
 
 class SipLeg(Channel):
@@ -28,6 +29,8 @@ class SipLeg(Channel):
         self.far_end: gevent.Greenlet[..., None] | None = None
         """Whoever acts there by themselves."""
         self.sofia_profile = "external"
+        self.invited_as = (profile.caller_name, profile.caller_number)
+        """The caller's name and number in the From of our INVITE."""
         self.message_s = 3.0
         """How long whoever calls on this leg speaks after the tone."""
 
@@ -44,9 +47,9 @@ class SipLeg(Channel):
 
     def _heard_response(self) -> None:
         """A response brings our own From back. Source: sofia.c (extract_header_vars)."""
-        if self.profile.caller_name:
-            self.variables["sip_from_display"] = self.profile.caller_name
-        self.variables["sip_from_user"] = self.profile.caller_number
+        name, self.variables["sip_from_user"] = self.invited_as
+        if name:
+            self.variables["sip_from_display"] = name
         for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
             self.tell_partner(name, "")
         self._came_from()
@@ -190,10 +193,22 @@ class SipLeg(Channel):
         self.variables["transfer_to"] = f"att:{theirs.uuid}"
         self._hand_over_recordings(mine)
         consult._hand_over_recordings(theirs)
+        for one in (theirs, mine):
+            one.note_transfer(f"att_xfer:{_own_address(self)}/{_own_address(one)}")
         if not join(mine, theirs):
             return False
-        consult.variables |= {"endpoint_disposition": "ATTENDED_TRANSFER", "park_timeout": "2:ATTENDED_TRANSFER"}
+        consult.variables |= {"endpoint_disposition": "ATTENDED_TRANSFER", "park_timeout": "2:attended_transfer"}
+        consult.mark_hold(False)
+        consult.state_number = STATES["CS_PARK"]
+        self.home.spawn(self._park_when_left, consult)
         return True
+
+    def _park_when_left(self, consult: SipLeg) -> None:
+        """The second call comes to its end by itself, or parks for two seconds."""
+        while consult.bridged.is_set() and not consult.hangup_cause:
+            self.clock.wait(consult.wake, 0.02)
+        if not consult.hangup_cause:
+            consult.divert(lambda: park(consult, state="CS_PARK"))
 
     def _into_application(
         self, consult: SipLeg, mine: Channel | None, theirs: Channel | None, referred_by: str
@@ -217,6 +232,14 @@ class SipLeg(Channel):
     def _hand_over_recordings(self, other: Channel) -> None:
         if self.is_true("recording_follow_transfer"):
             self.move_recordings(other)
+
+
+def _own_address(leg: Channel) -> str:
+    """user@host of who is at the far end."""
+    if leg.direction == "inbound":
+        return f"{leg.get('sip_from_user')}@{leg.get('sip_from_host') or '127.0.0.1'}"
+    user, _, host = leg.profile.destination.replace("%", "@", 1).partition("@")
+    return f"{user}@{host or leg.profile.channel_name.rpartition('@')[2].partition(':')[0]}"
 
 
 def _user_of(target: str) -> str:

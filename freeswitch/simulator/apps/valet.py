@@ -65,29 +65,29 @@ def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
     seconds = float(limit) if limit.isdecimal() and int(limit) else (float(ORBIT_S) if orbit else None)
     try:
         channel.digits.clear()
-        late = _wait(switch, channel, music, seconds)
+        if _wait(switch, channel, music, seconds) and orbit:
+            dialplan, context = (channel.get(f"valet_parking_orbit_{name}") or "" for name in ("dialplan", "context"))
+            channel.transfer(orbit, dialplan, context)
     finally:
         if slots.get(slot) == channel.uuid:
             del slots[slot]
         _tell(channel, lot, slot, "exit", {})
-    if late and orbit:
-        channel.transfer(
-            orbit, channel.get("valet_parking_orbit_dialplan") or "", channel.get("valet_parking_orbit_context") or ""
-        )
 
 
 def _wait(switch: Switch, channel: Channel, music: str, seconds: float | None) -> bool:
     """Plays until `#`, or until time is up: then True."""
     end_us = None if seconds is None else channel.clock.now_us() + int(seconds * 1_000_000)
 
-    def over() -> bool:
-        return "#" in channel.digits or (end_us is not None and channel.clock.now_us() >= end_us)
+    def taken_back() -> bool:
+        return "#" in channel.digits
 
-    while not over():
+    while not taken_back():
         left_s = None if end_us is None else (end_us - channel.clock.now_us()) / 1_000_000
-        if sounds.play(switch.missing_files, channel, music, until=over, limit_s=left_s) != "FILE PLAYED":
-            channel.pause(left_s, until=over)
-    return "#" not in channel.digits
+        if left_s is not None and left_s <= 0:
+            return True
+        if sounds.play(switch.missing_files, channel, music, until=taken_back, limit_s=left_s) != "FILE PLAYED":
+            channel.pause(left_s, until=taken_back)
+    return False
 
 
 def _slot(switch: Switch, lot: str, fetches: bool, low: str, high: str) -> str | None:
