@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from freeswitch.simulator import acting, people
 from freeswitch.simulator.channel import Channel
@@ -77,13 +78,15 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     name = "Anonymous" if caller.withheld else caller.name or caller.number
     # sofia defuses a variable reference in what a caller sends, and drops the header that held it.
     defused = name.replace("$", "%") if "${" in name else name
+    # Escapes like %0a are undone once, on the way into the profile only.
+    told = unquote(defused, errors="surrogateescape")
     host = (carrier.host if carrier else "") or "127.0.0.1:5090"
     profile = Profile(
         channel_name=f"sofia/external/{shown}@{host}",
         destination=number,
-        caller_name=defused,
+        caller_name=told,
         caller_number=caller.number,
-        original_name=defused,
+        original_name=told,
         original_number=caller.number,
         username=caller.number,
         hide=caller.withheld,
@@ -95,7 +98,8 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     if caller.withheld:
         leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
     _arrived(switch, leg, number)
-    leg.variables |= {f"sip_h_{name}": value for name, value in caller.headers.items()}
+    for name, value in caller.headers.items():
+        leg.variables["sip_history_info" if name.lower() == "history-info" else f"sip_h_{name}"] = value
     return leg
 
 
@@ -189,6 +193,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         )
         leg.variables |= {"originator": originator.uuid, "signal_bond": originator.uuid}
         leg.variables |= {"call_uuid": originator.call_uuid}
+        if (originator.get("sip_copy_custom_headers") or "true").lower() not in ("false", "no", "off", "0"):
+            leg.variables |= {key: value for key, value in originator.variables.items() if key.startswith("sip_h_")}
     _session(switch, leg)
     leg.variables |= options
     if originator is not None:

@@ -87,7 +87,8 @@ def _calls(switch: Switch, *, bridged: bool, detailed: bool) -> list[Row]:
     second = {id(one.partner) for one in switch.channels.values() if _is_first(one)}
     firsts = [one for one in switch.channels.values() if id(one) not in second]
     row = _detailed_call if detailed else _call
-    return [row(switch, one) for one in firsts if not bridged or _is_first(one)]
+    found = [row(switch, one) for one in firsts if not bridged or _is_first(one)]
+    return sorted(found, key=lambda one: one["call_created_epoch"])
 
 
 def _is_first(one: Channel) -> bool:
@@ -105,6 +106,12 @@ def _text(channel: Channel, name: str) -> str:
 
 def _channel(switch: Switch, channel: Channel) -> Row:
     profile, initial = channel.profile, channel.initial
+    # The table learns of the callee when a leg is dialled, of a caller's only with the bridge.
+    told = channel.partner is not None or channel.direction == "outbound"
+    sent = ("", "")
+    if channel.partner is not None:
+        dials = _is_first(channel)
+        sent = (profile.callee_name, profile.callee_number) if dials else (profile.caller_name, profile.caller_number)
     media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if channel.has_media else {}
     codecs = {
         f"{side}_{name}": media.get(name, "") for side in ("read", "write") for name in ("codec", "rate", "bit_rate")
@@ -131,12 +138,12 @@ def _channel(switch: Switch, channel: Channel) -> Row:
         "presence_data": _text(channel, "presence_data"),
         "accountcode": _text(channel, "accountcode"),
         "callstate": channel.call_state,
-        "callee_name": profile.callee_name,
-        "callee_num": profile.callee_number,
+        "callee_name": profile.callee_name if told else "",
+        "callee_num": profile.callee_number if told else "",
         "callee_direction": "SEND" if channel.partner else "",
         "call_uuid": channel.call_uuid if channel.partner or channel.direction == "outbound" else "",
-        "sent_callee_name": _text(channel, "last_sent_callee_id_name"),
-        "sent_callee_num": _text(channel, "last_sent_callee_id_number"),
+        "sent_callee_name": sent[0],
+        "sent_callee_num": sent[1],
         "initial_cid_name": initial.caller_name,
         "initial_cid_num": initial.caller_number,
         "initial_ip_addr": initial.network_addr,

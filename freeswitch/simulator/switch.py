@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import gevent
 
+from freeswitch.simulator import heartbeats
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
@@ -31,7 +32,7 @@ from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.vitals import Vitals
 from freeswitch.simulator.waiting import HungUp
 
-HEARTBEAT_S = 20.0
+HEARTBEAT_S = 20
 
 Application = Callable[["Switch", Channel, str], str | None]
 """What runs on a leg with the data of the plan; its response, or None for none."""
@@ -129,9 +130,10 @@ class Switch:
         return greenlet
 
     def _beat(self) -> None:
+        self.clock.sleep(self.clock.whole_second_in(HEARTBEAT_S))
         while True:
-            self.clock.sleep(HEARTBEAT_S)
             self.core.fire("HEARTBEAT", self.vitals.heartbeat())
+            self.clock.sleep(HEARTBEAT_S)
 
     def reload(self) -> None:
         """The configuration is read again (RELOADXML)."""
@@ -174,6 +176,8 @@ class Switch:
 
     def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None:
         """An event of a leg, to whoever listens."""
+        if name == "CHANNEL_ANSWER" and heartbeats.interval_s(leg):
+            self.spawn(heartbeats.beat, leg)
         self.core.fire_channel(name, leg, before=before, after=after, subclass=subclass)
 
     def release_limits(self, channel: Channel) -> None:
