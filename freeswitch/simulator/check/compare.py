@@ -213,7 +213,8 @@ def event_differences(real: Headers, simulated: Headers, wanted: frozenset[str])
             continue
         one, other = _shown(name, real.get(name)), _shown(name, simulated.get(name))
         if one != other and not (span and _near(one, other)):
-            yield name, _named(real, one), _named(simulated, other)
+            named = _named(real, one), _named(simulated, other)
+            yield name, *(named if named[0] != named[1] else (one, other))
 
 
 def _shown(name: str, value: Value | None) -> str:
@@ -244,7 +245,16 @@ def _near(one: str, other: str) -> bool:
     )
 
 
-_OF_A_ROW = {"created", "created_epoch", "token", "expires", "call_created_epoch", "b_created", "b_created_epoch"}
+_OF_A_ROW = {
+    "hostname",
+    "created",
+    "created_epoch",
+    "token",
+    "expires",
+    "call_created_epoch",
+    "b_created",
+    "b_created_epoch",
+}
 
 
 def _reply(command: str, real: str, simulated: str, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from freeswitch.simulator.plan import App
 
 _BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
 _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
+_ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
 
@@ -28,6 +29,7 @@ class Configured:
     """Name -> host and port of the carrier, empty where no call showed it."""
     phones: Mapping[str, bool]
     """`1001@domain` -> whether it is registered when the trace begins."""
+    hostname: str
     directory: Mapping[str, Mapping[str, str]]
     """`1001@domain` -> variables of its entry."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +41,13 @@ def configured(trace: Trace) -> Configured:
     texts = [said.command for said in trace.commands]
     extensions = _extensions(trace.events)
     texts += [app.data for apps in extensions.values() for app in apps]
-    return Configured(extensions, _gateways(trace.events), _phones(trace, texts), _directory(trace.events))
+    return Configured(
+        extensions=extensions,
+        gateways=_gateways(trace.events),
+        phones=_phones(trace, texts),
+        hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
+        directory=_directory(trace.events),
+    )
 
 
 def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, ...]]:
@@ -48,7 +56,7 @@ def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, .
     passes: dict[tuple[str, str], list[App]] = {}
     keys: dict[tuple[str, str], tuple[str, str]] = {}
     for event in events:
-        if text(event, "Call-Direction") != "inbound" or text(event, "Caller-Dialplan") != "XML":
+        if text(event, "Caller-Dialplan") != "XML" or text(event, "Channel-State") not in ("CS_ROUTING", "CS_EXECUTE"):
             continue
         one = (text(event, "Unique-ID"), text(event, "Caller-Profile-Index"))
         keys[one] = (text(event, "Caller-Context"), text(event, "Caller-Destination-Number"))
@@ -86,8 +94,20 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
     for event in trace.events:
         if text(event, "Event-Subclass").startswith("sofia::") and text(event, "from-user"):
             named.add(f"{text(event, 'from-user')}@{text(event, 'from-host')}")
-    dialled = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
-    return {phone: phone in dialled for phone in named}
+    there = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
+    there |= (listed := _listed(trace) - _came(trace))
+    return {phone: phone in there for phone in sorted(named | listed)}
+
+
+def _listed(trace: Trace) -> set[str]:
+    """Phones in a list of registrations."""
+    return {f"{user}@{realm}" for said in trace.commands for user, realm in _ROW.findall(said.reply)}
+
+
+def _came(trace: Trace) -> set[str]:
+    """Phones that signed on during the trace, so that a list says nothing of its beginning."""
+    told = [event for event in trace.events if text(event, "Event-Subclass") == "sofia::register"]
+    return {f"{text(event, 'from-user')}@{text(event, 'from-host')}" for event in told}
 
 
 _ENTRY = (

@@ -88,6 +88,7 @@ class Stage:
             global_variables=self.configured.variables,
             applications=apps.TABLE,
             clock=self.clock,
+            hostname=self.configured.hostname,
         )
         if self._cores:
             self.switch.core.uuid = self._cores.pop(0)
@@ -277,9 +278,12 @@ def _caller(dialog: Dialog) -> Caller:
         for name, value in dialog.leg.items()
         if name.startswith("variable_sip_h_") and isinstance(value, str)
     }
+    # Sofia keeps no display name with a reference to a variable in it, but shows what it made of it.
+    made = text(dialog.leg, "Caller-Orig-Caller-ID-Name")
+    referring = made.replace("%{", "${") if "%{" in made else None
     return Caller(
         number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
-        name=text(dialog.leg, "variable_sip_from_display") or None,
+        name=text(dialog.leg, "variable_sip_from_display") or referring,
         withheld=text(dialog.leg, "Caller-Privacy-Hide-Number") == "true",
         headers=sent,
     )
