@@ -43,6 +43,10 @@ class Leg:
     """The decision whose waiting was already told."""
     decision: str = ""
     """tt_decision as last heard."""
+    recording: str = ""
+    """The file that is being written, as far as heard."""
+    recording_asked: str = ""
+    """The id of our request for it."""
     park: int = 0
     """The last park that was told."""
     core: str = ""

@@ -31,6 +31,8 @@ _KEPT = frozenset(
         "last_bridge_to",
         "originate_disposition",
         "originating_leg_uuid",
+        "record_file_size",
+        "record_ms",
         "sip_authorized",
         "sip_from_host",
         "sip_from_user",
@@ -122,7 +124,7 @@ def read(raw: bytes, leg: str) -> CallRecord:
             ended[f"variable_{name}"] = _items(value)[-1]
     if did := _first_did(first):
         ended["variable_tt_did"] = did
-    ended |= _message(cdr, variables)
+    ended |= {"Record-Completion-Cause": variables.get("record_completion_cause", "")} | _message(cdr, variables)
     if bridged_us := _bridged(chapters):
         ended["Caller-Channel-Bridged-Time"] = str(bridged_us)
     return CallRecord(leg, parent, _relatives(variables), created_us, ended)
@@ -259,8 +261,6 @@ def _message(cdr: Mapping[str, object], variables: Mapping[str, str]) -> Event:
         return {}
     return {
         "Record-File-Path": _text(found[0].get("app_data")).split(" ")[0],
-        "variable_record_ms": variables.get("record_ms", ""),
-        "variable_record_file_size": variables.get("record_file_size", ""),
         RECORDED_UNTIL: str(began_us + count(variables.get("record_ms", "")) * 1000),
     }
 

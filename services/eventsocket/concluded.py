@@ -132,18 +132,19 @@ def _recorded(about: About, event: Event) -> Facts:
             caller = leg if CallAnswered(switch=about.switch, leg=leg.id, by=other.id) in facts else other
             at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
             made.append(envelopes(about.switch, {**event, **at}, caller.tenant, caller.call, facts))
-    if text(event, RECORDED_UNTIL) and leg.over != "exact":
-        made.append(about.facts_as_of_event(event | _message_of(event)))
+    if leg.over != "exact" and (stopped := _recording_of(leg, event)):
+        made.append(about.facts_as_of_event(event | stopped))
     return Facts(tuple(envelope for facts in made for envelope in facts.envelopes))
 
 
-def _message_of(event: Event) -> Event:
-    return {
-        "Event-Name": "RECORD_STOP",
-        "Event-Sequence": f"cdr-message.{text(event, 'Unique-ID')}",
-        "Event-Date-Timestamp": text(event, RECORDED_UNTIL),
-        "variable_tt_stage": "voicemail",
-    }
+def _recording_of(leg: Leg, event: Event) -> Event:
+    """The end of its last recording: a message that the record itself names, else the file that we heard begun."""
+    stopped: Event = {"Event-Name": "RECORD_STOP", "Event-Sequence": f"cdr-recording.{leg.id}"}
+    if until := text(event, RECORDED_UNTIL):
+        return stopped | {"Event-Date-Timestamp": until, "variable_tt_stage": "voicemail"}
+    if leg.recording:
+        return stopped | {"Record-File-Path": leg.recording, "Recording-Variable-tt_rec": leg.recording_asked}
+    return {}
 
 
 def _partners(about: About, leg: Leg, event: Event) -> list[tuple[Leg, int]]:

@@ -301,8 +301,11 @@ def _recording(about: Normaliser, event: Event) -> Facts:
     stage = token(variable(event, "tt_stage"))
     fact: Fact
     if text(event, "Event-Name") == "RECORD_START":
+        leg.recording, leg.recording_asked = file, asked
         fact = e.RecordingStarted(switch=about.switch, leg=leg.id, path=file, recording=asked, stage=stage)
     else:
+        if leg.recording == file:
+            leg.recording = ""
         fact = e.RecordingStopped(
             switch=about.switch,
             leg=leg.id,

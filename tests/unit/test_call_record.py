@@ -288,3 +288,34 @@ def test_families_share_no_leg_and_leave_none_out(found: list[CallRecord]) -> No
     for record in found:
         for relative in (record.parent, *record.relatives):
             assert home.get(relative, home[record.leg]) == home[record.leg]
+
+
+# -- recordings --------------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_whose_end_was_not_heard_is_ended_by_the_call_record() -> None:
+    """The record says how long the last recording was, and not which file: that was heard when it began."""
+    about = Normaliser("fs1", DIRECTORY)
+    events = captured(13)
+    for event in events:
+        if event["Event-Name"] == "RECORD_STOP":
+            heard = about.facts_of(event).envelopes[-1].body
+            break
+        about.facts_of(event)
+    about = Normaliser("fs1", DIRECTORY)
+    for event in events:
+        if event["Event-Name"] == "RECORD_STOP":
+            break
+        about.facts_of(event)
+    (stopped,) = [fact for fact in told(records(13), about) if isinstance(fact.body, e.RecordingStopped)]
+    assert stopped.body == heard
+    assert stopped.source == "switch/fs1/cdr"
+
+
+def test_a_message_left_while_nobody_listened_is_told_with_its_file() -> None:
+    (stopped,) = [fact for fact in told(records(3)) if isinstance(fact.body, e.RecordingStopped)]
+    heard = Normaliser("fs1", DIRECTORY)
+    facts = [fact for event in captured(3) for fact in heard.facts_of(event).envelopes]
+    (known,) = [fact for fact in facts if isinstance(fact.body, e.RecordingStopped)]
+    assert stopped.body == known.body
+    assert abs(stopped.occurred_at_us - known.occurred_at_us) < 100_000
