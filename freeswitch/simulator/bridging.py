@@ -39,8 +39,10 @@ class Talk:
         try:
             leg.pause(until=lambda: self.caller_left)
         except (HungUp, Diverted):
+            _take_along(leg, self.caller, stays=not self.caller_left)
             self._leave()
             raise
+        _take_along(leg, self.caller, stays=False)
         try:
             self._alone(leg)
         finally:
@@ -67,6 +69,18 @@ class Talk:
             leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
 
 
+def _take_along(leg: Channel, other: Channel, *, stays: bool) -> None:
+    """A leg leaves while its far end holds the call: no longer held, and whom it kept waiting ends with it."""
+    held = leg.held or leg.left_on_hold
+    if leg.held:
+        leg.mark_hold(False, talks=False)
+    if held and stays and not other.hangup_cause:
+        if exten := leg.get("hold_hangup_xfer_exten"):
+            other.variables["transfer_after_bridge"] = exten
+        else:
+            other.hangup("NORMAL_CLEARING")
+
+
 def meet(caller: Channel, leg: Channel) -> None:
     """The caller's profile knows whom it reached."""
     caller.profile = replace(
@@ -89,9 +103,11 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
     try:
         _while_they_talk(talk)
     except (HungUp, Diverted):
+        _take_along(caller, leg, stays=bool(caller.hangup_cause) and not talk.leg_left)
         talk.caller_left = True
         leg.wake.set()
-        caller.clock.wait(talk.leg_done, 1.0)
+        while not (talk.leg_done.is_set() or leg.is_diverted):
+            caller.clock.wait(talk.leg_done, LOOKS_EVERY_S)
         _end(talk, both)
         if caller.state_number == STATES["CS_HIBERNATE"]:
             caller.state_number = STATES["CS_RESET"]
@@ -168,14 +184,7 @@ def _show_parties(talk: Talk) -> None:
         else:
             name = other.profile.callee_name
             number = other.profile.callee_number or other.profile.destination
-        about: Headers = {
-            "Direction": "SEND",
-            "Sent-Callee-ID-Name": (name or number).rpartition("/")[2],
-            "Sent-Callee-ID-Number": number.rpartition("/")[2],
-            "Bridged-To": other.uuid,
-        }
-        if not one.hangup_cause:
-            one.fire("CALL_UPDATE", before=about)
+        _show(one, (name or number).rpartition("/")[2], number.rpartition("/")[2], other)
 
 
 def _end(talk: Talk, both: Headers) -> None:
@@ -189,10 +198,8 @@ def _end(talk: Talk, both: Headers) -> None:
     for one, other in ((caller, leg), (leg, caller)):
         if one.partner is other:
             one.partner = None
-            if not (talk.inner and one is leg):
+            if not talk.inner:
                 one.bridged.clear()
-        if one.held and not one.hangup_cause:
-            one.mark_hold(False)
 
 
 def _after_bridge(talk: Talk) -> None:
@@ -206,6 +213,10 @@ def _after_bridge(talk: Talk) -> None:
     if hangs_up.lower() == "explicit":
         caller.hangup(cause)
         raise HungUp
+    if caller.then is not None and not (leg.times.answered and caller.is_true("hangup_after_bridge")):
+        state, caller.then = caller.then, None
+        caller.divert(state)
+        raise Diverted
     if not leg.times.answered:
         return
     if caller.is_true("park_after_bridge"):

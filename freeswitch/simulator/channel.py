@@ -81,6 +81,10 @@ class Channel(Leg):
         self.undisturbed.set()
         self._nests = False
         self._stop_broadcast = False
+        self.heir: Channel | None = None
+        """Whom it dials goes to this leg, should it end meanwhile."""
+        self.then: State | None = None
+        """Where it goes once the bridge that it runs is over, unless that ends it."""
         self.meta_keys: MetaKeys | None = None
         self.on_key: Callable[[str], bool] | None = None
         """Hears the keys of the far end first while the leg talks; whether it kept one."""
@@ -92,6 +96,11 @@ class Channel(Leg):
         """Runs the leg's thread, beginning with this state."""
         self._next = first
         self.home.spawn(self._run)
+
+    @property
+    def is_diverted(self) -> bool:
+        """Whether it has been told to go elsewhere and has not set out yet."""
+        return self._next is not None
 
     def divert(self, state: State) -> None:
         """Leaves what it does and goes on with this."""
@@ -195,6 +204,11 @@ class Channel(Leg):
         self.logical_direction = "inbound" if self.in_dialplan else self.direction
         note = self.note_transfer(how)
         return replace(self.profile, transfer_source=note, index=self.profile.index + 1)
+
+    def take_over(self, other: Channel) -> None:
+        """Goes on with what is left of the other leg's plan. Source: switch_channel_caller_extension_masquerade."""
+        self._plan = other._plan
+        self.divert(self.run_plan)
 
     def note_transfer(self, how: str) -> str:
         """The entry in transfer_history, which is also transfer_source now."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from freeswitch.simulator import acting, causes, legs
 from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.joining import join
 from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.plan import DialString, Target
 from freeswitch.simulator.reading import collect
@@ -75,6 +76,8 @@ class Dialling:
         self._attempts: list[Attempt] = []
         self._legs: list[SipLeg] = []
         self._together = False
+        self._passed: list[SipLeg] = []
+        """Legs that rang, of which the caller's profile knows."""
 
     def run(self) -> Outcome:
         """Dials group after group. On HungUp or Diverted of the waiter all that rings is cancelled."""
@@ -84,16 +87,41 @@ class Dialling:
             own = self.originator.variables
             common = {name: str(own[name]) for name in _COPIED if name in own} | common
         try:
-            for group in self.spec.groups:
-                winner = self._group(group, common)
-                if winner is not None:
-                    return Outcome(winner)
-                self.note(self.last_cause)
-            return Outcome(None, self.last_cause)
+            if self.originator is not None and self.originator.times.answered:
+                self.originator.enter_call_state("RING_WAIT")
+            return self._groups(common)
         except (HungUp, Diverted):
-            self._drop("ORIGINATOR_CANCEL")
-            self.note("ORIGINATOR_CANCEL")
+            if self.originator is not None and self.originator.heir is not None:
+                self._inherit(self.originator, self.originator.heir)
+            else:
+                self._drop("ORIGINATOR_CANCEL")
+                self.note("ORIGINATOR_CANCEL")
             raise
+        finally:
+            if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:
+                self.originator.enter_call_state("ACTIVE")
+
+    def _groups(self, common: Mapping[str, str]) -> Outcome:
+        for group in self.spec.groups:
+            winner = self._group(group, common)
+            if winner is not None:
+                return Outcome(winner)
+            self.note(self.last_cause)
+        return Outcome(None, self.last_cause)
+
+    def _inherit(self, originator: Channel, heir: Channel) -> None:
+        """Whom it dials rings on after its end, for another leg; who does not answer leaves that leg its plan."""
+        self.waiter = Waiter(self.switch.clock)
+        for attempt in self._attempts:
+            attempt.leg.watcher = self.waiter
+        winner = self._await_winner()
+        if heir.hangup_cause:
+            self._drop("NORMAL_CLEARING")
+        elif winner is not None:
+            heir.variables["hangup_after_bridge"] = "true"
+            join(heir, winner)
+        else:
+            heir.take_over(originator)
 
     def _group(self, group: tuple[Target, ...], common: Mapping[str, str]) -> SipLeg | None:
         self._attempts, self._legs = [], []
@@ -102,6 +130,9 @@ class Dialling:
             self._prepare(target, common)
         for attempt in self._attempts:
             self._start_if_due(attempt)
+        return self._await_winner()
+
+    def _await_winner(self) -> SipLeg | None:
         while self._attempts:
             winner = self._winner()
             if winner is not None:

@@ -16,6 +16,8 @@ from freeswitch.simulator.profile import STATES, OtherLeg, Times
 
 def join(first: Channel, second: Channel) -> bool:
     """`first` runs the bridge, unless only `second` has media; whether there is anything to bridge."""
+    if second.hangup_cause:
+        return False
     if first.direction == "outbound" and not first.in_dialplan:
         first.turn_round()
         first.in_dialplan = True
@@ -91,6 +93,10 @@ def _divert(first: Channel, second: Channel) -> None:
         first.variables.pop("uuid_bridge", None)
         if second.hangup_cause or not ready:
             _left_alone(first)
+        if not second.has_media:
+            second.hangup("DESTINATION_OUT_OF_ORDER")
+            first.hangup("ORIGINATOR_CANCEL")
+            first.check()
         for one, other in ((first, second), (second, first)):
             one.fire("CHANNEL_EXECUTE", after={"Application": "uuid_bridge", "Application-Data": other.uuid})
         bridge(first, second)

@@ -96,6 +96,8 @@ class Leg(Waiter):
         self.confirmed = False
         """Whoever answered was asked to press a key, and did."""
         self.held = False
+        self.left_on_hold = False
+        """It ended while its far end held the call: whom it talked to ends too (CF_HANGUP_HELD)."""
         self.in_dialplan = False
         """A leg that we dialled has been sent into a plan of its own, and counts as a caller since (CF_DIALPLAN)."""
         self.is_b_leg = False
@@ -251,8 +253,8 @@ class Leg(Waiter):
             self.progressed.set()
             self.changed()
 
-    def mark_hold(self, held: bool) -> None:
-        """Its far end holds the call (CHANNEL_HOLD), or takes it up again (CHANNEL_UNHOLD)."""
+    def mark_hold(self, held: bool, *, talks: bool = True) -> None:
+        """Its far end holds the call (CHANNEL_HOLD), or takes it up again (CHANNEL_UNHOLD) and `talks` on."""
         if held == self.held:
             return
         self.held = held
@@ -266,7 +268,8 @@ class Leg(Waiter):
         self.times.hold_accum += now_us - self.times.last_hold
         self.times.holds.append((self.times.last_hold, now_us))
         self.fire("CHANNEL_UNHOLD")
-        self.enter_call_state("ACTIVE")
+        if talks:
+            self.enter_call_state("ACTIVE")
 
     def answer(self) -> None:
         """Is answered (once)."""
@@ -302,7 +305,8 @@ class Leg(Waiter):
         self.state_number = STATES["CS_HANGUP"]
         self.variables |= disposition
         if self.held:
-            self.mark_hold(False)
+            self.mark_hold(False, talks=False)
+            self.left_on_hold = True
         self.tell_partner("last_bridge_hangup_cause", cause)
         if code := self.variables.get("proto_specific_hangup_cause"):
             self.tell_partner("last_bridge_proto_specific_hangup_cause", str(code))

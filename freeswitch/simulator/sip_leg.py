@@ -187,6 +187,9 @@ class SipLeg(Channel):
         mine, theirs = self.partner, consult.partner
         self.variables |= {"transfer_disposition": "recv_replace", "refer_uuid": consult.uuid}
         consult.variables["transfer_disposition"] = "replaced"
+        rings = consult.bond is not None and theirs is None and consult.bond.direction == "outbound"
+        if mine is not None and not mine.hangup_cause and rings:
+            return self._hand_over_ringing(consult, mine)
         if mine is None or mine.hangup_cause or theirs is None or theirs.hangup_cause:
             return self._into_application(consult, mine, theirs, referred_by)
         theirs.variables["transfer_disposition"] = "bridge"
@@ -200,15 +203,18 @@ class SipLeg(Channel):
         consult.variables |= {"endpoint_disposition": "ATTENDED_TRANSFER", "park_timeout": "2:attended_transfer"}
         consult.mark_hold(False)
         consult.state_number = STATES["CS_PARK"]
-        self.home.spawn(self._park_when_left, consult)
+        consult.then = lambda: park(consult, state="CS_PARK")
         return True
 
-    def _park_when_left(self, consult: SipLeg) -> None:
-        """The second call comes to its end by itself, or parks for two seconds."""
-        while consult.bridged.is_set() and not consult.hangup_cause:
-            self.clock.wait(consult.wake, 0.02)
-        if not consult.hangup_cause:
-            consult.divert(lambda: park(consult, state="CS_PARK"))
+    def _hand_over_ringing(self, consult: SipLeg, mine: Channel) -> bool:
+        """The second call still rings: who is kept waiting hears music until it is answered."""
+        consult.variables |= {"transfer_to": f"satt:{mine.uuid}", "endpoint_disposition": "ATTENDED_TRANSFER"}
+        consult.heir = mine
+        self._hand_over_recordings(mine)
+        consult._hand_over_recordings(mine)
+        mine.transfer(f'm:":endless_playback:{mine.hold_music}"park', "inline")
+        consult.hangup("NORMAL_CLEARING")
+        return True
 
     def _into_application(
         self, consult: SipLeg, mine: Channel | None, theirs: Channel | None, referred_by: str

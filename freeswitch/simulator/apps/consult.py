@@ -13,12 +13,13 @@ from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import HungUp
 
+LOOKS_EVERY_S = 0.1
 _KEYS = {"attxfer_cancel_key": "#", "attxfer_hangup_key": "*", "attxfer_conf_key": "0"}
 
 
 def att_xfer(switch: Switch, channel: Channel, data: str) -> None:
     """Dials; both talk. Who asked may hang up (or press `*`): done. `#` brings the first call back."""
-    waiting = channel.partner
+    waiting, began_us = channel.partner, channel.clock.now_us()
     try:
         spec = plan.dial_string(data)
     except plan.Malformed:
@@ -31,17 +32,34 @@ def att_xfer(switch: Switch, channel: Channel, data: str) -> None:
             waiting.move_recordings(channel)
     dialling = dial.Dialling(switch, channel, spec, channel)
     try:
-        outcome = dialling.run()
-        if outcome.leg is not None:
-            dialling.note("SUCCESS")
-            bridging.meet(channel, outcome.leg)
-            _consult(channel, outcome.leg, waiting, follows)
+        _ask(channel, dialling, waiting, follows)
     finally:
         channel.variables.pop("soft_holding_uuid", None)
-        if waiting is not None and waiting.partner is channel:
-            channel.partner = waiting
-            channel.variables["signal_bond"] = waiting.uuid
+        channel.heir = None
+        _bond(channel, waiting)
+        # The application looks every 100 ms whether it is over.
+        channel.clock.sleep(LOOKS_EVERY_S - (channel.clock.now_us() - began_us) / 1_000_000 % LOOKS_EVERY_S)
     channel.check()
+
+
+def _ask(channel: Channel, dialling: dial.Dialling, waiting: Channel | None, follows: bool) -> None:
+    outcome = dialling.run()
+    if outcome.leg is None:
+        return
+    dialling.note("SUCCESS")
+    bridging.meet(channel, outcome.leg)
+    _consult(channel, outcome.leg, waiting, follows)
+    if waiting is not None and not waiting.hangup_cause:
+        _bond(channel, waiting)
+        channel.variables["att_xfer_result"] = "success" if join(channel, waiting) else "failure"
+
+
+def _bond(channel: Channel, waiting: Channel | None) -> None:
+    """It belongs with whom it kept waiting again."""
+    if waiting is not None:
+        channel.variables["signal_bond"] = waiting.uuid
+        if waiting.partner is channel:
+            channel.partner = channel.bond = waiting
 
 
 def _consult(channel: Channel, asked: SipLeg, waiting: Channel | None, follows: bool) -> None:
@@ -67,5 +85,3 @@ def _consult(channel: Channel, asked: SipLeg, waiting: Channel | None, follows: 
         raise
     finally:
         channel.on_key = None
-    if waiting is not None and not waiting.hangup_cause:
-        channel.variables["att_xfer_result"] = "success" if join(channel, waiting) else "failure"
