@@ -3,120 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
-from sqlalchemy import select
 
-from freeswitch.simulator import Behaviour, Caller, Simulator
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import Behaviour, Caller
 from services.billing.service import entries
-from services.compose import House, compose
-from services.runtime.app import App
-from services.runtime.bus.choose import EMBEDDED, connect
-from services.runtime.settings import Settings, SwitchLink, Web
-from services.runtime.store import Tx
-from services.runtime.virtual import virtual_time
-from services.simulated import simulator_for
+from tests.scenarios.house import MONDAY_10_00_US, Played, the_house
 
-MONDAY_10_00_US = int(datetime(2026, 11, 16, 1, 0, tzinfo=UTC).timestamp() * 1_000_000)
-"""10:00 in Japan."""
 RINGS_OUT = Behaviour(answers=False)
 MINUTE_US = 60_000_000
-
-PLATFORM = """
-switches: [{switch: fs1, domain: pbx.example, phone_profile: internal}]
-carriers: [{name: hikari, gateway: hikari}]
-prices:
-  - table: standard
-    versions:
-      - from: 2024-01-01
-        basis: incl
-        rules:
-          - {name: 固定電話, prefixes: ["0"], unit_s: 180, unit: 9.35}
-          - {name: 携帯電話, prefixes: ["090"], unit_s: 60, unit: 17.6}
-"""
-ACME = """
-tenant: acme
-name: 株式会社アクメ
-reading: アクメ
-address: {prefecture: 東京都, municipality: 千代田区}
-contract: {from: 2026-04-01, closing_day: 20, plan: cloud-pbx, prices: standard}
-numbers:
-  - {number: 03-1234-5678, kind: representative, channels: 1, route: main}
-ids: [{id: "1001", name: 佐藤 花子, device: desk}]
-lines: [{line: sato, ids: ["1001"], present: 03-1234-5678}]
-groups: [{group: sales, lines: [sato], strategy: all}]
-routes:
-  main:
-    - do: [{ring: sales, for_s: 20}, {forward: 090-1234-5678, for_s: 30}, {voicemail: sales}]
-"""
-
-
-@dataclass
-class Played:
-    """The house, the switch, and how to look at them."""
-
-    house: House
-    simulator: Simulator
-
-    def rows(self, service: str, table: str) -> list[dict[str, Any]]:
-        def work(tx: Tx) -> list[dict[str, Any]]:
-            return [dict(row) for row in tx.sql.execute(select(tx.tables[table])).mappings()]
-
-        return self.house.stores[service].run(work)
-
-    def until_over(self, leg: Channel) -> None:
-        """Until the caller is gone and the house has worked it off."""
-        leg.gone.wait()
-        self.until(lambda: all(row["ended_at_us"] for row in self.rows("history", "calls") or [{"ended_at_us": 0}]))
-
-    @staticmethod
-    def until(holds: Callable[[], bool]) -> None:
-        with gevent.Timeout(60):
-            while not holds():
-                gevent.sleep(0.1)
-
-
-@contextmanager
-def the_house(folder: Path, start_us: int) -> Iterator[Played]:
-    tenants, data = folder / "tenants", folder / "data"
-    tenants.mkdir()
-    data.mkdir(mode=0o700)
-    (tenants / "platform.yaml").write_text(PLATFORM, encoding="utf-8")
-    (tenants / "acme.yaml").write_text(ACME, encoding="utf-8")
-    with virtual_time(start_us):
-        simulator, password = simulator_for(tenants, data / "recordings")
-        link = SwitchLink(
-            name="fs1",
-            port=simulator.start(),
-            password=password,
-            recordings_dir=data / "recordings",
-            newline_every_ms=0,
-        )
-        settings = Settings(data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0))
-        house = compose(settings, connect(EMBEDDED, data))
-        app = App(house.parts)
-        try:
-            assert app.start() == ""
-            assert house.agents[0].wait_ready(30)
-            yield Played(house, simulator)
-        finally:
-            stopped = app.stop()
-            simulator.stop()
-        assert stopped
 
 
 @pytest.fixture
 def played(tmp_path: Path) -> Iterator[Played]:
-    with the_house(tmp_path, MONDAY_10_00_US) as house:
+    with the_house(tmp_path) as house:
         yield house
 
 
