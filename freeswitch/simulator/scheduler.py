@@ -34,6 +34,8 @@ class Scheduler:
         self._spawn = spawn
         self._tasks: dict[int, Task] = {}
         self._last = 0
+        self.looks_after_s = 0.0
+        """The real one looks every 500 ms: how long after a whole second that is, below 0.5."""
 
     def add(self, group: str, when: str, act: Callable[[], None], what: str = "task") -> int:
         """`+4`, or an epoch second; timers tick in whole seconds, so `+4` fires after 3 to 4 s. The task's number."""
@@ -43,7 +45,7 @@ class Scheduler:
             wait_s = self._clock.whole_second_in(seconds)
         else:
             wait_s = seconds - self._clock.now_us() / 1_000_000
-        wait_s = max(0.0, wait_s)
+        wait_s = max(0.0, wait_s) + self.looks_after_s
         self._last += 1
         number = self._last
 

@@ -130,7 +130,7 @@ class Switch:
         return greenlet
 
     def _beat(self) -> None:
-        self.clock.sleep(self.clock.whole_second_in(HEARTBEAT_S))
+        self.clock.sleep(self.clock.whole_second_in(HEARTBEAT_S) + self.scheduler.looks_after_s)
         while True:
             self.core.fire("HEARTBEAT", self.vitals.heartbeat())
             self.clock.sleep(HEARTBEAT_S)

@@ -29,6 +29,8 @@ from freeswitch.simulator.wire import Event
 
 GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""
+TICK_US = 20_000
+TICK_US = 20_000
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
@@ -68,8 +70,10 @@ class Stage:
         self._callers: dict[str, Dialog] = {}
         self._legs: dict[str, list[SipLeg]] = {}
         """Far end -> its calls, in order."""
-        self._up = True
+        self._up = False
+        """Whether whoever captured the trace is connected."""
         self._live()
+        self._up = True
 
     # --- the switch ------------------------------------------------------------------------------------------------
 
@@ -93,13 +97,13 @@ class Stage:
         if self._cores:
             self.switch.core.uuid = self._cores.pop(0)
         self.switch.far_ends = self
+        self.switch.scheduler.looks_after_s = _looks_after_s(self.trace)
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
         self.switch.start()
         for phone in phones:
             phone.registered = self.configured.phones[phone.address]
-        self._up = True
 
     def _hear(self, event: Event) -> None:
         if self._up:
@@ -136,6 +140,8 @@ class Stage:
             self._at(at_us, self._press_by, who, digit)
         for one in self.script.registers:
             self._at(one.at_us, self._register, one)
+        if self._cores and (born_us := _born_us(self.trace)) is not None:
+            self._at(born_us, self._live)
         for note in self.trace.notes:
             self._at(self.trace.start_us + note.at_us, self._note, note.text)
         self.clock.run_until(self.trace.end_us + GRACE_US)
@@ -169,7 +175,9 @@ class Stage:
     def _note(self, note: str) -> None:
         """What happened to the switch itself."""
         if "start" in note:
-            self._live()
+            if self._cores:
+                self._live()
+            self._up = True
         elif "kill" in note:
             self._up = False
             self.switch.stop()
@@ -281,6 +289,8 @@ def _caller(dialog: Dialog) -> Caller:
     # Sofia keeps no display name with a reference to a variable in it, but shows what it made of it.
     made = text(dialog.leg, "Caller-Orig-Caller-ID-Name")
     referring = made.replace("%{", "${") if "%{" in made else None
+    if history := text(dialog.leg, "variable_sip_history_info"):
+        sent["History-Info"] = history
     return Caller(
         number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
         name=text(dialog.leg, "variable_sip_from_display") or referring,
@@ -312,14 +322,41 @@ def _dialled_legs(trace: Trace) -> dict[str, str]:
     return found
 
 
+def _beat_us(trace: Trace, core: str) -> int | None:
+    """When the heart of this life of the trace's switch beat for the first time that the trace tells."""
+    told = [event for event in trace.events if text(event, "Core-UUID") == core]
+    for at, event in enumerate(told):
+        if text(event, "Event-Name") == "HEARTBEAT":
+            beat_us = stamp_us(event)
+            # Stamps are those of a tick of 20 ms: it beat after what else happened in that tick.
+            return beat_us + (TICK_US - 1 if any(stamp_us(one) == beat_us for one in told[:at]) else 0)
+    return None
+
+
+def _looks_after_s(trace: Trace) -> float:
+    """When in a second the scheduler of the trace's switch looks, which it does every 500 ms, as its heart tells."""
+    for core in _cores(trace):
+        if (beat_us := _beat_us(trace, core)) is not None:
+            return beat_us % 500_000 / 1_000_000
+    return 0.0
+
+
+def _born_us(trace: Trace) -> int | None:
+    """When the last life of the switch began, if its heart told how old it is."""
+    for event in reversed(trace.events):
+        if text(event, "Event-Name") == "HEARTBEAT" and text(event, "Core-UUID") == _cores(trace)[-1]:
+            return stamp_us(event) - 1000 * int(text(event, "Uptime-msec") or "0")
+    return None
+
+
 def _curtain_us(trace: Trace) -> int:
     """The switch has lived for a while when the trace begins: so long that its heart beats when the real one's did."""
     first = min([trace.start_us, *(stamp_us(event) for event in trace.events[:1])])
-    beats = [stamp_us(event) for event in trace.events if text(event, "Event-Name") == "HEARTBEAT"]
-    if not beats:
+    beat_us = _beat_us(trace, next(iter(_cores(trace)), ""))
+    if beat_us is None:
         return first - 1_000_000
     period_us = int(HEARTBEAT_S * 1_000_000)
-    return beats[0] - period_us * (1 + (beats[0] - first) // period_us)
+    return beat_us - period_us * (1 + (beat_us - first) // period_us)
 
 
 __all__ = ["Played", "Stage"]
