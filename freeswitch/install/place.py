@@ -165,12 +165,15 @@ def _write(prefix: Path, path: str, content: bytes, was: Mapping[str, int] | Non
     _folders(prefix, target.parent)
     temporary = target.parent / f".{target.name}.toritsugi"
     temporary.unlink(missing_ok=True)
-    _synced(temporary, content)
-    if was is not None:
-        _give(temporary, was["uid"], was["gid"], was["mode"])
-    else:
-        _give(temporary, *_owner_and_mode(prefix, path))
-    temporary.replace(target)
+    try:
+        _synced(temporary, content)
+        if was is not None:
+            _give(temporary, was["uid"], was["gid"], was["mode"])
+        else:
+            _give(temporary, *_owner_and_mode(prefix, path))
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _owner_and_mode(prefix: Path, path: str) -> tuple[int, int, int]:

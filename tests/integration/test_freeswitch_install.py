@@ -176,6 +176,21 @@ def test_a_backup_that_is_damaged_or_none_is_refused(prefix: Path) -> None:
     assert picture(prefix) == after
 
 
+def test_an_install_that_breaks_off_can_be_ended_or_taken_back(prefix: Path) -> None:
+    """Each file is whole or not at all, and the backup stood before the first was touched."""
+    before = picture(prefix)
+    obstacle = prefix / "sip_profiles/external.xml"
+    obstacle.mkdir()
+    said = run(prefix)
+    assert said.exit_code == 2 and "external.xml" in said.output
+    assert not list(prefix.rglob(".*.toritsugi")), "no half file is left"
+    obstacle.rmdir()
+    assert run(prefix).exit_code == 0
+    assert run(prefix).output.splitlines() == ["Nothing to change"]
+    assert run(prefix, "--uninstall").exit_code == 0
+    assert picture(prefix) == before
+
+
 @pytest.mark.parametrize(
     ("prepare", "says"),
     [

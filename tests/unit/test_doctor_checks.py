@@ -109,7 +109,7 @@ MACHINE = Machine(
     },
 )
 FILES = {"freeswitch.xml": '<document>\n<section name="dialplan"/>\n</document>\n'}
-HEALTHY = Facts(SWITCH, Expected(), MACHINE, FILES, "/etc/freeswitch", LOADED)
+HEALTHY = Facts(SWITCH, Expected(), MACHINE, FILES, "/etc/freeswitch", LOADED, LOADED)
 
 
 def switch(**changes: object) -> Facts:
@@ -123,7 +123,7 @@ def machine(**changes: object) -> Facts:
 def loaded(**changes: Element) -> Facts:
     """`switch_conf=…` stands for `switch.conf`, `context_public=…` for `context:public`."""
     renamed = {name.replace("_conf", ".conf").replace("context_", "context:"): value for name, value in changes.items()}
-    return replace(HEALTHY, loaded={**LOADED, **renamed})
+    return replace(HEALTHY, loaded={**LOADED, **renamed}, from_files={**LOADED, **renamed})
 
 
 def file(path: str, text: str) -> Facts:
@@ -237,6 +237,12 @@ TROUBLE: list[tuple[str, str, str, Facts]] = [
     ("strangers", "error", "public_extensions", loaded(context_public=before(TRUNKS, HAND_ON))),
     ("music", "error", "moh", switch(streams=frozenset())),
     ("one-line-files", "error", "ntt.xml:1", file("ntt.xml", '<include><gateway name="ntt"/></include>\n')),
+    (
+        "loaded",
+        "warning",
+        "reloadxml",
+        replace(HEALTHY, from_files={**LOADED, "context:public": before(TRUNKS, TAKE_ALL)}),
+    ),
     ("well-formed", "warning", "a.xml", file("a.xml", "<extension>")),
     (
         "api-calls",

@@ -69,8 +69,7 @@ _NOTHING = "-ERR no reply"
 def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
     """What the switch says, and its configuration as loaded. Raises LinkLost."""
     offset_us = _clock_offset_us(link)
-    said = _answers(link, (f"global_getvar {name}" for name in VARIABLES))
-    variables = {name: text if _understood(text) else "" for name, text in zip(VARIABLES, said, strict=True)}
+    variables = _variables(link)
     names = [*NEEDED, *SINKS, "mod_json_cdr"]
     modules = dict(zip(names, _answers(link, (f"module_exists {name}" for name in names)), strict=True))
     version, core, status, codecs, streams = _answers(
@@ -93,6 +92,16 @@ def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
         stock_users=_stock_users(link, variables["domain"]),
     )
     return switch, _loaded(link)
+
+
+def _variables(link: Link) -> dict[str, str]:
+    """All global variables, those that the doctor needs at least; passwords among them go no further than a check."""
+    (everything,) = _answers(link, ("global_getvar",))
+    listed = dict(line.split("=", 1) for line in everything.splitlines() if "=" in line)
+    if listed:
+        return {**dict.fromkeys(VARIABLES, ""), **listed}
+    said = _answers(link, (f"global_getvar {name}" for name in VARIABLES))
+    return {name: text if _understood(text) else "" for name, text in zip(VARIABLES, said, strict=True)}
 
 
 def ask_rights(link: Link) -> Rights:

@@ -182,6 +182,11 @@ class Facts:
         return parameters(self.part(conf)).get(name)
 
 
+def shape(part: Element) -> list[tuple[str, tuple[tuple[str, str], ...], str]]:
+    """A piece of configuration without what does not matter: blanks, comments, the order of attributes."""
+    return [(one.tag, tuple(sorted(one.items())), (one.text or "").strip()) for one in part.iter()]
+
+
 def parameters(part: Element | None) -> dict[str, str]:
     """Every `<param>` below, by name; the last of two wins, as in the switch."""
     if part is None:
