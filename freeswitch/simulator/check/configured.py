@@ -29,6 +29,8 @@ class Configured:
     """Name -> host and port of the carrier, empty where no call showed it."""
     phones: Mapping[str, bool]
     """`1001@domain` -> whether it is registered when the trace begins."""
+    listed: frozenset[str]
+    """Those of them that a list of registrations shows."""
     hostname: str
     directory: Mapping[str, Mapping[str, str]]
     """`1001@domain` -> variables of its entry."""
@@ -45,6 +47,7 @@ def configured(trace: Trace) -> Configured:
         extensions=extensions,
         gateways=_gateways(trace.events),
         phones=_phones(trace, texts),
+        listed=frozenset(_listed(trace) - _came(trace)),
         hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
         directory=_directory(trace.events),
     )

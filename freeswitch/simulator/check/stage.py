@@ -19,6 +19,7 @@ from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.check.configured import Configured, configured
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
 from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script, spoken_s
+from freeswitch.simulator.check.trunks import looks_at_us, trunks
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl_server import EslServer
 from freeswitch.simulator.people import Caller, Carrier, Phone
@@ -62,6 +63,7 @@ class Stage:
         self.trace = trace
         self.script: Script = script(trace)
         self.configured: Configured = configured(trace)
+        self.trunks = trunks(trace)
         self.played = Played()
         self.clock = VirtualClock(_curtain_us(trace))
         self._cores = _cores(trace)
@@ -81,13 +83,17 @@ class Stage:
         """A new life of the switch, without legs."""
         phones = [Phone(one.partition("@")[0], domain=one.partition("@")[2]) for one in self.configured.phones]
         for phone in phones:
-            phone.registered = False
+            phone.registered = phone.address in self.configured.listed
             phone.variables = dict(self.configured.directory.get(phone.address, {}))
         domain = next((phone.domain for phone in phones), "127.0.0.1")
         self.switch = Switch(
             lambda event: self.server.publish(event),
             domain=domain,
-            carriers=[Carrier(name, gateway=name, host=host) for name, host in self.configured.gateways.items()],
+            carriers=[
+                Carrier(name, gateway=name, host=host)
+                for name, host in self.configured.gateways.items()
+                if name not in {trunk.name for trunk in self.trunks}
+            ],
             phones=phones,
             global_variables=self.configured.variables,
             applications=apps.TABLE,
@@ -104,6 +110,8 @@ class Stage:
         self.switch.start()
         for phone in phones:
             phone.registered = self.configured.phones[phone.address]
+            if phone.registered:
+                self.switch.registrar.remember(phone)
 
     def _hear(self, event: Event) -> None:
         if self._up:
@@ -144,10 +152,20 @@ class Stage:
             self._at(born_us, self._live)
         for note in self.trace.notes:
             self._at(self.trace.start_us + note.at_us, self._note, note.text)
+        self._find_trunks()
         self.clock.run_until(self.trace.end_us + GRACE_US)
         self._up = False
         self.switch.stop()
         return self.played
+
+    def _find_trunks(self) -> None:
+        """What a rescan of the gateways finds, and how it responds over time."""
+        for trunk in self.trunks:
+            carrier = Carrier(trunk.name, trunk.name, trunk.host, trunk.profile)
+            carrier.registers, carrier.ping_s = trunk.registers, trunk.ping_s
+            self.switch.carriers.append(carrier)
+            for at_us, code, phrase in trunk.responses:
+                self._at(at_us, setattr, carrier, "responds", (code, phrase))
 
     def _at(self, at_us: int, run: Callable[..., None], *arguments: object) -> None:
         def wait() -> None:
@@ -353,6 +371,8 @@ def _curtain_us(trace: Trace) -> int:
     """The switch has lived for a while when the trace begins: so long that its heart beats when the real one's did."""
     first = min([trace.start_us, *(stamp_us(event) for event in trace.events[:1])])
     beat_us = _beat_us(trace, next(iter(_cores(trace)), ""))
+    if (look_us := looks_at_us(trace.events)) is not None:
+        return look_us + 5_000 - 1_000_000 * (2 + (look_us - first) // 1_000_000)
     if beat_us is None:
         return first - 1_000_000
     period_us = int(HEARTBEAT_S * 1_000_000)
