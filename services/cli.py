@@ -31,7 +31,6 @@ from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
-from services.runtime.log import get_logger
 from services.runtime.settings import ESL_PASSWORD, load_or_exit
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Service
@@ -328,7 +327,7 @@ def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool
         entry = _asked(data, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
     except held.NotHeld as error:
         raise click.ClickException(str(error)) from None
-    get_logger("billing").info("held charge confirmed by hand", leg=leg, by=heard.by, switch=entry.switch)
+    click.echo(f"confirmed by {heard.by}; it cannot be taken back", err=True)
     click.echo(msgspec.json.encode(entry))
 
 

@@ -241,7 +241,7 @@ class NoCallRecords:
 
     def start(self) -> None:
         """What ends while this process is away stays estimated, and is held back from charging."""
-        log.warning("no cdr_dir: this switch's call records are not read", switch=self.switch)
+        log.info("no cdr_dir: this switch's call records are not read", switch=self.switch)
 
     def stop(self) -> None:
         """Nothing is kept."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text, update
@@ -42,6 +43,22 @@ def test_a_charge_is_explained_from_what_is_stored(charged: Store, tmp_path: Pat
     assert derivation["again"]["arithmetic"] == "421.5 s / 180 s -> 3; 3 x 9.35 = 28.05 JPY (incl. tax)"
     assert derivation["entry"]["amount"] == derivation["again"]["amount"] == "28.05"
     assert derivation["differences"] == []
+
+
+@pytest.mark.requirement("B16")
+def test_held_charges_are_listed_and_confirmed_by_somebody_once(charged: Store, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    assert typed("charges", "held", *data).stdout == ""
+    ledger.hear(charged, msgspec.structs.replace(ledger.leg(), leg="leg-2"), "guess-2", estimated=True)
+    (listed,) = map(json.loads, typed("charges", "held", *data).stdout.splitlines())
+    assert (listed["leg"], listed["estimated"]) == ("leg-2", True)
+    assert typed("charges", "confirm", "leg-2", *data).exit_code == 2, "without a name nothing is confirmed"
+    said = typed("charges", "confirm", "leg-2", "--by", "佐藤", "--seconds", "421.5", *data)
+    assert said.exit_code == 0, said.output
+    assert (json.loads(said.stdout)["amount"], json.loads(said.stdout)["estimated"]) == ("28.05", False)
+    assert json.loads(typed("charges", "explain", "leg-2", *data).stdout)["confirmed_by"] == "佐藤"
+    again = typed("charges", "confirm", "leg-2", "--by", "鈴木", *data)
+    assert (again.exit_code, typed("charges", "held", *data).stdout) == (1, "")
 
 
 def test_a_figure_that_cannot_be_derived_again_ends_with_1(charged: Store, tmp_path: Path) -> None:
