@@ -83,6 +83,8 @@ class Channel(Leg):
         self._stop_broadcast = False
         self.heir: Channel | None = None
         """Whom it dials goes to this leg, should it end meanwhile."""
+        self.picked_off = False
+        """Another leg took it away from whomever it dialled or talked to."""
         self.then: State | None = None
         """Where it goes once the bridge that it runs is over, unless that ends it."""
         self.meta_keys: MetaKeys | None = None
@@ -141,7 +143,6 @@ class Channel(Leg):
             self.mark_hold(True)
             if self.partner is not None:
                 self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
-            self.fire("CHANNEL_HOLD")
 
     def unhold(self) -> None:
         """Takes its far end off hold. Source: switch_ivr_unhold."""
@@ -150,7 +151,6 @@ class Channel(Leg):
             if self.partner is not None:
                 self.partner.stop_broadcast()
                 self.clock.wait(self.partner.undisturbed, 5.0)
-            self.fire("CHANNEL_UNHOLD")
 
     def break_off(self) -> None:
         """Ends the current playback or recording; the plan goes on."""
@@ -242,7 +242,8 @@ class Channel(Leg):
 
     def _run_nested(self, nested: Broadcast) -> None:
         self._stop_broadcast = False
-        if nested.lead_s and self.has_media:
+        if nested.lead_s:
+            self.early_media()
             self.pause(nested.lead_s)
         self.undisturbed.clear()
         self.changed()

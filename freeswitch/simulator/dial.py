@@ -94,8 +94,11 @@ class Dialling:
             if self.originator is not None and self.originator.heir is not None:
                 self._inherit(self.originator, self.originator.heir)
             else:
-                self._drop("ORIGINATOR_CANCEL")
+                picked_off = self.originator is not None and self.originator.picked_off
+                self._drop("PICKED_OFF" if picked_off else "ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
+                if self.originator is not None and picked_off:
+                    self.originator.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
             raise
         finally:
             if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:

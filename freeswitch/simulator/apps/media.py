@@ -21,7 +21,6 @@ _FRAME_S = 0.02
 
 def playback(switch: Switch, channel: Channel, data: str) -> str:
     """A file, until it ends or a key of playback_terminators (`*` unless set) is pressed."""
-    channel.early_media()
     path, _, _samples = data.partition("@@")
     wanted = channel.get("playback_terminators") or "*"
     terminators = {"none": "", "any": "1234567890*#"}.get(wanted.lower(), wanted)
@@ -41,14 +40,18 @@ def playback(switch: Switch, channel: Channel, data: str) -> str:
 def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
     try:
         return sounds.play(switch.missing_files, channel, path, until=until)
-    except (HungUp, Diverted):
+    except HungUp:
+        # Where the switch hangs up, the read fails first, which counts as the end of the file.
+        by_us = not str(channel.variables.get("sip_hangup_disposition", "")).startswith("recv_")
+        channel.variables["current_application_response"] = "FILE PLAYED" if by_us else "PLAYBACK ERROR"
+        raise
+    except Diverted:
         channel.variables["current_application_response"] = "PLAYBACK ERROR"
         raise
 
 
 def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
     """The same file again and again, also after a break, until the leg is sent elsewhere."""
-    channel.early_media()
     while True:
         response = _play(switch, channel, data)
         if response != "FILE PLAYED":
@@ -64,7 +67,6 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     limit_s, threshold, silence_s = (int(one) if one.isdecimal() and len(one) < 8 else 0 for one in figures)
     spoken_s = channel.message_s if isinstance(channel, SipLeg) else 0.0
     ends_s = spoken_s + (silence_s or DEFAULT_SILENCE_S) if threshold else math.inf
-    channel.early_media()
     switch.recorder.begin_message(channel, path)
     channel.variables["silence_hits_exhausted"] = "false"
     channel.took_break()

@@ -51,6 +51,7 @@ def intercept(switch: Switch, channel: Channel, data: str) -> None:
     other = leg.partner if leg.partner is not channel else None
     leg.answer()
     leg.mark_hold(False)
+    leg.picked_off = True
     join(channel, leg)
     if other is not None:
         other.hangup("PICKED_OFF")

@@ -66,6 +66,8 @@ class Register:
     """Contact, Call-ID, User-Agent … as the phone sent them."""
 
 
+TICK_US = 25_000
+"""The timer of the switch ticks every 20 ms, and its clock and the recorder's are not the same."""
 _REQUEST = re.compile(r"^(\S+) (->|<-) ([A-Z]+) sip:(?:([^@\s]*)@)?([^\s;?]*)(\S*) SIP/2\.0$")
 _RESPONSE = re.compile(r"^(\S+) (->|<-) SIP/2\.0 (\d+)[^(]*\((\d+) ([A-Z]+)\)$")
 _KEYS = re.compile(r"^(\S+) presses (\S+)$")
@@ -78,13 +80,17 @@ class _Reader:
     trace: Trace
     dialogs: list[Dialog] = field(default_factory=list)
     keys: list[tuple[int, str, str]] = field(default_factory=list)
+    registers: dict[str, list[int]] = field(default_factory=dict)
 
     def read(self) -> None:
         for step in self.trace.sip:
             at_us = self.trace.start_us + step.at_us
             if found := _REQUEST.match(step.text):
                 who, way, method, user, host, rest = found.groups(default="")
-                self._request(at_us, who, way == "->", method, user, host, rest)
+                if method == "REGISTER" and way == "->":
+                    self.registers.setdefault(who, []).append(at_us)
+                else:
+                    self._request(at_us, who, way == "->", method, user, host, rest)
             elif found := _RESPONSE.match(step.text):
                 self._response(at_us, *found.groups())
             elif found := _KEYS.match(step.text):
@@ -202,7 +208,7 @@ def script(trace: Trace) -> Script:
         answers=tuple(one for one in reader.dialogs if not one.incoming),
         keys=keys,
         pressed=() if keys else tuple(reader.keys),
-        registers=tuple(_registers(trace.events)),
+        registers=tuple(_registers(trace.events, reader.registers)),
     )
 
 
@@ -254,8 +260,11 @@ def _key(event: Headers) -> Act:
     return Act(stamp_us(event), "key", text(event, "DTMF-Digit"), int(samples) if samples.isdecimal() else 0)
 
 
-def _registers(events: Sequence[Headers]) -> Iterator[Register]:
-    """What phones sent: the attempts; where those were not subscribed, what they led to."""
+def _registers(events: Sequence[Headers], sent: Mapping[str, Sequence[int]]) -> Iterator[Register]:
+    """What phones sent: the attempts; where those were not subscribed, what they led to.
+
+    Stamps of events are those of a tick, up to 20 ms early; the lines of SIP tell the moment.
+    """
     attempts = [event for event in events if text(event, "Event-Subclass") == "sofia::register_attempt"]
     led_to = [event for event in events if text(event, "Event-Subclass") in ("sofia::register", "sofia::unregister")]
     for event in attempts or led_to:
@@ -263,8 +272,10 @@ def _registers(events: Sequence[Headers]) -> Iterator[Register]:
             # The password of a call: the dialled number stands in the place of the phone's.
             continue
         expires = text(event, "expires")
+        stamped_us = stamp_us(event)
+        moments = (at_us for at_us in sent.get(text(event, "from-user"), ()) if 0 <= at_us - stamped_us < TICK_US)
         yield Register(
-            stamp_us(event),
+            max(moments, default=stamped_us),
             f"{text(event, 'from-user')}@{text(event, 'from-host')}",
             int(expires) if expires.isdecimal() else 0,
             text(event, "auth-result") == "FORBIDDEN",
