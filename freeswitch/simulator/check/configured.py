@@ -16,6 +16,8 @@ from freeswitch.simulator.plan import App
 _BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
 _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
 _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
+_CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\d+)"')
+_GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
 
@@ -31,9 +33,13 @@ class Configured:
     """`1001@domain` -> whether it is registered when the trace begins."""
     listed: frozenset[str]
     """Those of them that a list of registrations shows."""
+    ports: Mapping[str, int]
+    """Where phones are, as far as a list of registrations shows it."""
     hostname: str
     directory: Mapping[str, Mapping[str, str]]
     """`1001@domain` -> variables of its entry."""
+    usernames: Mapping[str, str] = field(default_factory=dict)
+    """Name of a gateway -> what the switch calls itself there."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Global ones."""
 
@@ -45,9 +51,11 @@ def configured(trace: Trace) -> Configured:
     texts += [app.data for apps in extensions.values() for app in apps]
     return Configured(
         extensions=extensions,
-        gateways=_gateways(trace.events),
+        gateways={name: host for name, (_user, host) in _shown(trace).items()} | _gateways(trace.events),
+        usernames={name: user for name, (user, _host) in _shown(trace).items()},
         phones=_phones(trace, texts),
         listed=frozenset(_listed(trace) - _came(trace)),
+        ports=_ports(trace),
         hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
         directory=_directory(trace.events),
     )
@@ -99,7 +107,21 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
             named.add(f"{text(event, 'from-user')}@{text(event, 'from-host')}")
     there = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
     there |= (listed := _listed(trace) - _came(trace))
+    # The list keeps phones whose registration was flushed.
+    there -= {said.command.split()[-1] for said in trace.commands if said.reply.startswith("error/user_not_reg")}
     return {phone: phone in there for phone in sorted(named | listed)}
+
+
+def _ports(trace: Trace) -> dict[str, int]:
+    """Where a list of registrations says that phones are."""
+    return {
+        f"{user}@{realm}": int(port) for said in trace.commands for user, realm, port in _CONTACT.findall(said.reply)
+    }
+
+
+def _shown(trace: Trace) -> dict[str, tuple[str, str]]:
+    """Gateways in `sofia status`: name -> user and host."""
+    return {name: (user, host) for said in trace.commands for name, user, host in _GATEWAY.findall(said.reply)}
 
 
 def _listed(trace: Trace) -> set[str]:

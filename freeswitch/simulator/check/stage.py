@@ -22,6 +22,7 @@ from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Scri
 from freeswitch.simulator.check.trunks import looks_at_us, trunks
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl_server import EslServer
+from freeswitch.simulator.gateways import CHECK_S
 from freeswitch.simulator.people import Caller, Carrier, Phone
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.sip_leg import SipLeg
@@ -84,13 +85,14 @@ class Stage:
         phones = [Phone(one.partition("@")[0], domain=one.partition("@")[2]) for one in self.configured.phones]
         for phone in phones:
             phone.registered = phone.address in self.configured.listed
+            phone.port = self.configured.ports.get(phone.address, phone.port)
             phone.variables = dict(self.configured.directory.get(phone.address, {}))
         domain = next((phone.domain for phone in phones), "127.0.0.1")
         self.switch = Switch(
             lambda event: self.server.publish(event),
             domain=domain,
             carriers=[
-                Carrier(name, gateway=name, host=host)
+                Carrier(name, gateway=name, host=host, username=self.configured.usernames.get(name, ""))
                 for name, host in self.configured.gateways.items()
                 if name not in {trunk.name for trunk in self.trunks}
             ],
@@ -107,6 +109,8 @@ class Stage:
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
+        if (look_us := looks_at_us(self.trace.events)) is not None:
+            self.switch.gateways.first_look_s = (look_us + 5_000 - self.clock.now_us()) / 1_000_000 % CHECK_S
         self.switch.start()
         for phone in phones:
             phone.registered = self.configured.phones[phone.address]
@@ -368,15 +372,22 @@ def _born_us(trace: Trace) -> int | None:
 
 
 def _curtain_us(trace: Trace) -> int:
-    """The switch has lived for a while when the trace begins: so long that its heart beats when the real one's did."""
+    """The switch has lived for a while when the trace begins: its heart beats, and sofia looks at its gateways, then
+    when the real ones did. A beat follows from the second of the start, a look from the fraction."""
     first = min([trace.start_us, *(stamp_us(event) for event in trace.events[:1])])
     beat_us = _beat_us(trace, next(iter(_cores(trace)), ""))
-    if (look_us := looks_at_us(trace.events)) is not None:
-        return look_us + 5_000 - 1_000_000 * (2 + (look_us - first) // 1_000_000)
-    if beat_us is None:
-        return first - 1_000_000
-    period_us = int(HEARTBEAT_S * 1_000_000)
-    return beat_us - period_us * (1 + (beat_us - first) // period_us)
+    look_us = looks_at_us(trace.events)
+    step_us = 1_000_000 if look_us is None else int(CHECK_S * 1_000_000)
+    start_us = first if look_us is None else look_us + 5_000
+    while start_us > first - 1_000_000 or (
+        beat_us is not None and (_second(beat_us) - _second(start_us)) % HEARTBEAT_S
+    ):
+        start_us -= step_us
+    return start_us
+
+
+def _second(at_us: int) -> int:
+    return at_us // 1_000_000
 
 
 __all__ = ["Played", "Stage"]
