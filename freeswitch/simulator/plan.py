@@ -219,6 +219,13 @@ _TONE = re.compile(r"%\(\s*(\d+)\s*,\s*(\d+)")
 _LOOPS = re.compile(r"loops=(-?\d+)")
 
 
+def pattern_ms(path: str) -> int:
+    """One turn of a tone's pattern; 0 for other sounds."""
+    if not path.startswith("tone_stream://"):
+        return 0
+    return sum(int(on) + int(off) for on, off in _TONE.findall(path))
+
+
 def duration_s(path: str, file_s: float = 2.0) -> float | None:
     """How long a sound lasts; None for ever. A file counts as `file_s`.
 

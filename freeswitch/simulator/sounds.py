@@ -14,6 +14,8 @@ from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.profile import Headers
 
 SAMPLES_PER_S = 8000
+READ_AHEAD_MS = 2048
+"""A tone is read in pieces of 16,384 samples, and never beyond one turn of its pattern (mod_tone_stream)."""
 
 
 def play(
@@ -30,7 +32,8 @@ def play(
     if path in missing:
         return "FILE NOT FOUND"
     kind = path.partition("://")[0] if "://" in path else "file"
-    about: Headers = {"Playback-File-Type": kind, "Playback-File-Path": path}
+    about: Headers = {"Playback-File-Type": kind} if kind != "silence_stream" else {}
+    about["Playback-File-Path"] = path
     seconds = plan.duration_s(path)
     limit = str(channel.variables.get("playback_timeout_sec", ""))
     if limit.isdecimal() and int(limit):
@@ -43,7 +46,7 @@ def play(
     try:
         ended = "break" if channel.pause(seconds, until=lambda: channel.took_break() or until()) else "done"
     finally:
-        ms = (channel.clock.now_us() - started_us) // 1000
+        ms = _read_ms(path, (channel.clock.now_us() - started_us) // 1000)
         samples = str(ms * SAMPLES_PER_S // 1000)
         channel.variables |= {
             "playback_last_offset_pos": samples,
@@ -53,3 +56,12 @@ def play(
         }
         channel.fire("PLAYBACK_STOP", after=about | {"Playback-Status": ended or "done"})
     return "FILE PLAYED"
+
+
+def _read_ms(path: str, played_ms: int) -> int:
+    """How much of a sound has been read when so much of it has been heard."""
+    turn_ms = plan.pattern_ms(path)
+    if not turn_ms:
+        return played_ms
+    turns, rest_ms = divmod(played_ms, turn_ms)
+    return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / READ_AHEAD_MS) * READ_AHEAD_MS)
