@@ -114,6 +114,7 @@ def restore(
 
 def _back_up(prefix: Path, changes: Sequence[Change], undone: bool) -> Path:
     """A folder of this moment, complete before anything is changed. `undone`: it stands for the end of an uninstall."""
+    _folders(prefix, prefix / BACKUPS)
     folder = _fresh(prefix / BACKUPS)
     index: dict[str, Any] = {}
     for change in changes:
@@ -135,7 +136,6 @@ def _back_up(prefix: Path, changes: Sequence[Change], undone: bool) -> Path:
 
 
 def _fresh(parent: Path) -> Path:
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for number in range(1000):
         folder = parent / (name if not number else f"{name}-{number:03d}")

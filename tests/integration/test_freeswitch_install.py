@@ -232,7 +232,13 @@ def test_files_belong_to_the_switch_as_their_neighbours_do(prefix: Path) -> None
     for file in [prefix, *prefix.rglob("*")]:
         os.chown(file, 4711, 4712)
     run(prefix)
-    for path in ("dialplan/public.xml", "sip_profiles/internal.xml", "toritsugi/secrets.xml", "toritsugi/agent"):
+    for path in (
+        "dialplan/public.xml",
+        "sip_profiles/internal.xml",
+        "toritsugi",
+        "toritsugi/secrets.xml",
+        "toritsugi/agent",
+    ):
         assert ((prefix / path).stat().st_uid, (prefix / path).stat().st_gid) == (4711, 4712), path
 
 
