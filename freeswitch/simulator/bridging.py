@@ -40,6 +40,9 @@ class Talk:
             leg.pause(until=lambda: self.caller_left)
         except (HungUp, Diverted):
             _take_along(leg, self.caller, stays=not self.caller_left)
+            if not leg.hangup_cause and not self.inner:
+                leg.bridged.clear()
+                leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
             self._leave()
             raise
         _take_along(leg, self.caller, stays=False)
@@ -78,6 +81,7 @@ def _take_along(leg: Channel, other: Channel, *, stays: bool) -> None:
         if exten := leg.get("hold_hangup_xfer_exten"):
             other.variables["transfer_after_bridge"] = exten
         else:
+            other.stop_broadcast()
             other.hangup("NORMAL_CLEARING")
 
 

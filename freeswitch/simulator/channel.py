@@ -147,10 +147,10 @@ class Channel(Leg):
     def unhold(self) -> None:
         """Takes its far end off hold. Source: switch_ivr_unhold."""
         if self.held:
-            self.mark_hold(False)
             if self.partner is not None:
                 self.partner.stop_broadcast()
                 self.clock.wait(self.partner.undisturbed, 5.0)
+            self.mark_hold(False)
 
     def break_off(self) -> None:
         """Ends the current playback or recording; the plan goes on."""

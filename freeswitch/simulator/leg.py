@@ -182,11 +182,16 @@ class Leg(Waiter):
             self.variables[name] = [before, entry] if isinstance(before, str) else [*before, entry]
 
     def move_recordings(self, other: Leg) -> None:
-        """They go on with the other leg, without an event. Source: switch_ivr_transfer_recordings."""
+        """They go on with the other leg, without RECORD_STOP. Source: switch_ivr_transfer_recordings."""
         for recording in self.recordings.values():
             recording.leg = other
         other.recordings |= self.recordings
+        moved = list(self.recordings)
         self.recordings.clear()
+        for path in moved:
+            about: Headers = {"Media-Bug-Function": "session_record", "Media-Bug-Target": path}
+            other.fire("MEDIA_BUG_START", before=about)
+            self.fire("MEDIA_BUG_STOP", before=about)
 
     def execute_on(self, prefix: str) -> None:
         """Runs the applications that variables of this prefix name; a bare leg runs none."""
@@ -300,13 +305,13 @@ class Leg(Waiter):
         received = {"sip_hangup_disposition": "recv_bye"}
         late = received if disposition.get("sip_hangup_disposition") == "recv_bye" else {}
         disposition = {name: value for name, value in disposition.items() if name not in late}
-        self.hangup_cause = cause
-        self.answer_state = "hangup"
-        self.state_number = STATES["CS_HANGUP"]
         self.variables |= disposition
         if self.held:
             self.mark_hold(False, talks=False)
             self.left_on_hold = True
+        self.hangup_cause = cause
+        self.answer_state = "hangup"
+        self.state_number = STATES["CS_HANGUP"]
         self.tell_partner("last_bridge_hangup_cause", cause)
         if code := self.variables.get("proto_specific_hangup_cause"):
             self.tell_partner("last_bridge_proto_specific_hangup_cause", str(code))

@@ -18,6 +18,7 @@ from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.sounds import SAMPLES_PER_S
 
 _BYTES_BEFORE_SOUND = 44
+_NOBODY_WRITES = ("/proc/", "/sys/")
 
 
 class Recorder:
@@ -28,18 +29,22 @@ class Recorder:
         self._root = root
         """Where files are really written; None writes none."""
         self.unwritable: set[str] = set()
-        """Paths that cannot be opened: the command succeeds, but no RECORD_START follows."""
+        """Paths that cannot be opened: no RECORD_START follows."""
 
-    def start(self, channel: Channel, path: str, variables: str = "", limit_s: int = 0) -> None:
-        """`record_session`: while the leg lives, or `limit_s`. A second start of the same file changes nothing."""
+    def start(self, channel: Channel, path: str, variables: str = "", limit_s: int = 0) -> bool:
+        """`record_session`: while the leg lives, or `limit_s`. A second start of the same file changes nothing.
+
+        Whether the file could be made; missing folders are.
+        """
         if path in channel.recordings:
             if channel.is_true("RECORD_TOGGLE_ON_REPEAT"):
                 self.stop(channel, path)
-            return
+            return True
         channel.early_media()
         _take_notes(channel)
-        if path in self.unwritable:
-            return
+        if path in self.unwritable or path.startswith(_NOBODY_WRITES):
+            channel.variables["record_completion_cause"] = "uri-failure"
+            return False
         recording = Recording(channel, channel.clock.now_us(), _recording_variables(variables))
         recording.records = self._may_record(channel)
         channel.recordings[path] = recording
@@ -48,6 +53,7 @@ class Recorder:
         channel.fire("MEDIA_BUG_START", before=_bug(path))
         if limit_s:
             recording.limit = self._spawn(self._stop_later, recording, path, limit_s)
+        return True
 
     def begin_message(self, channel: Channel, path: str) -> None:
         """`record`: what the leg says to the switch, within an application."""
@@ -84,8 +90,8 @@ class Recorder:
         if isinstance(leg, Channel) and leg.recordings.get(path) is recording:
             self.stop(leg, path)
 
-    def stop(self, channel: Channel, path: str) -> None:
-        """RECORD_STOP, and the file where files are written."""
+    def stop(self, channel: Channel, path: str, *, quietly: bool = False) -> None:
+        """RECORD_STOP, and the file where files are written; `quietly`: MEDIA_BUG_STOP is left to the caller."""
         self.pause(channel, path, False)
         recording = channel.recordings.pop(path)
         if recording.limit is not None and recording.limit is not gevent.getcurrent():
@@ -115,12 +121,16 @@ class Recorder:
             channel.variables["RECORD_DISCARDED"] = "true"
         channel.fire("RECORD_STOP", after=about | {"Record-Completion-Cause": cause})
         channel.execute_on("execute_on_record_stop")
-        channel.fire("MEDIA_BUG_STOP", before=_bug(path))
+        if not quietly:
+            channel.fire("MEDIA_BUG_STOP", before=_bug(path))
 
     def stop_all(self, channel: Channel) -> None:
         """Every recording of a leg."""
+        sessions = [path for path, recording in channel.recordings.items() if recording.session]
         for path in list(channel.recordings):
-            self.stop(channel, path)
+            self.stop(channel, path, quietly=True)
+        for path in reversed(sessions):
+            channel.fire("MEDIA_BUG_STOP", before=_bug(path))
 
     @staticmethod
     def _may_record(channel: Leg) -> bool:

@@ -70,7 +70,10 @@ class SipLeg(Channel):
         self.changed()
 
     def far_refuse(self, code: int) -> None:
-        """A final SIP refusal, such as 486."""
+        """A final SIP response other than 200, such as 486."""
+        if 300 <= code < 400:
+            self._redirected()
+            return
         cause, phrase = causes.of_sip(code)
         self._came_from()
         self.tell_partner("sip_invite_failure_status", str(code))
@@ -129,6 +132,12 @@ class SipLeg(Channel):
             leg.broadcast(found.app, lead_s=LEAD_S, holds_other=True)
         return swallowed
 
+    def _redirected(self) -> None:
+        """302: the switch does not follow it; whoever dialled is sent to its own destination once more."""
+        self.hangup("REDIRECTION_TO_NEW_DESTINATION")
+        if isinstance(self.bond, Channel) and not self.bond.hangup_cause:
+            self.bond.transfer(self.bond.profile.destination, "XML")
+
     # --- hold and transfer -----------------------------------------------------------------------------------------
 
     def far_hold(self) -> None:
@@ -169,13 +178,13 @@ class SipLeg(Channel):
             self.variables["endpoint_disposition"] = "ATTENDED_TRANSFER_ERROR"
             return False
         self.variables["transfer_to"] = f"blind:{other.uuid}"
-        self.variables["endpoint_disposition"] = "BLIND_TRANSFER"
         if referred_by:
             other.variables["sip_h_Referred-By"] = referred_by
         other.variables["sip_refer_to"] = (
             target if "<" in target else f"<sip:{exten}@{self.presence_id.rpartition('@')[2]}>"
         )
         self._hand_over_recordings(other)
+        self.variables["endpoint_disposition"] = "BLIND_TRANSFER"
         other.transfer(exten)
         return True
 
@@ -213,7 +222,8 @@ class SipLeg(Channel):
         self._hand_over_recordings(mine)
         consult._hand_over_recordings(mine)
         mine.transfer(f'm:":endless_playback:{mine.hold_music}"park', "inline")
-        consult.hangup("NORMAL_CLEARING")
+        ended = {"sip_term_status": "200", "proto_specific_hangup_cause": "sip:200", "sip_term_cause": "16"}
+        consult.hangup("NORMAL_CLEARING", **ended)
         return True
 
     def _into_application(

@@ -22,6 +22,7 @@ from freeswitch.simulator.events import Core
 from freeswitch.simulator.gateways import Gateways
 from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.limits import Limits
+from freeswitch.simulator.media_needs import NEEDS_MEDIA
 from freeswitch.simulator.people import Carrier, Phone
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import Headers
@@ -168,6 +169,8 @@ class Switch:
             self.unknown_apps.append(name)
             channel.hangup("DESTINATION_OUT_OF_ORDER")
             raise HungUp
+        if name in NEEDS_MEDIA:
+            channel.early_media()
 
     def run_app(self, channel: Channel, name: str, data: str) -> str:
         """One application on a leg; what it answers."""

@@ -77,7 +77,6 @@ def _read(switch: Switch, channel: Channel, question: _Question) -> tuple[str, s
     channel.set("read_result", "")
     if question.variable:
         channel.set(question.variable, "")
-    channel.early_media()
     pressed = collect(
         switch.missing_files,
         channel,

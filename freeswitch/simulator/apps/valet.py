@@ -21,6 +21,7 @@ _KEPT = (
     "valet_parking_orbit_exit_key",
 )
 """Variables that go with the call when it is parked for somebody else."""
+ANNOUNCES_AFTER_S = 1.5
 ORBIT_S = 60
 """How long a call waits before it goes to valet_parking_orbit_exten where no timeout is set."""
 
@@ -37,6 +38,8 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
         if way not in ("in", "out") or found is None:
             return
         slot = found
+        if not fetches and channel.get("valet_announce_slot") in (None, "true"):
+            channel.pause(ANNOUNCES_AFTER_S)
     slots = switch.valet.setdefault(lot, {})
     waiting = switch.channels.get(slots.get(slot, ""))
     if fetches and waiting is not None and waiting is not channel and not waiting.hangup_cause:
@@ -51,7 +54,7 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
 def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
     slots = switch.valet[lot]
     slots[slot] = channel.uuid
-    music = channel.get("valet_hold_music") or channel.get("hold_music") or "silence"
+    music = channel.get("valet_hold_music") or channel.hold_music
     music = "silence_stream://-1" if music.lower() == "silence" else music
     kept = (f"set:{name}={value}," for name in _KEPT if (value := channel.get(name)))
     channel.variables["inline_destination"] = (

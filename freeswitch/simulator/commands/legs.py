@@ -88,7 +88,8 @@ def record(console: Console, argument: str) -> str:
     recorder, action = console.switch.recorder, action.lower()
     if action == "start":
         variables = m[0] if (m := re.search(r"\{.*\}\s*$", argument)) else ""
-        recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0)
+        if not recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0):
+            return "-ERR Cannot record session!\n"
         return SUCCESS
     if action == "stop":
         return _stop_recording(console, channel, path)
@@ -104,9 +105,11 @@ def record(console: Console, argument: str) -> str:
 def _stop_recording(console: Console, channel: Channel, path: str) -> str:
     paths = list(channel.recordings) if path.lower() == "all" else [path]
     if not paths or not all(one in channel.recordings for one in paths):
-        return SUCCESS if path.lower() == "all" else "-ERR Cannot stop record session!\n"
-    for one in paths:
-        console.switch.recorder.stop(channel, one)
+        return "-ERR Cannot stop record session!\n"
+    if path.lower() == "all":
+        console.switch.recorder.stop_all(channel)
+    else:
+        console.switch.recorder.stop(channel, path)
     return SUCCESS
 
 
