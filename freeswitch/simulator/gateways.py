@@ -15,8 +15,10 @@ from freeswitch.simulator.events import Core
 from freeswitch.simulator.people import Carrier
 from freeswitch.simulator.profile import Headers
 
-CHECK_S = 1.0
-"""Sofia looks at its gateways once a second."""
+CHECK_S = 1.0015
+"""Sofia looks at its gateways once a second, and each look takes a moment."""
+RETRY_S = 30
+"""After a failure, before it registers again."""
 _RULE = "=" * 97 + "\n"
 
 
@@ -26,10 +28,14 @@ class Gateway:
 
     carrier: Carrier
     since_us: int
+    ping_due_s: int
+    """Epoch second of the next OPTIONS."""
     state: str = "NOREG"
     up: bool = True
     going: bool = False
     """Marked for deletion."""
+    retry_due_us: int = 0
+    responded: bool = False
 
     @property
     def name(self) -> str:
@@ -46,14 +52,51 @@ class Gateways:
         """What the configuration says; a rescan reads it again."""
         self._spawn = spawn
         self._known: dict[str, Gateway] = {}
+        self.first_look_s = CHECK_S
+        """After the start."""
 
     @property
     def _clock(self) -> Clock:
         return self._core.clock
 
     def start(self) -> None:
-        """Those of the configuration are there, without a word."""
+        """Those of the configuration are there, without a word; then sofia looks at them once a second."""
         self._known = {one.gateway: self._new(one) for one in self._carriers if one.gateway}
+        self._spawn(self._look_again)
+
+    def _look_again(self) -> None:
+        self._clock.sleep(self.first_look_s)
+        while True:
+            for gateway in self:
+                self._look(gateway)
+            self._clock.sleep(CHECK_S)
+
+    def _look(self, gateway: Gateway) -> None:
+        """One step of its registration, or of its end."""
+        now_us = self._clock.now_us()
+        code, phrase = gateway.carrier.responds
+        if gateway.going:
+            self._go(gateway)
+        elif gateway.state == "UNREGED" or (gateway.state == "FAIL_WAIT" and now_us >= gateway.retry_due_us):
+            self.tell(gateway.name, "TRYING", up=False)
+            answered = "REGISTER" if code == 200 else "FAILED"
+            self.tell(gateway.name, answered, up=False, status=code, phrase=phrase)
+        elif gateway.state == "REGISTER":
+            self.tell(gateway.name, "REGED", up=True)
+        elif gateway.state == "FAILED":
+            gateway.retry_due_us = now_us + RETRY_S * 1_000_000
+            self.tell(gateway.name, "FAIL_WAIT", up=False)
+        elif gateway.state == "REGED" and gateway.carrier.ping_s and now_us // 1_000_000 >= gateway.ping_due_s:
+            gateway.ping_due_s = now_us // 1_000_000 + gateway.carrier.ping_s
+            if code != 200:
+                self.tell(gateway.name, "FAILED", up=False, status=code, phrase=phrase)
+
+    def _go(self, gateway: Gateway) -> None:
+        if gateway.state not in ("NOREG", "DOWN"):
+            self.tell(gateway.name, "DOWN", up=False)
+            return
+        self._known.pop(gateway.name, None)
+        self._deleted(gateway)
 
     def __iter__(self) -> Iterator[Gateway]:
         return iter(list(self._known.values()))
@@ -70,13 +113,19 @@ class Gateways:
                 self._core.fire("CUSTOM", {"Gateway": carrier.gateway, "profile-name": profile}, "sofia::gateway_add")
 
     def _new(self, carrier: Carrier) -> Gateway:
-        return Gateway(carrier, self._clock.now_us())
+        now_us = self._clock.now_us()
+        state = "UNREGED" if carrier.registers else "NOREG"
+        return Gateway(carrier, now_us, now_us // 1_000_000 + carrier.ping_s, state, up=not carrier.registers)
 
     def tell(self, name: str, state: str, *, up: bool, status: int = 0, phrase: str = "") -> None:
         """A gateway is in this state now (TRYING, REGISTER, REGED, FAILED, FAIL_WAIT, DOWN, NOREG)."""
         gateway = self._known[name]
         gateway.state, gateway.up = state, up
         about: Headers = {"Gateway": name, "State": state, "Ping-Status": "UP" if up else "DOWN"}
+        gateway.responded = gateway.responded or bool(status)
+        if gateway.responded and gateway.carrier.registers:
+            host, _, port = (gateway.carrier.host or "127.0.0.1:5090").partition(":")
+            about |= {"Register-Network-IP": host, "Register-Network-Port": port or "5060"}
         if status:
             about |= {"Phrase": phrase, "Status": str(status)}
         self._core.fire("CUSTOM", about, "sofia::gateway_state")
@@ -87,15 +136,7 @@ class Gateways:
         if gateway is None:
             return False
         gateway.going = True
-        self._spawn(self._remove, gateway)
         return True
-
-    def _remove(self, gateway: Gateway) -> None:
-        if gateway.state not in ("NOREG", "DOWN"):
-            self.tell(gateway.name, "DOWN", up=False)
-        self._clock.sleep(CHECK_S)
-        self._known.pop(gateway.name, None)
-        self._deleted(gateway)
 
     def _deleted(self, gateway: Gateway) -> None:
         about: Headers = {"profile-name": gateway.carrier.profile, "Gateway": gateway.name}
@@ -110,18 +151,19 @@ class Gateways:
     def describe(self, gateway: Gateway) -> str:
         """`sofia status gateway NAME`."""
         host, name = gateway.carrier.host or "127.0.0.1:5090", gateway.name
+        user = gateway.carrier.username or name
         up_s = (self._clock.now_us() - gateway.since_us) // 1_000_000
         lines = {
             "Name": name,
             "Profile": gateway.carrier.profile,
             "Scheme": "Digest",
             "Realm": host.partition(":")[0],
-            "Username": name,
+            "Username": user,
             "Password": "yes",
-            "From": f"<sip:{name}@{host}>",
+            "From": f"<sip:{user}@{host}>",
             "Contact": f"<sip:gw+{name}@127.0.0.1:5080;transport=udp;gw={name}>",
-            "Exten": name,
-            "To": f"sip:{name}@{host}",
+            "Exten": user,
+            "To": f"sip:{user}@{host}",
             "Proxy": f"sip:{host}",
             "Context": "public",
             "Expires": "3600",

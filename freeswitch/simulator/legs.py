@@ -187,7 +187,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     if gateway:
         leg.variables["sip_gateway_name"] = gateway
     if originator is not None:
-        leg.variables["max_forwards"] = str(int(originator.get("max_forwards") or "70") - 1)
+        hops = originator.get("max_forwards") or ""
+        leg.variables["max_forwards"] = str(int(hops) - 1) if hops.isdecimal() and len(hops) < 6 else "70"
         leg.other = OtherLeg(
             "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
         )

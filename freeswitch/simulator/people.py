@@ -69,6 +69,14 @@ class Carrier:
     profile: str = "external"
     numbers: dict[str, Behaviour] = field(default_factory=dict)
     otherwise: Behaviour = ANSWERS
+    username: str = ""
+    """Of the switch, there; empty repeats the gateway's name."""
+    registers: bool = False
+    """Whether the switch registers with it, as its gateway."""
+    ping_s: int = 0
+    """How often the switch asks it with OPTIONS whether it is there; 0 never."""
+    responds: tuple[int, str] = (200, "OK")
+    """To REGISTER and OPTIONS, of now."""
 
     def behaviour_of(self, number: str) -> Behaviour:
         """How whoever has this number behaves."""

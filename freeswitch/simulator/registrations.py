@@ -15,6 +15,9 @@ from freeswitch.simulator.people import Phone
 from freeswitch.simulator.profile import Headers
 
 EXPIRES_S = 3600
+LATE_S = 60
+"""So long after its time a registration is still kept (sip-expires-late-margin)."""
+WRITTEN_AFTER_US = 10_000
 CALL_EXPIRES_S = "300"
 
 
@@ -26,6 +29,7 @@ class Entry:
     call_id: str
     expires_us: int
     expires_s: int = EXPIRES_S
+    since_us: int = 0
 
     @property
     def contact(self) -> str:
@@ -52,8 +56,13 @@ class Registrar:
                 self.register(phone)
 
     def listed(self) -> Iterator[Entry]:
-        """As `show registrations` has them."""
-        yield from self._listed.values()
+        """As `show registrations` has them: the core writes its tables a little later than sofia tells of it."""
+        now_us = self._core.clock.now_us()
+        yield from (one for one in self._listed.values() if now_us - one.since_us >= WRITTEN_AFTER_US)
+
+    def remember(self, phone: Phone) -> None:
+        """An entry from before, of which nothing is told."""
+        self._listed[phone.address] = self._entry(phone)
 
     def registered(self) -> Iterator[Entry]:
         """Who can be called."""
@@ -68,7 +77,7 @@ class Registrar:
         """REGISTER with the right password."""
         phone.registered = True
         now_us = self._core.clock.now_us()
-        entry = Entry(phone, _call_id(phone), now_us + expires_s * 1_000_000, expires_s)
+        entry = Entry(phone, _call_id(phone), now_us + (expires_s + LATE_S) * 1_000_000, expires_s, now_us)
         self._entries[phone.address] = self._listed[phone.address] = entry
         self._attempt(entry, expires_s, "RENEWED")
         about = _told(entry, "presence-hosts") | {"status": "Registered(UDP)", "expires": str(expires_s)}

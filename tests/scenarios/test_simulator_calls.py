@@ -62,6 +62,14 @@ class Listener:
                 self.came.clear()
                 self.came.wait()
 
+    def rows(self, what: str, count: int) -> list[dict[str, str]]:
+        """`show <what> as json`, once it has so many rows: the core writes its tables a little later."""
+        with gevent.Timeout(DEADLINE_S, AssertionError(f"show {what} never has {count} rows")):
+            while True:
+                shown = json.loads(self.send(f"api show {what} as json"))
+                if shown["row_count"] == count:
+                    return list(shown.get("rows", []))
+
     def name(self, name: str, leg: str = "", nth: int = 1) -> Event:
         """The nth event of this name (of this leg)."""
         seen: list[int] = []

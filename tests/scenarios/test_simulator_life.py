@@ -116,11 +116,10 @@ def test_phones_sign_on_and_off_fail_and_are_flushed() -> None:
         assert flushed == "+OK flushing all registrations matching specified call_id\n"
         assert _subclass(listener, "sofia::expire")["user"] == "1001"
         assert listener.send("api sofia_contact 1001@127.0.0.1") == "error/user_not_registered"
-        assert json.loads(listener.send("api show registrations as json"))["row_count"] == 2
+        listener.rows("registrations", 2)
         simulator.switch.unregister("1002")
         assert _subclass(listener, "sofia::unregister")["expires"] == "0"
-        rows = json.loads(listener.send("api show registrations as json"))["rows"]
-        assert [row["reg_user"] for row in rows] == ["1001"]
+        assert [row["reg_user"] for row in listener.rows("registrations", 1)] == ["1001"]
 
 
 def test_a_gateway_of_the_configuration_comes_with_a_rescan_and_goes_with_killgw() -> None:

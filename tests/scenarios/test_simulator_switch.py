@@ -224,7 +224,7 @@ def test_phones_come_and_go() -> None:
         simulator.switch.register("1001")
         came = listener.until(lambda e: e.get("Event-Subclass") == "sofia::register")
         assert (came["from-user"], came["from-host"], came["username"]) == ("1001", DOMAIN, "1001")
-        assert json.loads(listener.send("api show registrations as json"))["rows"][0]["reg_user"] == "1001"
+        assert listener.rows("registrations", 1)[0]["reg_user"] == "1001"
         simulator.switch.unregister("1001")
         listener.until(lambda e: e.get("Event-Subclass") == "sofia::unregister")
 

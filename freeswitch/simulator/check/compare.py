@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from freeswitch.simulator.check.order import moved, out_of_order
 from freeswitch.simulator.check.read import Headers, Trace, text
 from freeswitch.simulator.wire import Value
 
@@ -143,8 +144,10 @@ def differences(trace: Trace, events: Sequence[Headers], replies: Mapping[int, s
     )
     for key in dict.fromkeys((*real, *simulated)):
         leg = trace.roles.get(key, key)
-        for at, header, one, other in _leg(real.get(key, []), simulated.get(key, []), wanted):
+        for at, header, one, other in _leg(real.get(key, []), simulated.get(key, []), wanted, trace.start_us):
             yield Difference(trace.name, leg, at, header, one, other)
+    for key, effect, one, other in out_of_order(trace.events, events, trace.roles):
+        yield Difference(trace.name, trace.roles.get(key, key), f"1 {effect}", "order", one, other)
     for number, said in enumerate(trace.commands):
         for header, one, other in _reply(said.command, said.reply, replies.get(number, ABSENT), wanted):
             yield Difference(trace.name, f"command {number}", " ".join(said.command.split()[:3]), header, one, other)
@@ -182,7 +185,7 @@ def _token(event: Headers) -> tuple[str, ...]:
 
 
 def _leg(
-    real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str]
+    real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str], start_us: int
 ) -> Iterator[tuple[str, str, str, str]]:
     """Position, header, real value, simulated value."""
     one, other = [_token(event) for event in real], [_token(event) for event in simulated]
@@ -190,6 +193,8 @@ def _leg(
         if kind == "equal":
             for step in range(a_end - a):
                 at = f"{a + step + 1} {_name(one[a + step])}"
+                if apart := moved(real[a + step], simulated[b + step], start_us):
+                    yield at, "moment", *apart
                 for header, mine, theirs in event_differences(real[a + step], simulated[b + step], wanted):
                     yield at, header, mine, theirs
             continue

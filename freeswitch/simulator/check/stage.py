@@ -372,22 +372,13 @@ def _born_us(trace: Trace) -> int | None:
 
 
 def _curtain_us(trace: Trace) -> int:
-    """The switch has lived for a while when the trace begins: its heart beats, and sofia looks at its gateways, then
-    when the real ones did. A beat follows from the second of the start, a look from the fraction."""
+    """The switch has lived for a while when the trace begins: so long that its heart beats when the real one's did."""
     first = min([trace.start_us, *(stamp_us(event) for event in trace.events[:1])])
     beat_us = _beat_us(trace, next(iter(_cores(trace)), ""))
-    look_us = looks_at_us(trace.events)
-    step_us = 1_000_000 if look_us is None else int(CHECK_S * 1_000_000)
-    start_us = first if look_us is None else look_us + 5_000
-    while start_us > first - 1_000_000 or (
-        beat_us is not None and (_second(beat_us) - _second(start_us)) % HEARTBEAT_S
-    ):
-        start_us -= step_us
-    return start_us
-
-
-def _second(at_us: int) -> int:
-    return at_us // 1_000_000
+    if beat_us is None:
+        return first - 1_000_000
+    period_us = HEARTBEAT_S * 1_000_000
+    return beat_us - period_us * (1 + (beat_us - first) // period_us)
 
 
 __all__ = ["Played", "Stage"]

@@ -47,19 +47,20 @@ def _status(console: Console, words: list[str]) -> str:
 
 
 def _all(console: Console) -> str:
-    rows = [f"{console.switch.domain:>25}\t  alias\t{'internal':>40}\tALIASED\n"]
+    rows = []
     for name, port in PROFILES.items():
-        rows.append(f"{name:>25}\tprofile\t{f'sip:mod_sofia@127.0.0.1:{port}':>40}\tRUNNING (0)\n")
+        up = sum(one.profile.channel_name.startswith(f"sofia/{name}/") for one in console.switch.channels.values())
+        rows.append(f"{name:>25}\tprofile\t{f'sip:mod_sofia@127.0.0.1:{port}':>42}\tRUNNING ({up})\n")
         for one in console.switch.gateways:
             if one.carrier.profile == name:
                 named = f"{name}::{one.name}"
-                rows.append(f"{named:>25}\tgateway\t{_address(one):>40}\t{one.state}\n")
-    head = f"{'Name':>25}\t{'Type':>7}\t{'Data':>40}\tState\n"
-    return head + _RULE + "".join(rows) + _RULE + f"{len(PROFILES)} profiles 1 alias\n"
+                rows.append(f"{named:>25}\tgateway\t{_address(one):>42}\t{one.state}\n")
+    head = f"{'Name':>25}\t{'Type':>7}\t{'Data':>42}\tState\n"
+    return head + _RULE + "".join(rows) + _RULE + f"{len(PROFILES)} profiles 0 aliases\n"
 
 
 def _address(gateway: Gateway) -> str:
-    return f"sip:{gateway.name}@{gateway.carrier.host or '127.0.0.1:5090'}"
+    return f"sip:{gateway.carrier.username or gateway.name}@{gateway.carrier.host or '127.0.0.1:5090'}"
 
 
 def _gateways(console: Console, profile: str) -> str:

@@ -77,6 +77,8 @@ def dump(console: Console, argument: str) -> str:
     if channel is None:
         return NO_CHANNEL
     headers: Headers = console.switch.core.stamp("CHANNEL_DATA") | channel_headers(channel)
+    if channel.partner is not None:
+        headers["variable_bridge_to"] = channel.partner.uuid  # only while they are bridged (switch_ivr_bridge.c)
     form = words[1].lower() if len(words) > 1 else "txt"
     if form == "json":
         return wire.event_body(headers, "json").decode("utf-8", "surrogateescape")
