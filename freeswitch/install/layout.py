@@ -18,6 +18,7 @@ Pair = tuple[str, str]
 OWN = "toritsugi"
 """The folder below the prefix that holds what is the operator's, the agent's, and what this command keeps."""
 SECRETS = f"{OWN}/secrets.xml"
+AGENT_FOLDER = f"{OWN}/agent"
 AGENT_PASSWORD = f"{OWN}/agent.password"
 FS_CLI = f"{OWN}/fs_cli.conf"
 """The operator's password in the form that fs_cli reads from /etc/fs_cli.conf."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from freeswitch.install.layout import BACKUPS, MANIFEST, SECRET_FILES, NoPlace
+from freeswitch.install.layout import AGENT_FOLDER, AGENT_PASSWORD, BACKUPS, MANIFEST, SECRET_FILES, NoPlace
 from freeswitch.install.plan import Change, checksum
 
 INDEX = "backup.json"
@@ -177,27 +177,36 @@ def _write(prefix: Path, path: str, content: bytes, was: Mapping[str, int] | Non
 
 
 def _owner_and_mode(prefix: Path, path: str) -> tuple[int, int, int]:
-    """Of a new file: as its neighbours have it; secrets for the switch's group, else for the owner, alone."""
+    """Of a new file: as its neighbours have it; secrets are the switch's alone, the agent's log-in also its group's."""
     model = (prefix / "freeswitch.xml").stat()
-    mode = stat.S_IMODE(model.st_mode) & 0o666
     if path not in SECRET_FILES:
-        return model.st_uid, model.st_gid, mode
-    if os.geteuid() == 0 and model.st_uid == 0:
+        return model.st_uid, model.st_gid, stat.S_IMODE(model.st_mode) & 0o666
+    group = _switch_group(prefix)
+    for_group = path == AGENT_PASSWORD or (model.st_uid == 0 and group != 0)
+    return model.st_uid, group, 0o640 if for_group else 0o600
+
+
+def _switch_group(prefix: Path) -> int:
+    """The group of the switch's process: that of the folder, or where all is root's, the one of its name."""
+    group = prefix.stat().st_gid
+    if group == 0 and os.geteuid() == 0:
         with suppress(KeyError):
-            return 0, grp.getgrnam(SWITCH_GROUP).gr_gid, 0o640
-    return model.st_uid, model.st_gid, 0o600
+            return grp.getgrnam(SWITCH_GROUP).gr_gid
+    return group
 
 
 def _folders(prefix: Path, folder: Path) -> None:
-    """What is missing on the way, as the prefix itself is."""
+    """What is missing on the way, as the prefix itself is; in the agent's, the switch reads what the agent writes."""
     if folder.exists():
         return
     _folders(prefix, folder.parent)
     folder.mkdir()
     model = prefix.stat()
-    _give(
-        folder, model.st_uid, model.st_gid, 0o700 if folder.name == Path(BACKUPS).name else stat.S_IMODE(model.st_mode)
-    )
+    path = str(folder.relative_to(prefix))
+    if path == AGENT_FOLDER:
+        _give(folder, model.st_uid, _switch_group(prefix), 0o2770)
+    else:
+        _give(folder, model.st_uid, model.st_gid, 0o700 if path == BACKUPS else stat.S_IMODE(model.st_mode) & 0o777)
 
 
 def _give(file: Path, uid: int, gid: int, mode: int) -> None:

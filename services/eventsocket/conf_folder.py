@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 
 SYNC_EACH = 200
@@ -58,13 +59,28 @@ class ConfFolder:
             _sync(folder)
 
     def _beside(self, path: Path, text: str, sync: bool) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        self._folder(path.parent)
+        handle = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            self._for_the_switch(handle, 0o640)
             file.write(text)
             file.flush()
             if sync:
                 os.fsync(file.fileno())
+
+    def _folder(self, path: Path) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            return
+        self._folder(path.parent)
+        path.mkdir(exist_ok=True)
+        self._for_the_switch(path, 0o750)
+
+    def _for_the_switch(self, file: int | Path, mode: int) -> None:
+        """Readable by the group that this folder has, whoever writes and whatever it keeps to itself (umask)."""
+        with suppress(PermissionError):  # not of that group: then the folder's own setgid bit must do it
+            os.chown(file, -1, self.path.stat().st_gid)
+        os.chmod(file, mode)  # noqa: PTH101
 
 
 def _beside(path: Path) -> Path:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from freeswitch.install.layout import our_files
 from freeswitch.install.plan import Change, back_to, checksum, diff, install, set_in, with_passwords
 from services.cli import main as toritsugi
+from services.eventsocket.conf_folder import ConfFolder
 from services.eventsocket.doctor import conf_files
 from services.eventsocket.doctor.dialplan_checks import CHECKS
 from services.eventsocket.doctor.facts import Facts, Gateway, Switch
@@ -225,6 +226,23 @@ def test_nothing_is_written_through_a_link(prefix: Path, tmp_path: Path) -> None
     assert said.exit_code == 2 and "is a link" in said.output
     assert target.read_text(encoding="utf-8") == "precious"
     assert picture(prefix) == before
+
+
+def test_the_agent_writes_what_the_switch_reads(prefix: Path) -> None:
+    """The agent is often another user, and keeps its own files to itself: in this folder the group reads on."""
+    run(prefix)
+    folder = prefix / "toritsugi/agent"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o2770
+    assert stat.S_IMODE((prefix / "toritsugi/agent.password").stat().st_mode) == 0o640
+    before = os.umask(0o077)
+    try:
+        ConfFolder(folder).write({"directory.xml": "<include>\n</include>\n", "fallback/678/0312345678.xml": "<a/>\n"})
+    finally:
+        os.umask(before)
+    for path in ("directory.xml", "fallback", "fallback/678", "fallback/678/0312345678.xml"):
+        info = (folder / path).stat()
+        assert info.st_gid == folder.stat().st_gid
+        assert stat.S_IMODE(info.st_mode) & 0o040, f"{path} cannot be read by the switch"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
