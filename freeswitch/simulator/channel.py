@@ -25,7 +25,7 @@ from freeswitch.simulator.waiting import Diverted, HungUp
 
 State = Callable[[], None]
 
-RELEASE_S = 5.0
+RELEASE_S = 3600.0
 """A leg that somebody keeps is destroyed after so long all the same."""
 LEAD_S = 0.14
 """Five frames that a leg hears before what was broadcast to it begins, and the turns around them (lead-frames)."""

@@ -101,16 +101,23 @@ class Dialling:
                     self.originator.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
             raise
         finally:
+            self._release()
             if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:
                 self.originator.enter_call_state("ACTIVE")
 
     def _groups(self, common: Mapping[str, str]) -> Outcome:
         for group in self.spec.groups:
             winner = self._group(group, common)
+            self._release()
             if winner is not None:
                 return Outcome(winner)
             self.note(self.last_cause)
         return Outcome(None, self.last_cause)
+
+    def _release(self) -> None:
+        """Legs that were dialled together are destroyed together, however early one of them ended."""
+        for leg in self._legs:
+            leg.released.set()
 
     def _inherit(self, originator: Channel, heir: Channel) -> None:
         """Whom it dials rings on after its end, for another leg; who does not answer leaves that leg its plan."""
@@ -161,6 +168,7 @@ class Dialling:
             return
         clock, leg = self.switch.clock, made
         leg.watcher = self.waiter
+        leg.released.clear()
         now_us = clock.now_us()
         delay = _whole(target.variables.get("leg_delay_start", "")) or 0
         starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
@@ -300,7 +308,7 @@ class Dialling:
         if self.originator is not None and len(self._attempts) > 1:
             # The losers' HANGUP_COMPLETE comes before the caller's ANSWER.
             losers = [one.leg for one in self._attempts if one.leg is not winner]
-            self.waiter.pause(0.05, until=lambda: all(leg.gone.is_set() for leg in losers))
+            self.waiter.pause(0.05, until=lambda: all(leg.reported.is_set() for leg in losers))
 
     def note(self, cause: str) -> None:
         """The caller's variables about how the dial went, leg by leg and as a whole."""

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from freeswitch.simulator.check import Difference, accepted, check, main
+from freeswitch.simulator.check.order import out_of_order
 from freeswitch.simulator.check.read import Trace, trace
+from freeswitch.simulator.check.stage import Stage
 from tests import traces
 
 ALLOWED = accepted.entries()
@@ -60,6 +62,33 @@ def altered(number: int, event: str, **headers: str) -> Trace:
 def test_a_switch_that_had_said_something_else_is_told_apart(event: str, header: str, value: str) -> None:
     differ = remaining(altered(8, event, **{header: value}))
     assert [(one.header, one.real) for one in differ] == [(header, value)]
+
+
+def test_the_same_events_at_another_time_are_told() -> None:
+    one = captured(3)
+    late_us = 2_000_000
+    events = [
+        {**event, "Event-Date-Timestamp": str(int(str(event["Event-Date-Timestamp"])) + late_us)}
+        if event["Event-Name"] == "RECORD_START"
+        else event
+        for event in one.events
+    ]
+    differ = remaining(Trace(**{**vars(one), "events": tuple(events)}))
+    assert [(d.at, d.header) for d in differ] == [("27 RECORD_START", "moment")]
+
+
+def test_an_effect_before_its_cause_is_told() -> None:
+    """The real switch, had it told the callee's ringing only after the caller's."""
+    one = captured(8)
+    told = [event["Event-Name"] for event in one.events]
+    ring, passed_on = told.index("CHANNEL_PROGRESS"), told.index("CHANNEL_PROGRESS", told.index("CHANNEL_PROGRESS") + 1)
+    swapped = list(one.events)
+    swapped[ring], swapped[passed_on] = swapped[passed_on], swapped[ring]
+    played = Stage(one).run()
+    roles = dict(one.roles)
+    # What is judged here is the order of the second list, so the captured one takes the simulator's place.
+    differ = list(out_of_order(played.events, swapped, roles))
+    assert [(roles[leg], event) for leg, event, _real, _simulated in differ] == [("caller", "CHANNEL_PROGRESS")]
 
 
 def test_an_event_that_is_missing_or_too_many_is_told() -> None:

@@ -193,7 +193,9 @@ def _leg(
         if kind == "equal":
             for step in range(a_end - a):
                 at = f"{a + step + 1} {_name(one[a + step])}"
-                if apart := moved(real[a + step], simulated[b + step], start_us):
+                if text(real[a + step], "Unique-ID") and (
+                    apart := moved(real[a + step], simulated[b + step], start_us)
+                ):
                     yield at, "moment", *apart
                 for header, mine, theirs in event_differences(real[a + step], simulated[b + step], wanted):
                     yield at, header, mine, theirs
