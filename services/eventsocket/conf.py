@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -34,6 +34,7 @@ from services.eventsocket.words import (
 )
 
 FALLBACK_DIR = "fallback"
+GROUP = 300
 RING_S = 40
 """A fallback rings so long where the route does not say."""
 _SUBSCRIBER = re.compile(r"0[1-9][0-9]{8,11}")
@@ -132,10 +133,11 @@ def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Cre
         raise Refused("no password in the credentials file, so it cannot register")
     variables = {
         "user_context": "default",
-        "tt_tenant": token_of_tenant(tenant),
+        **({"tt_tenant": token_of_tenant(tenant)} if tenant else {}),
         "tt_emergency_number": dialled_number(emergency) if emergency else "none",
     }
-    lines = [f"      <user id={quoteattr(phone)}>", "        <params>"]
+    # cacheable: found again without a look through all others; whoever reloads also empties that memory.
+    lines = [f'      <user id={quoteattr(phone)} cacheable="true">', "        <params>"]
     lines.append(f"          <param name={quoteattr('a1-hash')} value={quoteattr(_a1(phone, domain, secret))}/>")
     lines += [
         '          <param name="allow-empty-password" value="false"/>',
@@ -156,21 +158,36 @@ def _a1(phone: str, domain: str, secret: str) -> str:
 
 
 def directory_xml(pieces: Iterable[OfTenant]) -> str:
-    """All phones, a `<domain>` for each domain: clients may share one."""
+    """All phones, a `<domain>` for each domain: clients may share one.
+
+    In groups of GROUP: the switch puts each element behind all its like, one by one (switch_xml_insert), so that a
+    hundred thousand users in a row take it many minutes to read.
+    """
     domains: dict[str, list[str]] = {}
     for piece in pieces:
         if piece.phones:
             domains.setdefault(piece.domain, []).extend(piece.phones)
     lines = ["<include>"]
     for domain in sorted(domains):
-        lines += [
-            f"  <domain name={quoteattr(domain)}>",
-            "    <users>",
-            *domains[domain],
-            "    </users>",
-            "  </domain>",
-        ]
+        lines += [f"  <domain name={quoteattr(domain)}>", "  <groups>"]
+        users = domains[domain]
+        for first in range(0, len(users), GROUP):
+            lines += [f'    <group name="g{first}">', "    <users>", *users[first : first + GROUP]]
+            lines += ["    </users>", "    </group>"]
+        lines += ["  </groups>", "  </domain>"]
     return "\n".join([*lines, "</include>", ""])
+
+
+def of_pools(platform: Platform, known: Set[tuple[str, str]], credentials: Credentials) -> list[OfTenant]:
+    """The phones of people who answer for several clients, but for those that are some client's (`known`)."""
+    wanted = {(phone.id, phone.domain.lower()) for pool in platform.pools for phone in pool.phones} - known
+    found = []
+    for phone, domain in sorted(wanted):
+        try:
+            found.append(OfTenant(domain, (_user(phone, domain, "", "", credentials),), {}, ()))
+        except Refused as error:
+            found.append(OfTenant(domain, (), {}, (f"{phone}@{domain}: {error}",)))
+    return found
 
 
 # -- carriers --

@@ -220,14 +220,21 @@ class ConfFiles:
     def _write_rest(self, platform: Platform) -> Outcome:
         """The four files that a reload reads, in the order in which half of them would do least harm."""
         pieces = [self._desired.pieces[name] for name in sorted(self._desired.pieces)]
+        known = {(one.id, self._domain(told)) for told in self._desired.tenants.values() for one in told.body.ids}
+        pools = conf.of_pools(platform, known, self._desired.credentials)
         gateways, of_gateways = conf.gateways_xml(platform, self._desired.credentials)
         acl, of_acl = conf.acl_xml(self._desired.credentials)
-        texts = {"directory.xml": conf.directory_xml(pieces), "gateways.xml": gateways, "acl.xml": acl}
+        texts = {"directory.xml": conf.directory_xml([*pieces, *pools]), "gateways.xml": gateways, "acl.xml": acl}
         revision = conf.revision_of_files(list(texts.values()))
         changed = self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
         problems = {name: piece.problems for name, piece in self._desired.pieces.items()}
-        problems[PLATFORM_TENANT] = (*of_gateways, *of_acl, *self._desired.trouble)
+        of_pools = [problem for piece in pools for problem in piece.problems]
+        problems[PLATFORM_TENANT] = (*of_gateways, *of_pools, *of_acl, *self._desired.trouble)
         return Outcome(revision, changed, problems)
+
+    def _domain(self, told: TenantRevised) -> str:
+        here = switch_named(self._desired.platform, self._agent.switch.name)
+        return (told.body.domain or here.domain).lower()
 
     # -- asking the switch --
 
@@ -241,8 +248,10 @@ class ConfFiles:
                 said = link.send("api reloadxml", RELOAD_S).text.strip()
                 if said != "+OK [Success]":
                     raise ValueError(f"the switch cannot read its files: {said[:200]}")
-                now = link.send("api global_getvar tt_revision").text.strip()
-                if now != outcome.revision:
+                # Phones that it remembers are forgotten: a password that was taken back must not open any more.
+                if not link.send("api xml_flush_cache", RELOAD_S).text.startswith("+OK"):
+                    raise ValueError("the switch does not forget the phones that it remembers (xml_flush_cache)")
+                if link.send("api global_getvar tt_revision").text.strip() != outcome.revision:
                     raise ValueError("the switch reads other files: is conf_dir its own folder?")
             if "acl.xml" in self._unread:
                 link.send("api reloadacl", RELOAD_S)
