@@ -155,15 +155,21 @@ def parents_first(records: Iterable[CallRecord]) -> list[CallRecord]:
 
 def families(records: Iterable[CallRecord]) -> list[list[CallRecord]]:
     """The legs of one call, together."""
-    home: dict[str, list[CallRecord]] = {}
-    for record in records:
-        joined = [record]
+    head: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while head.setdefault(name, name) != name:
+            head[name] = name = head[head[name]]
+        return name
+
+    found = list(records)
+    for record in found:
         for name in _names(record):
-            other = home.get(name)
-            if other is not None and other is not joined:
-                joined = other + [one for one in joined if one not in other]
-        home |= {name: joined for one in joined for name in _names(one)}
-    return list({id(family): family for family in home.values()}.values())
+            head[find(name)] = find(record.leg)
+    together: dict[str, list[CallRecord]] = {}
+    for record in found:
+        together.setdefault(find(record.leg), []).append(record)
+    return list(together.values())
 
 
 def _names(record: CallRecord) -> list[str]:
@@ -203,7 +209,9 @@ def _object(value: object, what: str) -> Mapping[str, object]:
 
 def _text(value: object) -> str:
     """A string without halves of surrogate pairs; anything else is nothing."""
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _variables(raw: Mapping[str, object]) -> dict[str, str]:
