@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from freeswitch.simulator import heartbeats
+from freeswitch.simulator import conf_dir, heartbeats
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
@@ -112,9 +112,20 @@ class Switch:
     def start(self) -> None:
         """Registers the phones and beats its heart."""
         self.vitals = Vitals(self.core, lambda: len(self.channels))
+        self.read_conf_dir()
         self.gateways.start()
         self.registrar.start()
         self.spawn(self._beat)
+
+    def read_conf_dir(self) -> None:
+        """What the agent wrote for this switch, if it has a folder. Raises ParseError, and nothing has changed."""
+        folder = Path(self.global_variables.get("conf_dir", ""))
+        if folder.is_absolute():
+            found, phones = conf_dir.global_variables(folder), conf_dir.of_phones(folder)
+            self.global_variables |= found
+            for address, variables in phones.items():
+                if address in self.phones:
+                    self.phones[address].variables = variables
 
     def stop(self) -> None:
         """Dies at once, as by kill -9: no events."""

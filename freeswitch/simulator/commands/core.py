@@ -10,6 +10,7 @@ import calendar
 import time
 import uuid
 from collections.abc import Callable
+from xml.etree.ElementTree import ParseError
 
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.commands.console import OK, Console, Table, usage
@@ -171,8 +172,17 @@ _CONTROLS: dict[str, Control] = {
 
 def reloadxml(console: Console, _argument: str) -> str:
     """`reloadxml`: the files are read again (RELOADXML)."""
+    try:
+        console.switch.read_conf_dir()
+    except ParseError as error:
+        return f"+OK [{error}]\n"
     console.switch.reload()
     return "+OK [Success]\n"
+
+
+def xml_flush_cache(_console: Console, _argument: str) -> str:
+    """`xml_flush_cache`: this switch remembers no entry of the directory by itself."""
+    return "+OK cleared 0 entries\n"
 
 
 def reloadacl(console: Console, _argument: str) -> str:
@@ -256,6 +266,7 @@ TABLE: Table = {
     "reload": reload,
     "reloadacl": reloadacl,
     "reloadxml": reloadxml,
+    "xml_flush_cache": xml_flush_cache,
     "status": status,
     "strepoch": strepoch,
     "strftime": strftime,
