@@ -176,11 +176,10 @@ def _times(prefix: str, times: Times) -> Headers:
 
 
 def _privacy(prefix: str, profile: Profile) -> Headers:
-    hide = "true" if profile.hide else "false"
     return {
         f"{prefix}-Screen-Bit": "true",
-        f"{prefix}-Privacy-Hide-Name": hide,
-        f"{prefix}-Privacy-Hide-Number": hide,
+        f"{prefix}-Privacy-Hide-Name": "true" if profile.hide_name else "false",
+        f"{prefix}-Privacy-Hide-Number": "true" if profile.hide_number else "false",
     }
 
 

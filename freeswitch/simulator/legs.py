@@ -89,14 +89,17 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
         original_name=told,
         original_number=caller.number,
         username=caller.number,
-        hide=caller.withheld,
+        hide_name=caller.withheld,
+        hide_number=caller.withheld,
     )
     leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=f"{shown}@127.0.0.1")
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
     if defused == name and caller.name is not None:
         leg.variables["sip_from_display"] = name
     if caller.withheld:
-        leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid", "sip_Privacy": "id"}
+        if caller.number != shown:
+            leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid"}
+        leg.variables["sip_Privacy"] = "id"
     _arrived(switch, leg, number)
     for name, value in caller.headers.items():
         leg.variables["sip_history_info" if name.lower() == "history-info" else f"sip_h_{name}"] = value
@@ -196,6 +199,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         leg.variables |= {"call_uuid": originator.call_uuid}
         if (originator.get("sip_copy_custom_headers") or "true").lower() not in ("false", "no", "off", "0"):
             leg.variables |= {key: value for key, value in originator.variables.items() if key.startswith("sip_h_")}
+        if cid_type := originator.get("sip_cid_type"):
+            leg.variables["sip_cid_type"] = cid_type
     _session(switch, leg)
     leg.variables |= options
     if originator is not None:
@@ -284,5 +289,6 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
         context=before.context if before else "default",
         network_addr=before.network_addr if before else "",
         source=before.source if before else "src/switch_ivr_originate.c",
-        hide=before.hide if before else False,
+        hide_name=before.hide_name if before else False,
+        hide_number=before.hide_number if before else False,
     )

@@ -69,7 +69,8 @@ class Profile:
     rdnis: str = ""
     transfer_source: str = ""
     index: int = 1
-    hide: bool = False
+    hide_name: bool = False
+    hide_number: bool = False
 
 
 @dataclass(frozen=True)

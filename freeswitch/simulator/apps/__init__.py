@@ -40,6 +40,7 @@ TABLE: dict[str, Application] = {
     "play_and_get_digits": digits.play_and_get_digits,
     "playback": media.playback,
     "pre_answer": control.pre_answer,
+    "privacy": control.privacy,
     "read": digits.read,
     "record": media.record,
     "record_session": media.record_session,

@@ -5,6 +5,8 @@ Enters: a leg and the expanded data. Leaves: what became of the call. Source: mo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.switch import Switch
@@ -21,6 +23,20 @@ def pre_answer(_switch: Switch, channel: Channel, _data: str) -> None:
 
 def ring_ready(_switch: Switch, channel: Channel, _data: str) -> None:
     channel.progress()
+
+
+def privacy(_switch: Switch, channel: Channel, data: str) -> None:
+    """`full`, yes, `name`, `number`, or no: what the caller profile hides from the next leg on."""
+    which, profile = data.lower(), channel.profile
+    if which in ("no", "false", "off", "0", "disabled"):
+        channel.profile = replace(profile, hide_name=False, hide_number=False)
+    elif which in ("full", "name", "number", "yes", "true", "on", "1", "enabled"):
+        both = which not in ("name", "number")
+        channel.profile = replace(
+            profile,
+            hide_name=profile.hide_name or both or which == "name",
+            hide_number=profile.hide_number or both or which == "number",
+        )
 
 
 def hangup(_switch: Switch, channel: Channel, data: str) -> None:
