@@ -21,6 +21,7 @@ from services.eventsocket.doctor.facts import (
     Gateway,
     Listening,
     Machine,
+    Owned,
     Process,
     Profile,
     Rights,
@@ -109,7 +110,7 @@ MACHINE = Machine(
     },
 )
 FILES = {"freeswitch.xml": '<document>\n<section name="dialplan"/>\n</document>\n'}
-HEALTHY = Facts(SWITCH, Expected(), MACHINE, FILES, "/etc/freeswitch", LOADED, LOADED)
+HEALTHY = Facts(SWITCH, machine=MACHINE, files=FILES, prefix="/etc/freeswitch", loaded=LOADED, from_files=LOADED)
 
 
 def switch(**changes: object) -> Facts:
@@ -275,6 +276,7 @@ TROUBLE: list[tuple[str, str, str, Facts]] = [
     ("call-records", "warning", "same file system", folder("cdr", own_file_system=False)),
     ("call-records", "warning", "2.0 hours", folder("cdr", files=3, oldest_s=7200.0)),
     ("call-records", "error", "cdr_dir: /var/cdr", replace(HEALTHY, expected=Expected(cdr_dir=""))),
+    ("readable", "error", "secrets.xml", replace(HEALTHY, owners={"toritsugi/secrets.xml": Owned(0, 0, 0o640)})),
     ("recordings", "error", "may not write", folder("recordings", uid=0, gid=0, mode=0o755)),
     ("prompts", "error", "closed.wav", replace(HEALTHY, expected=Expected(sounds_dir="/sounds", prompts=("confirm",)))),
     ("core-database", "warning", "nfs4", folder("db", file_system="nfs4")),
@@ -325,6 +327,21 @@ def test_a_switch_that_tells_nothing_is_not_called_healthy() -> None:
     assert not {"modules", "profiles", "gateways", "contexts", "emergency", "music"} & {
         one.check for one in silent if one.severity == "ok"
     }
+
+
+@pytest.mark.parametrize(
+    ("owned", "may"),
+    [
+        (Owned(999, 0, 0o400), True),
+        (Owned(999, 999, 0o040), False),  # its own rights count, not its group's
+        (Owned(0, 999, 0o040), True),
+        (Owned(0, 0, 0o604), True),
+        (Owned(0, 0, 0o640), False),
+    ],
+)
+def test_who_may_read_a_file(owned: Owned, may: bool) -> None:
+    found = [one for one in examine(replace(HEALTHY, owners={"vars.xml": owned})) if one.check == "readable"]
+    assert [one.severity for one in found] == ["ok" if may else "error"]
 
 
 @given(st.text())

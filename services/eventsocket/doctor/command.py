@@ -113,6 +113,7 @@ def gather(patient: Patient) -> Facts:
         switch=switch,
         expected=_expected(patient),
         files=files,
+        owners=conf_files.owners(prefix, files) if prefix and files else {},
         prefix=str(prefix or ""),
         loaded=loaded,
         from_files=conf_files.understood(files, switch.variables) if files else {},

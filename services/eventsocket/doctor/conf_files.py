@@ -6,13 +6,15 @@ would make of them; files that cannot be read are left out. What the text means 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from services.eventsocket.doctor.conf_text import expand, pieces, reached
+from services.eventsocket.doctor.facts import Owned
 
 SECRETS = "toritsugi/secrets.xml"
 MOST_FILES = 20_000
@@ -59,6 +61,15 @@ def log_in(prefix: Path) -> LogIn | None:
     if not operators or not agents or not port.isdecimal():
         return None
     return LogIn(int(port), operators, agents)
+
+
+def owners(prefix: Path, paths: Iterable[str]) -> dict[str, Owned]:
+    """Whose these files below the prefix are."""
+    found = {}
+    for path in paths:
+        info = (prefix / path).stat()
+        found[path] = Owned(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+    return found
 
 
 def understood(files: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Element]:

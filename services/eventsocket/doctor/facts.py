@@ -120,6 +120,15 @@ class Folder:
 
 
 @dataclass(frozen=True)
+class Owned:
+    """Whose a file is."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclass(frozen=True)
 class Machine:
     """What the kernel says; the switch runs here."""
 
@@ -160,6 +169,8 @@ class Facts:
     """None: the switch runs elsewhere."""
     files: Mapping[str, str] | None = None
     """Text of each configuration file that the switch reads, by its path below the prefix; None: no folder found."""
+    owners: Mapping[str, Owned] = field(default_factory=dict)
+    """Whose each of these files is."""
     prefix: str = ""
     loaded: Mapping[str, Element] = field(default_factory=dict)
     """What the switch has loaded: `switch.conf`, …, `context:public`, …"""

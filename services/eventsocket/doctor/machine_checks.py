@@ -180,6 +180,26 @@ def _piling_up(folder: Folder) -> Iterator[Finding]:
         )
 
 
+@check("readable", "交換機は設定ファイルをすべて読めます", "The switch may read each of its files")
+def readable(facts: Facts) -> Iterator[Finding]:
+    """A file that it may not read is left out without a word, and with it phones, carriers or passwords."""
+    if facts.machine is None or facts.machine.process is None or facts.files is None:
+        yield unseen(ELSEWHERE)
+        return
+    process = facts.machine.process
+    closed = [path for path, owned in facts.owners.items() if not _allows(process, owned.uid, owned.gid, owned.mode, 4)]
+    if closed:
+        yield error(
+            (f"交換機は {listed(closed)} を読めません", f"The switch may not read {listed(closed)}"),
+            (
+                f"`chgrp -R freeswitch {facts.prefix}/toritsugi && chmod -R g+rX "
+                f"{facts.prefix}/toritsugi/agent` をしてください。",
+                f"Run `chgrp -R freeswitch {facts.prefix}/toritsugi && chmod -R g+rX "
+                f"{facts.prefix}/toritsugi/agent`, or give them to its user.",
+            ),
+        )
+
+
 @check("recordings", "録音のフォルダーは使えます", "Recordings can be written and read")
 def recordings(facts: Facts) -> Iterator[Finding]:
     """The folder of the settings, which the switch writes into."""
@@ -244,14 +264,16 @@ def _usable(folder: Folder, process: Process | None, ja: str, en: str) -> Iterat
 
 
 def may_write(folder: Folder, process: Process) -> bool:
-    """By owner, group and mode, as the kernel decides it."""
+    """Into a folder: writing, and passing through it."""
+    return _allows(process, folder.uid, folder.gid, folder.mode, 3)
+
+
+def _allows(process: Process, uid: int, gid: int, mode: int, rights: int) -> bool:
+    """By owner, group and mode, as the kernel decides it; `rights`: 4 read, 2 write, 1 pass."""
     if process.uid == 0:
         return True
-    if process.uid == folder.uid:
-        return folder.mode & 0o300 == 0o300
-    if folder.gid in process.groups:
-        return folder.mode & 0o030 == 0o030
-    return folder.mode & 0o003 == 0o003
+    shift = 6 if process.uid == uid else 3 if gid in process.groups else 0
+    return mode >> shift & rights == rights
 
 
 @check("prompts", "案内の音声はそろっています", "Every prompt is there, or tones are meant")
@@ -295,4 +317,4 @@ def core_database(facts: Facts) -> Iterator[Finding]:
         )
 
 
-CHECKS = (limits, ntp, clock_source, call_records, recordings, prompts, core_database)
+CHECKS = (limits, ntp, clock_source, call_records, readable, recordings, prompts, core_database)
