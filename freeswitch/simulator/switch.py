@@ -155,7 +155,8 @@ class Switch:
         """Ends in order: SHUTDOWN, every leg with SYSTEM_SHUTDOWN and its record, then the gateways."""
         self.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
         self.vitals.takes_inbound = self.vitals.takes_outbound = False
-        legs = list(self.channels.values())
+        # The newest first, as in the captures: who was dialled ends before who dialled.
+        legs = list(reversed(self.channels.values()))
         for leg in legs:
             leg.hangup("SYSTEM_SHUTDOWN")
         for leg in legs:
