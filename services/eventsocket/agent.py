@@ -161,6 +161,11 @@ class Agent:
         return self._platform is not None
 
     @property
+    def legs_up(self) -> frozenset[str]:
+        """Legs that we believe to be up."""
+        return frozenset(self._normaliser.beliefs.up)
+
+    @property
     def waiting(self) -> int:
         """Records and answers that the bus does not have yet."""
         return len(self._spool) + len(self._to_tell)

@@ -36,7 +36,6 @@ class Lookout:
     ) -> None:
         self._supervisor, self._beliefs, self._learn, self._every_s = supervisor, beliefs, learn, every_s
         self._wake = gevent.event.Event()
-        self._stopping = False
         self._greenlet: gevent.Greenlet | None = None
         self._full = False
         self._looked_us = 0
@@ -49,11 +48,8 @@ class Lookout:
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """End after the look that is under way; its answers fail with the link."""
-        self._stopping = True
-        self._wake.set()
+        """End where it stands: what it had not concluded, the next life concludes anew."""
         if self._greenlet is not None:
-            self._greenlet.join(timeout=SHOW_S)
             self._greenlet.kill()
 
     def found(self) -> None:
@@ -72,8 +68,6 @@ class Lookout:
         while True:
             self._wake.wait(due_s)
             self._wake.clear()
-            if self._stopping:
-                return
             due_s = self._every_s
             if not self._supervisor.connected.wait(self._every_s):
                 continue

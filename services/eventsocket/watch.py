@@ -1,17 +1,23 @@
 """Native threads beside the hub: one resets a link that nobody reads, one keeps the switch's listener awake.
 
-Enters: what to call. Leaves: calls from outside the hub, so they come even while it stands still. Nothing here may use
-gevent's primitives or log lines that wait.
+Enters: what to call. Leaves: calls from outside the hub, so they come even while it stands still; and a word to the
+service manager as long as the hub runs, since nothing inside a frozen process can help the switch. Nothing here may
+use gevent's primitives or log lines that wait.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
+from socket import AF_UNIX, MSG_DONTWAIT, SOCK_DGRAM
 
 import gevent
 import gevent.monkey
 
 from services.runtime import clock
+
+_native_socket = gevent.monkey.get_original("socket", "socket")
 
 
 def process_was_frozen(slept_us: int, limit_s: float) -> bool:
@@ -22,11 +28,28 @@ def process_was_frozen(slept_us: int, limit_s: float) -> bool:
     return slept_us > limit_s * 200_000
 
 
+class Manager:
+    """The service manager, if there is one: it ends a process that no longer says WATCHDOG=1 (sd_notify(3))."""
+
+    def __init__(self, address: str | None = None) -> None:
+        """`address`: by default the one in NOTIFY_SOCKET; `@name` is in the abstract namespace."""
+        address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = _native_socket(AF_UNIX, SOCK_DGRAM) if address else None
+
+    def reads_on(self) -> None:
+        """From any thread: the reader runs. A manager that does not listen is not waited for."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b"WATCHDOG=1", MSG_DONTWAIT, self._address)
+
+
 class Watchdog:
     """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
 
-    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0) -> None:
+    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0, manager: Manager | None = None) -> None:
         self._drop = drop
+        self._manager = manager or Manager()
         self._limit_s = limit_s
         self._seen = clock.monotonic_us()
         self._stopped = False
@@ -61,6 +84,8 @@ class Watchdog:
             late = now - self._seen > self._limit_s * 800_000
             if late and not dropped:
                 self._drop()
+            if not late:
+                self._manager.reads_on()
             dropped = late
 
 
