@@ -21,6 +21,12 @@ SLOW = frozenset(
     {"sleep", "answer", "playback", "park", "bridge", "transfer", "hangup", "deflect", "respond", "redirect"}
 )
 """Applications that keep, take or end a call."""
+BEHIND = (
+    "当社の 10_toritsugi.xml より後に来る名前にするか、消してください。標準の見本なら `toritsugi "
+    "freeswitch install` が外します。",
+    "Remove them, or give their file a name that sorts behind 10_toritsugi.xml; the stock ones go "
+    "with `toritsugi freeswitch install`.",
+)
 INSTALL = (
     "`toritsugi freeswitch install` を実行し、reloadxml をしてください。",
     "Run `toritsugi freeswitch install`, then `fs_cli -x reloadxml`.",
@@ -66,7 +72,7 @@ def emergency(facts: Facts) -> Iterator[Finding]:
                     f"{number} より先に {listed(thieves)} が通話を取れます",
                     f"{listed(thieves)} may take {number} before the emergency line does",
                 ),
-                INSTALL,
+                BEHIND,
             )
             return
         if ours == len(walk):
@@ -148,11 +154,7 @@ def before_ours(facts: Facts) -> Iterator[Finding]:
                     f"{name}({ja})で {listed(foreign)} が先に立っています",
                     f"In context {name} {listed(foreign)} stand before ours and take calls of {en}",
                 ),
-                (
-                    "`toritsugi freeswitch install` が当社の部分を先頭に置きます。"
-                    "残すものは意図したものか確かめてください。",
-                    "`toritsugi freeswitch install` puts ours first; keep only what you mean to keep.",
-                ),
+                BEHIND,
             )
 
 

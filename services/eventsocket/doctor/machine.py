@@ -21,8 +21,8 @@ from services.eventsocket.doctor.facts import Folder, Listening, Machine, Proces
 PROC = Path("/proc")
 COUNTED = 100_000
 LOOKS_APART_S = 0.4
-STALLED_BYTES = 256 * 1024
-"""Some 40 events: a client that reads has them in milliseconds."""
+STALLED_BYTES = 64 * 1024
+"""Some 10 events: a client that reads has them in milliseconds."""
 STA_UNSYNC = 0x40
 """The kernel's clock is not disciplined (linux/timex.h)."""
 _LISTEN, _ESTABLISHED = "0A", "01"

@@ -192,10 +192,9 @@ def readable(facts: Facts) -> Iterator[Finding]:
         yield error(
             (f"交換機は {listed(closed)} を読めません", f"The switch may not read {listed(closed)}"),
             (
-                f"`chgrp -R freeswitch {facts.prefix}/toritsugi && chmod -R g+rX "
-                f"{facts.prefix}/toritsugi/agent` をしてください。",
-                f"Run `chgrp -R freeswitch {facts.prefix}/toritsugi && chmod -R g+rX "
-                f"{facts.prefix}/toritsugi/agent`, or give them to its user.",
+                f"`chown -R freeswitch: {facts.prefix}/toritsugi` をして、reloadxml をしてください。",
+                f"Give them to the switch's user, `chown -R freeswitch: {facts.prefix}/toritsugi`, and "
+                "run `fs_cli -x reloadxml`.",
             ),
         )
 
