@@ -9,11 +9,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
-from freeswitch.simulator.check.compare import Difference
+from freeswitch.simulator.check.compare import ABSENT, Difference
 
 ANY = "(any)"
-"""In `between`: whatever value there is; the other side must then lack the header."""
+"""Whatever value there is; the other side must then lack the header."""
 
 
 @dataclass(frozen=True)
@@ -23,32 +24,40 @@ class Accepted:
     events: tuple[str, ...]
     """As in Difference.at, without the position."""
     headers: tuple[str, ...]
-    between: tuple[str, str]
-    """The two values; either may be the real one."""
+    real: str
+    simulated: str
     reason: str
+    either_way: bool = False
+    """The two values may also be the other way round."""
 
     def holds_for(self, one: Difference) -> bool:
         """Whether this difference is the accepted one."""
         if one.at.partition(" ")[2] not in self.events or one.header not in self.headers:
             return False
-        if ANY in self.between:
-            return (one.real in self.between) != (one.simulated in self.between)
-        return {one.real, one.simulated} == set(self.between)
+        if _is(self.real, one.real) and _is(self.simulated, one.simulated):
+            return True
+        return self.either_way and _is(self.real, one.simulated) and _is(self.simulated, one.real)
+
+
+def _is(expected: str, value: str) -> bool:
+    return value != ABSENT if expected == ANY else value == expected
 
 
 def entries() -> tuple[Accepted, ...]:
-    """All of accepted.toml. Raises TypeError for missing or unknown keys, ValueError without reason or two values."""
+    """All of accepted.toml. Raises TypeError for missing or unknown keys, ValueError without a reason, or if `(any)`
+    stands beside anything but `(absent)`."""
     text = (files("freeswitch.simulator.check") / "accepted.toml").read_text(encoding="utf-8")
     found = tuple(_entry(**entry) for entry in tomllib.loads(text).get("difference", []))
     for one in found:
         if not one.reason.strip():
             raise ValueError(f"accepted.toml: {one.headers} has no reason")
+        if ANY in (one.real, one.simulated) and ABSENT not in (one.real, one.simulated):
+            raise ValueError(f"accepted.toml: {one.headers} accepts everything")
     return found
 
 
-def _entry(*, events: Sequence[str], headers: Sequence[str], between: Sequence[str], reason: str) -> Accepted:
-    one, other = between
-    return Accepted(tuple(events), tuple(headers), (one, other), reason)
+def _entry(*, events: Sequence[str], headers: Sequence[str], **rest: Any) -> Accepted:
+    return Accepted(tuple(events), tuple(headers), **rest)
 
 
 def split(found: Iterable[Difference], allowed: Iterable[Accepted]) -> tuple[list[Difference], set[Accepted]]:
