@@ -6,7 +6,7 @@ Enters: a leg with a behaviour, the clock. Leaves: what the switch hears from th
 from __future__ import annotations
 
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.people import OUT_OF_SERVICE, Caller
+from freeswitch.simulator.people import OUT_OF_SERVICE, Caller, Deed
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
@@ -49,9 +49,26 @@ def callee(clock: Clock, leg: SipLeg) -> None:
         clock.sleep(behaviour.presses_after_s)
         for digit in behaviour.presses:
             leg.far_digit(digit)
+    _do(clock, leg, behaviour.does)
     if behaviour.talks_s is not None:
         clock.sleep(behaviour.talks_s)
         leg.far_hangup()
+
+
+def _do(clock: Clock, leg: SipLeg, deeds: tuple[Deed, ...]) -> None:
+    for deed in deeds:
+        clock.sleep(deed.after_s)
+        if deed.what == "presses":
+            for digit in deed.value:
+                leg.far_digit(digit)
+        elif deed.what == "holds":
+            leg.far_hold()
+        elif deed.what == "takes up":
+            leg.far_unhold()
+        elif deed.what == "transfers":
+            leg.far_refer(deed.value)
+        else:
+            leg.far_hangup()
 
 
 def calling(clock: Clock, leg: SipLeg, caller: Caller) -> None:
@@ -59,6 +76,7 @@ def calling(clock: Clock, leg: SipLeg, caller: Caller) -> None:
     if not clock.wait(leg.answered, caller.patience_s):
         leg.far_hangup()
         return
+    _do(clock, leg, caller.does)
     if not clock.wait(leg.bridged, caller.waits_s):
         leg.far_hangup()
         return

@@ -85,6 +85,8 @@ class Channel(Leg):
         """Whom it dials goes to this leg, should it end meanwhile."""
         self.picked_off = False
         """Another leg took it away from whomever it dialled or talked to."""
+        self.asks_for: Channel | None = None
+        """Whom it keeps waiting while it dials somebody to ask (att_xfer)."""
         self.then: State | None = None
         """Where it goes once the bridge that it runs is over, unless that ends it."""
         self.meta_keys: MetaKeys | None = None

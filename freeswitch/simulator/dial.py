@@ -93,12 +93,14 @@ class Dialling:
         except (HungUp, Diverted):
             if self.originator is not None and self.originator.heir is not None:
                 self._inherit(self.originator, self.originator.heir)
+            elif self.originator is not None and self._hand_over(self.originator.asks_for):
+                note(self.originator, "ORIGINATOR_CANCEL")
             else:
                 picked_off = self.originator is not None and self.originator.picked_off
                 self._drop("PICKED_OFF" if picked_off else "ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
                 if self.originator is not None and picked_off:
-                    self.originator.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
+                    note(self.originator, "ORIGINATOR_CANCEL")
             raise
         finally:
             self._release()
@@ -118,6 +120,11 @@ class Dialling:
         """Legs that were dialled together are destroyed together, however early one of them ended."""
         for leg in self._legs:
             leg.released.set()
+
+    def _hand_over(self, waiting: Channel | None) -> bool:
+        """Whoever asked has left: who rings is bridged to who waits, which ends both where nobody has answered yet."""
+        ringing = [one.leg for one in self._attempts if not one.leg.hangup_cause]
+        return bool(ringing) and waiting is not None and join(waiting, ringing[0])
 
     def _inherit(self, originator: Channel, heir: Channel) -> None:
         """Whom it dials rings on after its end, for another leg; who does not answer leaves that leg its plan."""
@@ -217,9 +224,12 @@ class Dialling:
 
     def _pass_progress(self) -> None:
         ringing = [one.leg for one in self._attempts if one.leg.times.progress]
-        if self.originator is not None and ringing and not self.originator.rings:
-            if not self._together:
-                pass_callee(ringing[0], self.originator)
+        if self.originator is None or not ringing:
+            return
+        if not self._together and ringing[0] not in self._passed:
+            self._passed.append(ringing[0])
+            pass_callee(ringing[0], self.originator)
+        if not self.originator.rings:
             self.originator.progress()
 
     def _winner(self) -> SipLeg | None:

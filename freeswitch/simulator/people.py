@@ -7,6 +7,17 @@ who calls whom how often to traffic.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody does in a call, so many seconds after the deed before it, or after the answer."""
+
+    after_s: float
+    what: Literal["presses", "holds", "takes up", "transfers", "hangs up"]
+    value: str = ""
+    """`presses`: the keys; `transfers`: the number (REFER)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,8 @@ class Behaviour:
     presses: str = ""
     presses_after_s: float = 1.0
     """After the answer."""
+    does: tuple[Deed, ...] = ()
+    """Further deeds after the answer, ahead of talks_s."""
 
 
 ANSWERS = Behaviour()
@@ -34,6 +47,10 @@ BUSY = Behaviour(refuses=486, after_s=0.1, rings_after_s=None)
 REJECTS = Behaviour(refuses=603, after_s=0.4)
 NO_SUCH_NUMBER = Behaviour(refuses=404, after_s=0.1, rings_after_s=None)
 OUT_OF_SERVICE = Behaviour(refuses=503, after_s=0.1, rings_after_s=None)
+SILENT = Behaviour(refuses=408, after_s=32.0, rings_after_s=None)
+"""Nothing answers an INVITE: the switch gives up after 64 times T1 (RFC 3261, timer B) as if 408 had come."""
+ELSEWHERE = Behaviour(refuses=302, after_s=0.1, rings_after_s=None)
+"""Says that the person is to be found at another address."""
 
 
 @dataclass
@@ -100,5 +117,7 @@ class Caller:
     """Hangs up after so long with a person."""
     message_s: float = 3.0
     """How long the message is that this caller leaves."""
+    does: tuple[Deed, ...] = ()
+    """Deeds after the answer, by whoever or whatever."""
     headers: dict[str, str] = field(default_factory=dict)
     """Further SIP headers: name -> value, seen as variable_sip_h_<name>."""

@@ -31,11 +31,12 @@ def att_xfer(switch: Switch, channel: Channel, data: str) -> None:
         if follows:
             waiting.move_recordings(channel)
     dialling = dial.Dialling(switch, channel, spec, channel)
+    channel.asks_for = waiting
     try:
         _ask(channel, dialling, waiting, follows)
     finally:
         channel.variables.pop("soft_holding_uuid", None)
-        channel.heir = None
+        channel.asks_for = None
         _bond(channel, waiting)
         # The application looks every 100 ms whether it is over.
         channel.clock.sleep(LOOKS_EVERY_S - (channel.clock.now_us() - began_us) / 1_000_000 % LOOKS_EVERY_S)
