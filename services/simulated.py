@@ -39,8 +39,11 @@ class NothingToSimulate(Exception):
     """The folder holds no usable platform.yaml or no number: there is nobody to call."""
 
 
-def simulator_for(tenants_dir: Path, recordings: Path) -> tuple[Simulator, str]:
-    """A simulator for these clients, and the password of its Event Socket. Raises NothingToSimulate."""
+def simulator_for(tenants_dir: Path, recordings: Path, conf_dir: Path | None = None) -> tuple[Simulator, str]:
+    """A simulator for these clients, and the password of its Event Socket. Raises NothingToSimulate.
+
+    `conf_dir`: where an agent writes its files; None: it has none, and its fallback is the apology.
+    """
     try:
         settled = settle(read_folder(tenants_dir), InForce())
     except OSError as error:
@@ -58,6 +61,7 @@ def simulator_for(tenants_dir: Path, recordings: Path) -> tuple[Simulator, str]:
         phones=_phones(tenants, platform),
         numbers=numbers,
         recordings=recordings,
+        conf_dir=conf_dir,
         clock=Clock(clock.now_us),
     )
     return simulator, password

@@ -130,7 +130,8 @@ class ConfFiles:
             fresh, self._news = self._news, []
             taken += fresh
             try:
-                if bool(fresh) or (outcome is None and bool(taken)) or in_thread(self._credentials_changed):
+                if bool(fresh or self._due or (taken and outcome is None)) or in_thread(self._credentials_changed):
+                    outcome = None  # what an earlier turn came to says nothing about these
                     outcome = in_thread(partial(self._write, fresh))
                     self._unread |= outcome.changed
                 if outcome is not None and (taken or self._unread):

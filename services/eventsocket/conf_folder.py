@@ -32,7 +32,13 @@ class ConfFolder:
         """In force at once: the switch reads a number's file when a call needs it. What nobody wants goes first."""
         for name in before - now.keys():
             (self.path / name).unlink(missing_ok=True)
-        self._replace({name: text for name, text in now.items() if not self._holds(name, text)})
+        try:
+            self._replace({name: text for name, text in now.items() if not self._holds(name, text)})
+        except OSError:  # a full disk: rather the apology than the target of yesterday
+            for name in before | now.keys():
+                with suppress(OSError):
+                    (self.path / name).unlink(missing_ok=True)
+            raise
 
     def keep_fallbacks(self, wanted: Set[str]) -> None:
         """Remove every other one: a number that went while nobody wrote must not be forwarded any more."""

@@ -98,8 +98,11 @@ def the_house(
     clients: Mapping[str, str] | None = None,
     rooms: Sequence[str] = EVERYTHING,
     bus: str = EMBEDDED,
+    conf_dir: Path | None = None,
+    credentials: Path | None = None,
 ) -> Iterator[Played]:
     """`clients`: file name -> YAML, beside or in the place of those above. `rooms`: what runs.
+    `conf_dir`: the switch's own folder, in which its agent writes.
 
     With a `bus` outside this process time is real: nobody can make a broker wait.
     """
@@ -109,13 +112,15 @@ def the_house(
     for name, text in {"platform.yaml": PLATFORM, "acme.yaml": ACME, **(clients or {})}.items():
         (tenants / name).write_text(text, encoding="utf-8")
     with virtual_time(start_us) if bus == EMBEDDED else nullcontext():
-        simulator, password = simulator_for(tenants, data / "recordings")
+        simulator, password = simulator_for(tenants, data / "recordings", conf_dir)
         link = SwitchLink(
             name="fs1",
             port=simulator.start(),
             password=password,
             recordings_dir=data / "recordings",
             newline_every_ms=0,
+            conf_dir=conf_dir,
+            credentials_file=credentials,
         )
         settings = Settings(data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0))
         house = compose(settings, connect(bus, data), tuple(rooms))
