@@ -18,7 +18,7 @@ from proto.values import Party
 from services.eventsocket.call_record import BrokenRecord, CallRecord, families, leg_of_file, life, parents_first, read
 from services.eventsocket.frames import decode_json
 from services.eventsocket.normalise import Normaliser
-from services.eventsocket.records import raw_of
+from services.eventsocket.records import leg_gone, raw_of
 from tests import traces
 from tests.unit.test_normalise import DIRECTORY, captured
 
@@ -319,3 +319,25 @@ def test_a_message_left_while_nobody_listened_is_told_with_its_file() -> None:
     (known,) = [fact for fact in facts if isinstance(fact.body, e.RecordingStopped)]
     assert stopped.body == known.body
     assert abs(stopped.occurred_at_us - known.occurred_at_us) < 100_000
+
+
+# -- after a guess -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("B16")
+@pytest.mark.parametrize("number", [1, 6, 15, 27])
+def test_after_estimated_ends_the_call_records_tell_the_exact_ones_once(number: int) -> None:
+    about = Normaliser("fs1", DIRECTORY)
+    events = [event for event in captured(number) if event["Event-Name"] != "CHANNEL_HANGUP_COMPLETE"]
+    for event in events:
+        about.facts_of(event)
+    gone = [leg_gone(leg, "another-core", 1_795_300_000_000_000) for leg in sorted(about.beliefs.up)]
+    guessed = [fact for record in gone for fact in about.facts_of(record).envelopes]
+    assert {fact.estimated for fact in guessed} == {True}
+    exact = told(records(number), about)
+    assert {fact.body.NAME for fact in exact} <= {"leg.ended", "recording.stopped", "leg.started"}
+    assert {fact.estimated for fact in exact} == {False}
+    assert ends(exact).keys() == traces.load(number).cdrs.keys() >= ends(guessed).keys()
+    assert {fact.key for fact in guessed} <= {fact.key for fact in exact}
+    assert [about.facts_of(record).envelopes for record in gone] == [()] * len(gone), "no guess behind the exact end"
+    assert told(records(number), about) == []
