@@ -1,0 +1,170 @@
+"""What is written for a switch: phones, carriers, the fallback of a number; and what never stands in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.tenant import Tenant
+from proto.tenant.platform import Platform, Switch
+from services.eventsocket import conf
+from services.eventsocket.conf_folder import ConfFolder
+from services.eventsocket.words import RenderSettings
+
+PLATFORM = msgspec.convert(
+    {
+        "switches": [{"switch": "fs1", "domain": "pbx.example"}],
+        "carriers": [{"name": "hikari", "gateway": "hikari"}, {"name": "direct", "host": "192.0.2.9:5060"}],
+        "pools": [{"pool": "tokyo", "phones": [{"id": "op1", "domain": "pbx.example"}]}],
+    },
+    Platform,
+)
+HERE = Switch("fs1", domain="pbx.example")
+PASSWORDS = conf.Credentials(phones={"1001@pbx.example": "geheim", "op1@pbx.example": "a1:" + "0f" * 16})
+
+
+def tenant(**changes: Any) -> Tenant:
+    of_acme: dict[str, Any] = {
+        "tenant": "acme",
+        "name": "アクメ",
+        "contract": {"from": "2026-04-01"},
+        "numbers": [
+            {"number": "05012345678", "route": "main"},
+            {"number": "0312345678", "route": "main"},
+            {"number": "0312345601", "kind": "direct", "id": "1001"},
+        ],
+        "ids": [{"id": "1001", "name": "佐藤"}],
+        "routes": {"main": [{"do": [{"play": "closed"}, {"forward": "09012345678", "confirm": "key"}]}]},
+    }
+    return msgspec.convert(of_acme | changes, Tenant)
+
+
+def pieces(one: Tenant, credentials: conf.Credentials = PASSWORDS) -> conf.OfTenant:
+    return conf.of_tenant(one, "ab" * 32, PLATFORM, HERE, credentials, RenderSettings())
+
+
+def actions(text: str) -> list[tuple[str, str]]:
+    return [(a.get("application", ""), a.get("data", "")) for a in ElementTree.fromstring(text).iter("action")]
+
+
+def test_a_phone_is_given_its_tenant_its_emergency_line_and_a_hash_of_its_password() -> None:
+    root = ElementTree.fromstring(conf.directory_xml([pieces(tenant())]))
+    (user,) = root.findall("domain[@name='pbx.example']/groups/group/users/user")
+    values = {one.get("name"): one.get("value") for one in [*user.iter("param"), *user.iter("variable")]}
+    assert user.get("id") == "1001"
+    assert values["a1-hash"] == hashlib.md5(b"1001:pbx.example:geheim", usedforsecurity=False).hexdigest()
+    assert (values["tt_tenant"], values["tt_emergency_number"]) == ("acme", "0312345678")
+    assert values["allow-empty-password"] == "false", "else no password at all would be the right one"
+    assert "dial-string" not in values
+    assert "geheim" not in conf.directory_xml([pieces(tenant())])
+
+
+def test_a_phone_without_a_password_is_not_written_and_that_is_said() -> None:
+    found = pieces(tenant(), conf.Credentials())
+    assert found.phones == ()
+    assert "1001@pbx.example: no password in the credentials file, so it cannot register" in found.problems
+
+
+@pytest.mark.parametrize("numbers", [["05012345678"], ["0120123456", "08001234567"], []])
+def test_a_client_without_a_geographic_number_has_no_emergency_line_not_somebody_elses(numbers: list[str]) -> None:
+    found = pieces(tenant(numbers=[{"number": number, "route": "main"} for number in numbers]))
+    assert 'name="tt_emergency_number" value="none"' in found.phones[0]
+    assert any("110" in problem for problem in found.problems)
+
+
+def test_a_leased_number_is_no_emergency_line() -> None:
+    one = tenant(numbers=[{"number": "0312345679", "kind": "leased", "mode": "published", "route": "main"}])
+    assert conf.emergency_number(one) == ""
+
+
+def test_a_number_falls_back_to_the_first_target_of_its_route_with_its_key_press() -> None:
+    (_set, variables), (_bridge, dialled), (_transfer, then) = actions(
+        pieces(tenant()).fallbacks["fallback/678/0312345678.xml"]
+    )
+    assert dialled.endswith("]sofia/gateway/hikari/09012345678")
+    assert "origination_caller_id_number=0312345678" in dialled
+    assert "group_confirm_key=1" in variables
+    assert "tt_fallback=abababababababab" in variables, "the revision it was written from"
+    assert then == "apology XML fallback"
+
+
+def test_a_direct_number_falls_back_to_its_phone() -> None:
+    (_set, (_bridge, dialled), _transfer) = actions(pieces(tenant()).fallbacks["fallback/601/0312345601.xml"])
+    assert dialled.endswith("]sofia/internal/1001%pbx.example")
+
+
+@pytest.mark.parametrize("target", ["0312345678", "110"])
+def test_a_target_that_would_come_back_or_call_for_help_is_an_apology(target: str) -> None:
+    one = tenant(routes={"main": [{"do": [{"forward": target}]}]})
+    assert [name for name, _ in actions(pieces(one).fallbacks["fallback/678/0312345678.xml"])] == [
+        "multiset",
+        "transfer",
+    ]
+
+
+def test_operators_phones_are_written_once_and_belong_to_nobody() -> None:
+    found = conf.of_pools(PLATFORM, set(), PASSWORDS)
+    assert [("tt_tenant" in one.phones[0], one.problems) for one in found] == [(False, ())]
+    assert conf.of_pools(PLATFORM, {("op1", "pbx.example")}, PASSWORDS) == []
+
+
+def test_a_gateway_stands_over_several_lines_and_unknown_ones_are_said() -> None:
+    known = conf.Credentials(
+        gateways={"hikari": conf.Gateway(proxy="192.0.2.1", password='a"<&b', allow=("192.0.2.1",))}  # noqa: S106
+    )
+    text, problems = conf.gateways_xml(PLATFORM, known)
+    assert problems == ()
+    assert ElementTree.fromstring(text).find("gateway/param[@name='password']").get("value") == 'a"<&b'  # type: ignore[union-attr]
+    assert all(line.count("<") <= 1 for line in text.splitlines())
+    assert conf.acl_xml(known) == ('<include>\n  <node type="allow" cidr="192.0.2.1/32"/>\n</include>\n', ())
+    assert conf.gateways_xml(PLATFORM, conf.Credentials())[1][0].startswith("gateway hikari: not in the credentials")
+
+
+HOSTILE = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        ["$${tt_x}", '"/><X-PRE-PROCESS cmd="exec" data="id"/>', "a\nb", "--><x>", "${system(id)}", "a,b]c"]
+    ),
+)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_nothing_in_a_credentials_file_becomes_a_line_or_an_instruction(one: str, two: str, three: str) -> None:
+    """The switch's pre-processor looks at every line, and carries out what it finds in attributes and comments."""
+    given = conf.Credentials(
+        phones={"1001@pbx.example": one},
+        gateways={"hikari": conf.Gateway(proxy="192.0.2.1", username=one, password=two, realm=three, allow=(three,))},
+    )
+    acl, gateways = conf.acl_xml(given)[0], conf.gateways_xml(PLATFORM, given)[0]
+    for text in (conf.directory_xml([pieces(tenant(), given)]), gateways, acl):
+        ElementTree.fromstring(text)
+        assert "$" not in text
+        assert "x-pre-process" not in text.lower()
+    allowed = re.compile(r"</?(include|gateway|param)[ >]")
+    assert all(allowed.match(line.strip()) for line in gateways.splitlines())
+
+
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=9)))
+def test_a_credentials_file_that_is_wrong_is_refused_without_repeating_it(raw: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="credentials file") as refused:
+        conf.credentials_of(json.dumps({"phones": raw, "gatewais": {}}).encode())
+    assert not [value for value in raw.values() if len(value) > 5 and value in str(refused.value)]
+
+
+def test_only_what_differs_is_written_and_nothing_is_left_beside(tmp_path: Path) -> None:
+    folder = ConfFolder(tmp_path / "agent")
+    assert folder.write({"a.xml": "1", "b.xml": "2"}) == {"a.xml", "b.xml"}
+    assert folder.write({"a.xml": "1", "b.xml": "3"}) == {"b.xml"}
+    folder.replace_fallbacks(set(), {"fallback/678/x.xml": "x", "fallback/679/y.xml": "y"})
+    folder.replace_fallbacks({"fallback/678/x.xml"}, {})
+    folder.keep_fallbacks(set())
+    assert sorted(p.name for p in (tmp_path / "agent").rglob("*") if p.is_file()) == ["a.xml", "b.xml"]
