@@ -108,6 +108,11 @@ def test_secrets_come_from_files_or_the_environment(tmp_path: Path) -> None:
         ("switches:\n- host: x\n", ":2: switches[0].name: is missing: a-z 0-9 - _, at most 64"),
         ("switches:\n- {name: FS1}\n", ":2: switches[0].name: 'FS1': allowed is a-z 0-9 - _, at most 64"),
         ("switches: [{name: a}, {name: a}]\n", ":1: switches: 'a': every switch needs its own name"),
+        (
+            "switches: [{name: a, cdr_dir: /c}, {name: b, cdr_dir: /c/}]\n",
+            "'/c': every switch needs a cdr_dir of its own",
+        ),
+        ("switches: [{name: a, cdr_keep_days: 0}]\n", "cdr_keep_days: '0': allowed is a whole number from 1 to 3660"),
         ("switches:\n- {name: a, password: x}\n", "a password must not stand in this file (use password_file or"),
         ("bus: amqp://u:s3cret@h\n", ":1: bus: holds a password; give it as TORITSUGI_BUS or in bus_file"),
         ("bus_file: nowhere/x\n", ":1: bus_file: 'nowhere/x': the file cannot be read"),
