@@ -71,6 +71,17 @@ def test_a_measured_run_ends_by_itself_with_one_line_on_stdout(commands: Command
     assert_stores_agree(commands, run.result())
 
 
+def test_quiet_moments_take_no_time_with_fast(commands: Commands) -> None:
+    run = commands.run("--for", "90s", "--calls-per-second", "0.2", "--fast")
+    assert run.ended() == 0
+    result = run.result()
+    assert result["calls_arrived"] > 8
+    assert (result["lost"], result["duplicated"]) == (0, 0), result
+    began_us, ended_us = commands.rows("history", "SELECT min(started_at_us), max(ended_at_us) FROM calls")[0]
+    assert ended_us - began_us > 60_000_000
+    assert_stores_agree(commands, result)
+
+
 def test_the_same_over_rabbitmq(commands: Commands, broker: Broker) -> None:
     run = commands.run("--bus", broker.url(), "--for", "6s", *CALLING)
     assert run.ended() == 0

@@ -39,16 +39,16 @@ def test_a_talk_of_ten_minutes(played: Played) -> None:
     assert time.perf_counter() - began < 60, "longer than a tenth of the call"
 
 
-def test_nobody_answers_so_it_goes_to_the_mobile_for_a_quarter_of_an_hour_and_is_charged(played: Played) -> None:
+def test_nobody_answers_so_it_goes_to_the_mobile_for_five_minutes_and_is_charged(played: Played) -> None:
     """20 s at the desk, then the forwarded leg; the client pays for each started minute of it."""
     played.simulator.switch.phone("1001").behaviour = RINGS_OUT
-    leg = played.simulator.call(Caller("0611112222", talks_s=900 - 0.5), "0312345678")
+    leg = played.simulator.call(Caller("0611112222", talks_s=300 - 0.5), "0312345678")
     played.until_over(leg)
     ledger = played.house.stores["billing"]
     played.until(lambda: bool(ledger.run(entries)))
 
     charged = [entry for entry in ledger.run(entries) if entry.amount]
-    assert [(entry.units, entry.amount) for entry in charged] == [(15, 15 * Decimal("17.6"))]
+    assert [(entry.units, entry.amount) for entry in charged] == [(5, 5 * Decimal("17.6"))]
 
 
 def test_everybody_is_away_so_the_caller_leaves_a_message(played: Played) -> None:

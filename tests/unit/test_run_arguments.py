@@ -32,6 +32,7 @@ def test_no_time_span(text: str) -> None:
     [
         (["routing"], "routing alone needs a bus that others share"),
         (["history", "--bus", "amqp://broker/x", "--reset-login"], "belongs to the process that runs directory"),
+        (["--fast", "--bus", "amqp://broker/x"], "--fast is for the simulated switch on the embedded bus"),
         (["kitchen"], "'kitchen' is not one of"),
         (["--calls-per-second", "0"], "Invalid value for '--calls-per-second'"),
         (["--tenants", "nowhere"], "Directory 'nowhere' does not exist"),
