@@ -87,6 +87,8 @@ class Channel(Leg):
         """Another leg took it away from whomever it dialled or talked to."""
         self.asks_for: Channel | None = None
         """Whom it keeps waiting while it dials somebody to ask (att_xfer)."""
+        self.at_end: Callable[[], object] | None = None
+        """Runs once, the moment that the leg is hung up or transferred."""
         self.then: State | None = None
         """Where it goes once the bridge that it runs is over, unless that ends it."""
         self.meta_keys: MetaKeys | None = None
@@ -194,6 +196,7 @@ class Channel(Leg):
             self.hunt(destination)
 
         self.divert(route)
+        self._at_end()
 
     def sent_to_bridge(self, other: str) -> None:
         """uuid_bridge counts as a transfer: the caller profile gets the next index."""
@@ -223,6 +226,12 @@ class Channel(Leg):
         """As of every leg; its place behind a limit is free."""
         super().hangup(cause, **disposition)
         self.home.release_limits(self)
+        self._at_end()
+
+    def _at_end(self) -> None:
+        act, self.at_end = self.at_end, None
+        if act is not None:
+            act()
 
     # --- the thread ------------------------------------------------------------------------------------------------
 

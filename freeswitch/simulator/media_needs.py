@@ -22,6 +22,7 @@ NEEDS_MEDIA = frozenset(
         "record_session_unmask",
         "soft_hold",
         "stop_record_session",
+        "three_way",
         "valet_park",
     }
 )

@@ -261,6 +261,22 @@ def test_star_1_to_a_busy_colleague_changes_nothing() -> None:
         finish(listener, leg.uuid)
 
 
+def test_star_1_then_0_and_all_three_talk() -> None:
+    """`0` in the talk with the colleague; when the phone leaves, the caller goes on with the colleague."""
+    with switch([Phone("1001", QUICK), Phone("1002", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        leg, phone = _asks(simulator, listener)
+        colleague = dialled(simulator, listener, 1)
+        phone.far_digit("0")
+        listener.until(lambda _e: leg.partner is phone and told(listener, phone.uuid).count("BRIDGE") == 2)
+        heard = listener.name("MEDIA_BUG_START", phone.uuid)
+        assert (heard["Media-Bug-Function"], heard["Media-Bug-Target"]) == ("eavesdrop", colleague.uuid)
+        phone.far_hangup()
+        listener.until(lambda _e: leg.partner is colleague)
+        leg.hangup("NORMAL_CLEARING")
+        finish(listener, leg.uuid, phone.uuid, colleague.uuid)
+
+
 def test_hanging_up_while_the_colleague_rings_loses_the_caller() -> None:
     """As the real switch does: att_xfer knows no transfer to a phone that has not answered."""
     with switch([Phone("1001", QUICK), Phone("1002", who.RINGS_OUT)]) as simulator:

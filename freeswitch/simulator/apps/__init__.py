@@ -60,6 +60,7 @@ TABLE: dict[str, Application] = {
     "sleep": media.sleep,
     "soft_hold": transfers.soft_hold,
     "stop_record_session": media.stop_record_session,
+    "three_way": consult.three_way,
     "transfer": transfers.transfer,
     "unhold": transfers.unhold,
     "unset": variables.unset,

@@ -6,9 +6,13 @@ one. Source: mod_dptools.c (att_thread_run, xfer_on_dtmf, hanguphook).
 
 from __future__ import annotations
 
+from functools import partial
+
 from freeswitch.simulator import bridging, dial, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.joining import join
+from freeswitch.simulator.plan import App
+from freeswitch.simulator.profile import Headers
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 from freeswitch.simulator.waiting import HungUp
@@ -51,8 +55,30 @@ def _ask(channel: Channel, dialling: dial.Dialling, waiting: Channel | None, fol
     bridging.meet(channel, outcome.leg)
     _consult(channel, outcome.leg, waiting, follows)
     if waiting is not None and not waiting.hangup_cause:
+        if not outcome.leg.hangup_cause:
+            _all_three(channel, outcome.leg, waiting)
         _bond(channel, waiting)
         channel.variables["att_xfer_result"] = "success" if join(channel, waiting) else "failure"
+
+
+def _all_three(channel: Channel, asked: Channel, waiting: Channel) -> None:
+    """Whoever of the first two leaves, the other one goes on with who was asked. Source: hanguphook."""
+    for one, other in ((waiting, channel), (channel, waiting)):
+        one.variables["xfer_uuids"] = f"{asked.uuid} {other.uuid}"
+        one.at_end = partial(join, asked, other)
+
+
+def three_way(switch: Switch, channel: Channel, data: str) -> None:
+    """`<uuid>`: hears a leg and whom it talks to, and is heard by both, until that leg ends."""
+    leg = switch.channels.get(data.strip())
+    if leg is None or leg.hangup_cause:
+        return
+    about: Headers = {"Media-Bug-Function": "eavesdrop", "Media-Bug-Target": channel.uuid}
+    leg.fire("MEDIA_BUG_START", before=about)
+    try:
+        channel.pause(until=lambda: bool(leg.hangup_cause))
+    finally:
+        leg.fire("MEDIA_BUG_STOP", before=about)
 
 
 def _bond(channel: Channel, waiting: Channel | None) -> None:
@@ -71,6 +97,8 @@ def _consult(channel: Channel, asked: SipLeg, waiting: Channel | None, follows: 
             channel.hangup("NORMAL_CLEARING")
         elif digit == keys["attxfer_cancel_key"]:
             asked.hangup("NORMAL_CLEARING")
+        elif digit == keys["attxfer_conf_key"]:
+            asked.divert(lambda: asked.run_apps((App("three_way", channel.uuid),)))
         else:
             return False
         return True
