@@ -76,8 +76,8 @@ class Dialling:
         self._attempts: list[Attempt] = []
         self._legs: list[SipLeg] = []
         self._together = False
-        self._passed: list[SipLeg] = []
-        """Legs that rang, of which the caller's profile knows."""
+        self._rang = False
+        """Somebody has rung, in whichever group: only the first to ring alone is shown to the caller."""
 
     def run(self) -> Outcome:
         """Dials group after group. On HungUp or Diverted of the waiter all that rings is cancelled."""
@@ -100,7 +100,7 @@ class Dialling:
                 self._drop("PICKED_OFF" if picked_off else "ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
                 if self.originator is not None and picked_off:
-                    note(self.originator, "ORIGINATOR_CANCEL")
+                    self.originator.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
             raise
         finally:
             self._release()
@@ -226,9 +226,9 @@ class Dialling:
         ringing = [one.leg for one in self._attempts if one.leg.times.progress]
         if self.originator is None or not ringing:
             return
-        if not self._together and ringing[0] not in self._passed:
-            self._passed.append(ringing[0])
+        if not self._together and not self._rang:
             pass_callee(ringing[0], self.originator)
+        self._rang = True
         if not self.originator.rings:
             self.originator.progress()
 

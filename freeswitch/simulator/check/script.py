@@ -237,20 +237,19 @@ def _keys(events: Sequence[Headers]) -> dict[str, tuple[Act, ...]]:
 def spoken_s(events: Sequence[Headers], leg: str) -> float:
     """How long whoever is at the far end spoke into a recording of the plan, seconds: no line of SIP tells that.
 
-    As long as it lasted, less the silence that would have ended it; longer where they hung up or the limit came first.
+    As long as it lasted, less the silence that ended it; without end where something else did.
     """
     of_leg = [event for event in events if text(event, "Unique-ID") == leg]
     for at, event in enumerate(of_leg):
         if text(event, "Event-Name") != "CHANNEL_EXECUTE" or text(event, "Application") != "record":
             continue
-        _, limit_s, _, silence_s = [*text(event, "Application-Data").split(" "), "", "", ""][:4]
+        silence_s = [*text(event, "Application-Data").split(" "), "", "", ""][3]
         stopped = next((one for one in of_leg[at:] if text(one, "Event-Name") == "RECORD_STOP"), None)
         if stopped is None:
             return math.inf
+        if text(stopped, "variable_silence_hits_exhausted") != "true":
+            return math.inf
         lasted_s = (stamp_us(stopped) - stamp_us(event)) / 1_000_000
-        hung_up = bool(text(stopped, "Hangup-Cause")) or text(stopped, "Answer-State") == "hangup"
-        if hung_up or (limit_s.isdecimal() and lasted_s >= int(limit_s) - 1):
-            return lasted_s
         return max(0.0, lasted_s - (int(silence_s) if silence_s.isdecimal() else 0))
     return 0.0
 
