@@ -59,7 +59,7 @@ _OF_THE_RUN = re.compile(
     r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Core-UUID|Application-UUID|Content-Length"
     r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_samples|.*_file_size|.*_offset_pos|DP_MATCH"
     r"|.*(sec|usec|epoch)|hold_events|uduration|duration|playback_seconds|record_seconds|hold_accum_.*)"
-    r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|network-port|status|user-agent)"
+    r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|user-agent)"
 )
 _MOMENT = re.compile(r".*-Time|.*-Last-Hold|.*-Hold-Accum")
 _SPAN_MS = re.compile(r"variable_(bill|answer|wait|progress|progress_media|flow_bill)msec|variable_(mduration|\w+_ms)")
