@@ -64,6 +64,7 @@ class Ours:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TORITSUGI_")}
         environment |= {
             "TORITSUGI_ESL": f"fs1={PASSWORD}@127.0.0.1:{self.switch.port}",
+            "TORITSUGI_LOG_LEVEL": "INFO",
             "NOTIFY_SOCKET": self.manager.address,
         }
         arguments = ["--data", str(self.folder / "data"), "--tenants", str(self.tenants), "--port", "0"]
