@@ -1,6 +1,7 @@
 """The simulated switch words its replies as a real FreeSWITCH 1.11.3 did: both were asked the same, in this order.
 
 replies_idle.jsonl: `api` commands to a switch with phones 1001 to 1005, none registered, gateway trunk1 and no call.
+replies_call.jsonl: commands about one call, see the test.
 replies_protocol.jsonl: one command on a fresh connection each, and the header lines of its reply.
 An id stands as <uuid>.
 """
@@ -16,9 +17,8 @@ from typing import Any
 import pytest
 
 from freeswitch.simulator import Caller, Carrier, Phone, Simulator
-from tests.contract.test_esl_server import Raw
+from tests.contract.test_esl_server import PASSWORD, Raw
 
-PASSWORD = "not ClueCon"  # noqa: S105
 _HERE = Path(__file__).parent
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}")
 
@@ -45,6 +45,20 @@ def test_every_api_command_answers_as_the_real_one_did(simulator: Simulator) -> 
         if said != reply:
             wrong.append((command, said, reply))
     assert len(captured) > 250
+    assert not wrong
+
+
+def test_every_command_about_a_call_answers_as_the_real_one_did(simulator: Simulator, tmp_path: Path) -> None:
+    """In this order, to one inbound call that is parked and rings; {U} is its uuid, REC a folder for recordings."""
+    listener, client, wrong = Raw(simulator.port), Raw(simulator.port), []
+    listener.ask("event json CHANNEL_PARK")
+    leg = simulator.call(Caller("09012345678"), "0312345678", carrier=simulator.switch.carriers[0])
+    listener.frame()
+    for command, reply in _captured("replies_call.jsonl"):
+        said = client.ask("api " + command.replace("{U}", leg.uuid).replace("REC", str(tmp_path)))
+        said = said.replace(leg.uuid, "{U}").replace(str(tmp_path), "REC")
+        if said != reply:
+            wrong.append((command, said, reply))
     assert not wrong
 
 

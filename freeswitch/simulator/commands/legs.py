@@ -45,8 +45,6 @@ def transfer(console: Console, argument: str) -> str:
         legs = [channel, channel.partner] if where.pop(0) == "-both" else [channel.partner]
         if not where:
             return _TRANSFER
-    if None in legs:
-        return "-ERR No such channel!\n" if legs == [None] else OK
     destination, dialplan, context = [*where, "", "", ""][:3]
     for one in legs:
         if one is not None:
@@ -189,9 +187,11 @@ def recv_dtmf(console: Console, argument: str) -> str:
     channel = console.leg(leg)
     if channel is None:
         return NO_SESSION
-    for digit in digits.partition("@")[0]:
-        if digit in "0123456789ABCD*#":
-            channel.far_digit(digit)
+    keys = [digit for digit in digits.partition("@")[0].upper() if digit in "0123456789ABCD*#"]
+    if not keys:
+        return _DTMF
+    for digit in keys:
+        channel.far_digit(digit)
     return f"+OK {leg} received DTMF {digits}.\n"
 
 
