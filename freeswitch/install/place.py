@@ -36,11 +36,10 @@ def read(prefix: Path, paths: Sequence[str]) -> dict[str, bytes]:
     for path in paths:
         file = prefix / path
         if file.is_symlink() or not file.parent.resolve().is_relative_to(prefix):
-            said = f"{file}"
             raise NoPlace(
                 (
-                    f"{said}: リンクなので触りません",
-                    f"{said}: is a link, or behind one that leads elsewhere; put a file there",
+                    f"{file}: リンクなので触りません",
+                    f"{file}: is a link, or behind one that leads elsewhere; put a file there",
                 )
             )
         if file.is_file():
@@ -57,8 +56,16 @@ def manifest_of(prefix: Path) -> dict[str, str]:
     return {str(path): str(value) for path, value in said.items()}
 
 
-def apply(prefix: Path, changes: Sequence[Change], manifest: Mapping[str, str] | None) -> Path | None:
-    """Carry out the changes; the backup's folder, or None where nothing had to change. `manifest` None removes it."""
+def apply(
+    prefix: Path,
+    changes: Sequence[Change],
+    manifest: Mapping[str, str] | None,
+    owners: Mapping[str, Mapping[str, int] | None] | None = None,
+) -> Path | None:
+    """Carry out the changes; the backup's folder, or None where nothing had to change. `manifest` None removes it.
+
+    `owners`: owner and mode of files that come from a backup; others keep what they have.
+    """
     if not changes:
         return None
     backup = _back_up(prefix, changes, undone=manifest is None)
@@ -66,7 +73,8 @@ def apply(prefix: Path, changes: Sequence[Change], manifest: Mapping[str, str] |
         if change.after is None:
             (prefix / change.path).unlink(missing_ok=True)
         else:
-            _write(prefix, change.path, change.after, _earlier(backup, change.path))
+            was = (owners or {}).get(change.path) or _earlier(backup, change.path)
+            _write(prefix, change.path, change.after, was)
     if manifest is None:
         (prefix / MANIFEST).unlink(missing_ok=True)
     else:
@@ -101,12 +109,7 @@ def restore(
     prefix: Path, changes: Sequence[Change], sources: Mapping[str, Path], manifest: Mapping[str, str] | None
 ) -> Path | None:
     """As `apply`, with owner and mode of each file from the backup in `sources` that it comes from."""
-    made = apply(prefix, changes, manifest)
-    for change in changes:
-        entry = _earlier(sources[change.path], change.path)
-        if entry is not None:
-            _give(prefix / change.path, entry["uid"], entry["gid"], entry["mode"])
-    return made
+    return apply(prefix, changes, manifest, {path: _earlier(backup, path) for path, backup in sources.items()})
 
 
 # -- writing --
@@ -129,8 +132,7 @@ def _back_up(prefix: Path, changes: Sequence[Change], undone: bool) -> Path:
             }
             copy = folder / "files" / change.path
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(change.before)
-            copy.chmod(0o600)
+            _synced(copy, change.before)
     _synced(folder / INDEX, json.dumps({"undone": undone, "files": index}, indent=1).encode() + b"\n")
     return folder
 
@@ -165,12 +167,9 @@ def _write(prefix: Path, path: str, content: bytes, was: Mapping[str, int] | Non
     _folders(prefix, target.parent)
     temporary = target.parent / f".{target.name}.toritsugi"
     temporary.unlink(missing_ok=True)
+    owner = _owner_and_mode(prefix, path) if was is None else (was["uid"], was["gid"], was["mode"])
     try:
-        _synced(temporary, content)
-        if was is not None:
-            _give(temporary, was["uid"], was["gid"], was["mode"])
-        else:
-            _give(temporary, *_owner_and_mode(prefix, path))
+        _synced(temporary, content, owner)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -203,23 +202,28 @@ def _folders(prefix: Path, folder: Path) -> None:
     folder.mkdir()
     model = prefix.stat()
     path = str(folder.relative_to(prefix))
-    if path == AGENT_FOLDER:
-        _give(folder, model.st_uid, _switch_group(prefix), 0o2770)
-    else:
-        _give(folder, model.st_uid, model.st_gid, 0o700 if path == BACKUPS else stat.S_IMODE(model.st_mode) & 0o777)
+    group = _switch_group(prefix) if path == AGENT_FOLDER else model.st_gid
+    mode = {AGENT_FOLDER: 0o2770, BACKUPS: 0o700}.get(path, stat.S_IMODE(model.st_mode) & 0o777)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _give(descriptor, model.st_uid, group, mode)
+    finally:
+        os.close(descriptor)
 
 
-def _give(file: Path, uid: int, gid: int, mode: int) -> None:
-    found = file.stat()
+def _give(descriptor: int, uid: int, gid: int, mode: int) -> None:
+    """By descriptor: whoever owns the folder cannot put another file in its place meanwhile."""
+    found = os.fstat(descriptor)
     if (found.st_uid, found.st_gid) != (uid, gid) and os.geteuid() == 0:
-        os.chown(file, uid, gid)
-    if stat.S_IMODE(file.stat().st_mode) != mode:
-        file.chmod(mode)
+        os.fchown(descriptor, uid, gid)
+    os.fchmod(descriptor, mode)
 
 
-def _synced(file: Path, content: bytes) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _synced(file: Path, content: bytes, owner: tuple[int, int, int] | None = None) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as out:
+        if owner is not None:
+            _give(out.fileno(), *owner)
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
