@@ -34,8 +34,10 @@ from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.eventsocket.taken import keep_new, unanswered
 from services.runtime.bus import Delivery, Unavailable
 from services.runtime.bus.embedded import EmbeddedBus, EmbeddedConsumer
+from services.runtime.projections import keep_platform, keep_tenant
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store, Tx
+from services.runtime.worker import Cause
 
 PASSWORD = "secret"  # noqa: S105
 LEG = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
@@ -566,3 +568,43 @@ def test_what_was_learned_otherwise_is_told_in_its_turn_and_its_giver_hears_of_i
     (ended,) = world.until(e.LegEnded)
     assert (ended.id, ended.estimated, ended.occurred_at_us) == (f"core-1-gone.{LEG}", True, 1795000000000000)
     world.holds(lambda: heard == [LEG])
+
+
+def test_two_agents_on_one_switch_say_everything_under_the_same_ids_and_each_command_is_carried_out_once(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One hears the arrival, the other finds the call standing there; consumers drop what they have seen."""
+    world.tell_tenants()
+    first = world.start_agent()
+    world.listening()
+    world.holds(lambda: first.knows_tenants)
+    folder = tmp_path_factory.mktemp("second")
+    store = Store(f"sqlite:///{folder / 'agent.sqlite'}", metadata())
+    store.start()
+    store.run(lambda tx: _keep_tenants(tx, world))
+    settings = SwitchSettings("fs1", folder, port=world.switch.server.port, password=PASSWORD, timeout_s=2.0)
+    second = Agent(settings, world.bus, store)
+    second.start()
+    try:
+        assert second.wait_ready(5)
+        world.holds(lambda: sum(client.subscribed.is_set() for client in world.switch.server.clients) == 2)
+        world.switch.says("CHANNEL_PARK", 1)
+        world.switch.says("CHANNEL_HANGUP_COMPLETE", 2)
+        assert {told.id for told in world.until(e.CallArrived, 2)} == {"core-1-1"}
+        assert {told.id for told in world.until(e.LegEnded, 2)} == {"core-1-2"}
+        for number in range(20):
+            world.order(c.HangUp(switch="fs1", leg=f"leg-{number}"))
+        world.until(e.CommandFinished, 20)
+        killed = [asked for asked in world.switch.asked if asked.startswith("uuid_kill")]
+        assert len(killed) == len(set(killed)) == 20
+    finally:
+        second.stop()
+        store.stop()
+
+
+def _keep_tenants(tx: Tx, world: World) -> None:
+    for body, keep in ((TenantRevised, keep_tenant), (PlatformRevised, keep_platform)):
+        fact = Envelope(
+            body=body, id=body.NAME, source="test", tenant="_platform", occurred_at_us=world.switch.now_us()
+        )
+        keep(tx, fact, Cause(fact, "eventsocket"))
