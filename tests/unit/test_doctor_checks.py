@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.eventsocket.doctor.checks import CHECKS, examine
-from services.eventsocket.doctor.conf_text import expand, pieces, reached
+from services.eventsocket.doctor.conf_text import expand, includes, pieces
 from services.eventsocket.doctor.dialplan_order import takers
 from services.eventsocket.doctor.facts import (
     Expected,
@@ -366,7 +366,11 @@ def test_includes_variables_and_lost_lines() -> None:
     found = pieces(expand(files, {}))
     assert list(found) == ["a.conf"], "a line with <include> is lost with all that stands on it"
     assert ElementTree.tostring(found["a.conf"]).count(b'value="1"'), "a pre-processor line works inside a comment too"
-    assert reached(files) == {"freeswitch.xml", "vars.xml", "autoload_configs/a.xml", "autoload_configs/b.xml"}
+
+
+def test_what_a_file_includes_is_found_from_where_it_stands() -> None:
+    text = '<X-PRE-PROCESS cmd="include" data="../toritsugi/*.xml"/>\n<X-PRE-PROCESS cmd="set" data="a=b"/>'
+    assert includes("autoload_configs/acl.conf.xml", text) == ["toritsugi/*.xml"]
 
 
 def test_a_file_that_includes_itself_ends() -> None:

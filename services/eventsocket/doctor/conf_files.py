@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from services.eventsocket.doctor.conf_text import expand, pieces, reached
+from services.eventsocket.doctor.conf_text import expand, includes, pieces
 from services.eventsocket.doctor.facts import Owned
 
 SECRETS = "toritsugi/secrets.xml"
@@ -22,19 +22,26 @@ MOST_BYTES = 4 << 20
 """A rendered file of many numbers is larger; what people write is not."""
 
 
-def read(prefix: Path) -> dict[str, str] | None:
-    """Text by path below the prefix of what the switch reads; None if this is no FreeSWITCH folder or unreadable."""
-    if not (prefix / "freeswitch.xml").is_file():
-        return None
+def read(prefix: Path, start: str = "freeswitch.xml") -> dict[str, str] | None:
+    """Text by path below the prefix of what the switch reads, beginning in `start`; None if nothing can be read.
+
+    Other files lie in such a folder by the hundred thousand (a fallback per number) and are not looked at.
+    """
     found: dict[str, str] = {}
-    for path in sorted(prefix.rglob("*.xml"))[:MOST_FILES]:
+    waiting = [start]
+    while waiting and len(found) < MOST_FILES:
+        path = waiting.pop()
+        if path in found:
+            continue
         try:
-            if path.stat().st_size <= MOST_BYTES:
-                found[str(path.relative_to(prefix))] = path.read_text(encoding="utf-8", errors="replace")
+            if (prefix / path).stat().st_size <= MOST_BYTES:
+                found[path] = (prefix / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-    read_by_it = reached(found)
-    return {path: text for path, text in found.items() if path in read_by_it} or None
+        for pattern in includes(path, found.get(path, "")):
+            if not pattern.startswith(("/", "..")):
+                waiting += [str(one.relative_to(prefix)) for one in prefix.glob(pattern)]
+    return found or None
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,10 @@ def owners(prefix: Path, paths: Iterable[str]) -> dict[str, Owned]:
     """Whose these files below the prefix are."""
     found = {}
     for path in paths:
-        info = (prefix / path).stat()
+        try:
+            info = (prefix / path).stat()
+        except FileNotFoundError:
+            continue  # the agent replaces its files while we look
         found[path] = Owned(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
     return found
 

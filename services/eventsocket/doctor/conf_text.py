@@ -51,19 +51,11 @@ def _obeyed(
             yield from _lines(files, one, variables, depth + 1)
 
 
-def reached(files: Mapping[str, str], start: str = "freeswitch.xml") -> frozenset[str]:
-    """The files that the switch reads, beginning in `start`; what else lies in the folder does nothing."""
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        path = waiting.pop()
-        if path in found or path not in files:
-            continue
-        found.add(path)
-        for command in _COMMAND.finditer(files[path]):
-            if command[1].lower() == "include":
-                waiting += _included(files, path, command[2])
-    return frozenset(found)
+def includes(path: str, text: str) -> list[str]:
+    """The patterns that a file includes, below the prefix: `autoload_configs/*.xml`."""
+    folder = posixpath.dirname(path)
+    found = [m[2] for m in _COMMAND.finditer(text) if m[1].lower() == "include"]
+    return [posixpath.normpath(posixpath.join(folder, pattern)) for pattern in found]
 
 
 def _included(files: Mapping[str, str], path: str, data: str) -> list[str]:
