@@ -201,6 +201,7 @@ class Channel(Leg):
     def sent_to_bridge(self, other: str) -> None:
         """uuid_bridge counts as a transfer: the caller profile gets the next index."""
         self.profile = self._sent_on(f"uuid_br:{other}")
+        self.story.bridged_away()
 
     def _sent_on(self, how: str) -> Profile:
         now_us = self.clock.now_us()
@@ -330,6 +331,7 @@ class Channel(Leg):
                 self.hangup("DESTINATION_OUT_OF_ORDER")
                 raise HungUp
         else:
+            self.story.found("", destination)
             apps = self.home.apps_for(self, destination)
         if apps is None:
             self.hangup("NO_ROUTE_DESTINATION")

@@ -47,6 +47,7 @@ class Story:
         self._name: str | None = None
         self._number = ""
         self._apps: tuple[App, ...] = ()
+        self._met: OtherLeg | None = None
 
     def found(self, name: str, number: str) -> None:
         """An extension: by name and number in a dialplan file, `inline`, or the application of an originate."""
@@ -56,10 +57,19 @@ class Story:
         """The applications of the extension that was found."""
         self._apps = apps
 
+    def met(self, other: OtherLeg | None) -> None:
+        """Who the other leg of a bridge is; the chapter keeps it when the bridge is over."""
+        self._met = other
+
     def sent_on(self, profile: Profile, times: Times, other: OtherLeg | None, left: int, now_us: int) -> None:
         """The leg gets a new profile; `left`: how many applications of the old one had not begun."""
         self._past.insert(0, self._chapter(profile, times, other, left, now_us))
-        self._name, self._number, self._apps = None, "", ()
+        self._name, self._number, self._apps, self._met = None, "", (), None
+
+    def bridged_away(self) -> None:
+        """The new profile is that of uuid_bridge: it keeps the extension, without its applications."""
+        if self._past:
+            self._name, self._number = self._past[0].name, self._past[0].number
 
     def chapters(self, profile: Profile, times: Times, other: OtherLeg | None, left: int) -> list[Chapter]:
         """All of them, the present one first."""
@@ -67,4 +77,6 @@ class Story:
 
     def _chapter(self, profile: Profile, times: Times, other: OtherLeg | None, left: int, moved_us: int) -> Chapter:
         current = len(self._apps) - left if 0 < left <= len(self._apps) else None
-        return Chapter(profile, replace(times), moved_us, other, self._name, self._number, self._apps, current)
+        return Chapter(
+            profile, replace(times), moved_us, other or self._met, self._name, self._number, self._apps, current
+        )

@@ -86,7 +86,8 @@ class Switch:
         self.dialplan: Plans = Dialplan(self.global_variables)
         self.recorder = Recorder(self.spawn, recordings)
         self.applications = applications
-        self._cdr = cdr
+        self.cdr = cdr
+        """Where call records are written; None writes none."""
         self.missing_files: set[str] = set()
         self.unknown_apps: list[str] = []
         self.limits = Limits()
@@ -193,6 +194,8 @@ class Switch:
         """An event of a leg, to whoever listens."""
         if name == "CHANNEL_ANSWER" and heartbeats.interval_s(leg):
             self.spawn(heartbeats.beat, leg)
+        if name == "CHANNEL_BRIDGE":
+            leg.story.met(leg.other)
         self.core.fire_channel(name, leg, before=before, after=after, subclass=subclass)
 
     def release_limits(self, channel: Channel) -> None:
@@ -207,8 +210,8 @@ class Switch:
 
     def report(self, channel: Channel) -> None:
         """The leg's call record, written before its HANGUP_COMPLETE is told."""
-        if self._cdr is not None:
-            self._cdr.write(self.core.uuid, self.core.hostname, channel)
+        if self.cdr is not None:
+            self.cdr.write(self.core.uuid, self.core.hostname, channel)
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
