@@ -196,6 +196,11 @@ class Agent:
         """
         self._spool.put(raw_of(record))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether all legs that are up have been told, as far as the link goes."""
+        return bool(self.supervisor.connected.is_set() and self.lookout.seen.is_set())
+
     def knows_leg(self, leg: str) -> bool:
         """Whether anything was told of this leg, as far as it is remembered."""
         return self._normaliser.beliefs.get(leg) is not None

@@ -33,6 +33,8 @@ UNARCHIVED = 20_000
 ARCHIVED_AT_ONCE = 500
 PARENT_WITHIN_S = 30.0
 """So long a leg waits for the record of the one that dialled it, unless that one is known: it may still be up."""
+UNSEEN_S = 120.0
+"""So long nothing is told while the switch does not say what is up: of a call that goes on, one leg may have ended."""
 LOST_AFTER_S = 60.0
 """A record that was given to the agent and is in no spool any more is read again."""
 ERASE_EVERY_S = 3600.0
@@ -52,6 +54,10 @@ class Agent(Protocol):
 
     def learn(self, record: Event) -> None:
         """Take it in, in its turn."""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether all legs that are up have been told."""
 
     def knows_leg(self, leg: str) -> bool:
         """Whether anything was heard of it."""
@@ -88,6 +94,7 @@ class CallRecords:
         self._stopping = False
         self._greenlet: gevent.Greenlet | None = None
         self._erased_us: int | None = None
+        self._seen_us = clock.monotonic_us()
         self._said: dict[str, int] = {}
 
     def start(self) -> None:
@@ -140,6 +147,8 @@ class CallRecords:
         self._archive()
         self._forget_lost()
         self._erase()
+        if not self._may_tell():
+            return False
         room = AT_ONCE - sum(not one.told for one in self._given.values())
         if room <= 0 or len(self._given) > UNARCHIVED:
             return False
@@ -147,6 +156,12 @@ class CallRecords:
         harvest = in_thread(lambda: self._folder.look(room, held))
         self._report(harvest)
         return self._give(harvest) > 0 and harvest.more
+
+    def _may_tell(self) -> bool:
+        now_us = clock.monotonic_us()
+        if self._agent.sees_all:
+            self._seen_us = now_us
+        return self._agent.sees_all or now_us - self._seen_us > UNSEEN_S * 1_000_000
 
     def _give(self, harvest: Harvest) -> int:
         """Hand over the legs that can be told now. How many."""
@@ -167,9 +182,8 @@ class CallRecords:
         for record in family:
             if unripe & {record.parent, *record.relatives}:
                 return False
-            known = not record.parent or record.parent in by_leg or self._agent.knows_leg(record.parent)
-            named = "variable_tt_call" in record.ended or self._agent.knows_leg(record.leg)
-            if not (known or named) and by_leg[record.leg].age_s < PARENT_WITHIN_S:
+            lone = record.parent and record.parent not in by_leg and by_leg[record.leg].age_s < PARENT_WITHIN_S
+            if lone and not any(self._agent.knows_leg(leg) for leg in (record.parent, record.leg)):
                 return False
         return True
 

@@ -38,6 +38,8 @@ class Lookout:
         self._wake = gevent.event.Event()
         self._greenlet: gevent.Greenlet | None = None
         self._full = False
+        self.seen = gevent.event.Event()
+        """Set once what is up has been told since the switch was found."""
         self._looked_us = 0
         self._missing: dict[str, int] = {}
         self._dumped: set[str] = set()
@@ -55,6 +57,7 @@ class Lookout:
     def found(self) -> None:
         """The switch is found (again): much may have happened unheard."""
         self._full = True
+        self.seen.clear()
         self._dumped.clear()
         self._wake.set()
 
@@ -96,6 +99,7 @@ class Lookout:
         except BaseException:
             self._full = self._full or full
             raise
+        self.seen.set()
         return AGAIN_S if self._missing else self._every_s
 
     def _compare(self, link: Link, now: Snapshot, *, full: bool) -> None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import gevent
 import prometheus_client
 import pytest
 
@@ -60,11 +59,11 @@ class Desk(World):
         return sorted(path.name.partition(".")[0] for path in self.records.glob("archive/*/*.cdr.json"))
 
     def turns(self, reader: CallRecords, number: int = 3) -> None:
-        """So many looks through the folder have passed."""
-        looked, seen = reader._folder.look, []
-        reader._folder.look = lambda *a: (seen.append(1), looked(*a))[1]  # type: ignore[method-assign]
-        self.holds(lambda: len(seen) >= number)
-        reader._folder.look = looked  # type: ignore[method-assign]
+        """So many turns have begun, so one less is over."""
+        claim, begun = reader._folder.claim, []
+        reader._folder.claim = lambda: (begun.append(1), claim())[1]  # type: ignore[method-assign]
+        self.holds(lambda: len(begun) >= number)
+        reader._folder.claim = claim  # type: ignore[method-assign]
 
     def ends(self) -> list[tuple[str, str]]:
         """Legs and calls of all ends that were told, in order."""
@@ -184,8 +183,7 @@ def test_a_broken_record_is_told_to_people_and_the_others_go_on(desk: Desk) -> N
 
 def test_a_folder_that_is_not_there_yet_is_read_when_it_is(desk: Desk) -> None:
     desk.records.rmdir()
-    desk.read()
-    gevent.sleep(0)
+    desk.turns(desk.read())
     desk.records.mkdir()
     desk.leave(CALLER, PHONE)
     desk.until(e.LegEnded, 2)
@@ -206,3 +204,18 @@ def test_a_record_that_contradicts_the_event_is_counted_and_ends_nothing_twice(d
 
 def figure(name: str, **labels: str) -> float:
     return prometheus_client.REGISTRY.get_sample_value(name, {"switch": "fs1"} | labels) or 0.0
+
+
+def test_nothing_is_told_before_the_switch_has_said_what_is_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a call that goes on, one leg may have ended: told alone, it would be the whole call, and over."""
+    assert desk.agent is not None
+    desk.holds(lambda: desk.agent.sees_all)
+    desk.switch.server.stop()
+    desk.until(e.SwitchLost)
+    assert not desk.agent.sees_all
+    desk.leave(CALLER, PHONE)
+    desk.turns(desk.read())
+    assert desk.waiting() == sorted([CALLER, PHONE])
+    monkeypatch.setattr("services.eventsocket.cdr.UNSEEN_S", 0.0)
+    desk.until(e.LegEnded, 2)
+    desk.holds(lambda: desk.waiting() == [])
