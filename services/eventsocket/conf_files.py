@@ -77,7 +77,6 @@ class Outcome:
     """What one turn of writing came to."""
 
     revision: str
-    changed: frozenset[str]
     problems: Mapping[str, tuple[str, ...]]
 
 
@@ -94,6 +93,11 @@ class ConfFiles:
         self._due: set[str] = set()
         """Tenants whose files are not what they shall be."""
         self._swept = False
+        self._revision: str | None = None
+        """Of the files that a reload reads, once they were written."""
+        self._shared_changed = True
+        """The platform or the credentials: all that a reload reads may be different."""
+        self._of_carriers: tuple[str, ...] = ()
         self._stamp: tuple[int, int] | None = None
         self._wake = gevent.event.Event()
         self._stopping = False
@@ -133,7 +137,6 @@ class ConfFiles:
                 if bool(fresh or self._due or (taken and outcome is None)) or in_thread(self._credentials_changed):
                     outcome = None  # what an earlier turn came to says nothing about these
                     outcome = in_thread(partial(self._write, fresh))
-                    self._unread |= outcome.changed
                 if outcome is not None and (taken or self._unread):
                     self._have_read(outcome)
                     self._say(taken, outcome)
@@ -161,6 +164,7 @@ class ConfFiles:
         fresh = {name: self._render(desired.tenants[name], platform) for name in due if name in desired.tenants}
         before = {path for name in due if name in desired.pieces for path in desired.pieces[name].fallbacks}
         self._folder.replace_fallbacks(before, {p: t for piece in fresh.values() for p, t in piece.fallbacks.items()})
+        same_phones = all(_phones(desired.pieces.get(name)) == _phones(fresh.get(name)) for name in due)
         for name in due:
             desired.pieces.pop(name, None)
         # Of a fallback only the path is kept: the text of all would be a hundred megabytes.
@@ -168,9 +172,15 @@ class ConfFiles:
         if not self._swept:
             self._folder.keep_fallbacks({path for piece in desired.pieces.values() for path in piece.fallbacks})
             self._swept = True
-        outcome = self._write_rest(platform)
+        if self._revision is None or not same_phones or self._shared_changed:
+            self._write_rest(platform)
         self._due.clear()
-        return outcome
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        problems = {name: piece.problems for name, piece in self._desired.pieces.items()}
+        problems[PLATFORM_TENANT] = (*self._of_carriers, *self._desired.trouble)
+        return Outcome(self._revision or "", problems)
 
     def _render(self, told: TenantRevised, platform: Platform) -> conf.OfTenant:
         """One tenant. A bug of ours costs it its new entries and its forwarding (its callers hear the apology)."""
@@ -202,6 +212,7 @@ class ConfFiles:
                 else:
                     desired.tenants[fact.body.tenant] = fact
         if everything:
+            self._shared_changed = True
             self._due |= desired.tenants.keys()
 
     def _read_credentials(self) -> None:
@@ -218,20 +229,22 @@ class ConfFiles:
                 log.error("credentials", switch=self._agent.switch.name, reason=reason)
         self._stamp = stamp
 
-    def _write_rest(self, platform: Platform) -> Outcome:
-        """The four files that a reload reads, in the order in which half of them would do least harm."""
+    def _write_rest(self, platform: Platform) -> None:
+        """The four files that a reload reads, in the order in which half of them would do least harm.
+
+        A hundred thousand phones are forty megabytes: a changed target alone leaves them as they are.
+        """
         pieces = [self._desired.pieces[name] for name in sorted(self._desired.pieces)]
         known = {(one.id, self._domain(told)) for told in self._desired.tenants.values() for one in told.body.ids}
         pools = conf.of_pools(platform, known, self._desired.credentials)
         gateways, of_gateways = conf.gateways_xml(platform, self._desired.credentials)
         acl, of_acl = conf.acl_xml(self._desired.credentials)
-        texts = {"directory.xml": conf.directory_xml([*pieces, *pools]), "gateways.xml": gateways, "acl.xml": acl}
+        directory = conf.directory_xml([*pieces, *pools])
+        texts = {"directory.xml": directory, "gateways.xml": gateways, "acl.xml": acl}
         revision = conf.revision_of_files(list(texts.values()))
-        changed = self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
-        problems = {name: piece.problems for name, piece in self._desired.pieces.items()}
-        of_pools = [problem for piece in pools for problem in piece.problems]
-        problems[PLATFORM_TENANT] = (*of_gateways, *of_pools, *of_acl, *self._desired.trouble)
-        return Outcome(revision, changed, problems)
+        self._unread |= self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
+        self._of_carriers = (*of_gateways, *of_acl, *(problem for piece in pools for problem in piece.problems))
+        self._revision, self._shared_changed = revision, False
 
     def _domain(self, told: TenantRevised) -> str:
         here = switch_named(self._desired.platform, self._agent.switch.name)
@@ -271,6 +284,10 @@ class ConfFiles:
                 log.warning("not in the switch's files", switch=switch, tenant=one.tenant, problem=problem)
             fact = RevisionApplied(switch=switch, revision=one.body.revision, problems=problems[:20])
             self._agent.tell(fact, one.tenant, one.id)
+
+
+def _phones(piece: conf.OfTenant | None) -> tuple[str, tuple[str, ...]]:
+    return (piece.domain, piece.phones) if piece is not None and piece.phones else ("", ())
 
 
 def _stamp_of(path: Path | None) -> tuple[int, int]:

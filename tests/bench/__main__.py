@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import calls, resync
+from tests.bench import calls, conf, resync
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import RealSwitch
 from tests.rabbitmq import Broker
@@ -84,7 +84,11 @@ def _broker(folder: Path, vhosts: int) -> Iterator[Broker]:
         broker.close()
 
 
-GROUPS: dict[str, Callable[[Path, float, float], list[Bar]]] = {"calls": _calls, "resync": _resync}
+def _conf(folder: Path, _seconds: float, _per_second: float) -> list[Bar]:
+    return conf.bars(folder)
+
+
+GROUPS: dict[str, Callable[[Path, float, float], list[Bar]]] = {"calls": _calls, "resync": _resync, "conf": _conf}
 
 if __name__ == "__main__":
     main()
