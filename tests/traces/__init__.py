@@ -1,7 +1,8 @@
 """The captured traces of a real FreeSWITCH 1.11, packed, and their loader.
 
-Enters: captured.tar.xz, recorded as the product runs the switch (README.md beside this file). Leaves: one frozen value
-per trace. What each trace must come to in our services stands in NN.yaml.
+Enters: captured.tar.xz and further.tar.xz, recorded as the product runs the switch (README.md beside this file).
+Leaves: one frozen value per trace. What each of captured.tar.xz must come to in our services stands in NN.yaml;
+further.tar.xz is for the simulator only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
+CAPTURED, FURTHER_PACKED = "captured.tar.xz", "further.tar.xz"
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,22 @@ class Trace:
 
 
 @cache
-def _files() -> dict[str, bytes]:
-    with tarfile.open(_HERE / "captured.tar.xz", "r:xz") as archive:
+def _files(packed: str) -> dict[str, bytes]:
+    with tarfile.open(_HERE / packed, "r:xz") as archive:
         return {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}  # type: ignore[union-attr]
 
 
 @cache
-def names() -> dict[int, str]:
+def names(packed: str = CAPTURED) -> dict[int, str]:
     """Number -> folder name of every trace."""
-    folders = {name.split("/")[0] for name in _files() if "/" in name}
+    folders = {name.split("/")[0] for name in _files(packed) if "/" in name}
     return {int(folder[:2]): folder for folder in sorted(folders)}
 
 
 def load(number: int) -> Trace:
     """The trace with this number. Raises KeyError if there is none."""
-    files, folder = _files(), names()[number]
+    packed = CAPTURED if number in names() else FURTHER_PACKED
+    files, folder = _files(packed), names(packed)[number]
     commands = files.get(f"{folder}/commands.jsonl", b"").decode()
     prefix = f"{folder}/cdr/"
     return Trace(
@@ -75,3 +78,4 @@ def load(number: int) -> Trace:
 
 
 ALL: tuple[int, ...] = tuple(names())
+FURTHER: tuple[int, ...] = tuple(names(FURTHER_PACKED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from freeswitch.simulator.record import command
 from freeswitch.simulator.record.names import Cast, Noted
 from freeswitch.simulator.record.neutral import found_in, replaced, replaced_event
 from freeswitch.simulator.record.sip import Message, message_of, on_day
-from services.eventsocket.frames import decode_plain
+from services.eventsocket.frames import Event, FrameReader, decode_json, decode_plain, event_of
+from tests import traces
 
 AT = datetime(2026, 11, 21, 23, 24, 28, 926887, tzinfo=UTC)
 AT_US = int(AT.timestamp()) * 1_000_000 + AT.microsecond
@@ -109,6 +111,22 @@ def test_replaced_texts_are_replaced_in_every_encoding_and_lengths_stay_true() -
     assert changed["Caller-Caller-ID-Name"] == "Name 1"
     assert changed["_body"] == f"-ERR nothing {new}\n"
     assert replaced("山田 太郎 09012345678".encode(), pairs) == f"Name 1 {new}".encode()
+
+
+def undone(event: Event) -> dict[str, str]:
+    return {name: unquote(str(value)) for name, value in event.items()}
+
+
+@pytest.mark.parametrize("number", traces.FURTHER)
+def test_what_was_recorded_says_the_same_twice(number: int) -> None:
+    recorded, reader = traces.load(number), FrameReader()
+    reader.feed(recorded.plain)
+    plain = [event_of(frame) for frame in reader.frames()]
+    reader.finish()
+    # In the plain form an escape that was there before cannot be told from one of the wire.
+    told = [decode_json(line) for line in recorded.json_lines.splitlines()]
+    assert [undone(event) for event in plain] == [undone(event) for event in told]
+    assert set(recorded.scenario["legs"].values()) >= set(recorded.cdrs)
 
 
 def test_figures_that_are_no_numbers_of_anybody_stay() -> None:
