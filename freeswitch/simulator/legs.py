@@ -26,7 +26,15 @@ NO_CALLER_NUMBER = "0000000000"
 def incoming(
     switch: Switch, caller: Caller, number: str, *, carrier: Carrier | None = None, phone: str = "", leg: str = ""
 ) -> SipLeg:
-    """A call from a carrier, or from one of our phones, as this leg if it has a name; it begins at once."""
+    """A call from a carrier, or from one of our phones, as this leg if it has a name; it begins at once.
+
+    A switch that takes no calls answers 503 and has no leg: this one is over before anything is told of it.
+    """
+    if not switch.vitals.admits(inbound=True):
+        refused = SipLeg(switch, "inbound", Profile("", number), leg)
+        refused.hangup_cause = "SWITCH_CONGESTION"
+        refused.gone.set()
+        return refused
     made = (
         from_phone(switch, switch.phone(phone), caller, number, leg)
         if phone
@@ -167,6 +175,8 @@ def _session(switch: Switch, leg: SipLeg) -> None:
 
 def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originator: Channel | None) -> SipLeg | str:
     """A leg to dial, still silent, or the cause why there can be none."""
+    if not switch.vitals.admits(inbound=False):
+        return "DESTINATION_OUT_OF_ORDER"
     found = _resolve(switch, target.endpoint)
     if isinstance(found, str):
         _stillborn(switch)

@@ -12,8 +12,9 @@ from freeswitch.simulator.events import Core
 from freeswitch.simulator.profile import Headers
 
 VERSION = "1.11.3-simulated"
-MAX_SESSIONS = 1000
-SESSIONS_PER_S = 30
+MAX_SESSIONS = 10_000
+SESSIONS_PER_S = 10_000
+"""More than a stock switch allows (1000 and 30), whose limits an operator raises."""
 _UNITS = (
     ("year", 31_536_000_000_000),
     ("day", 86_400_000_000),
@@ -33,10 +34,22 @@ class Vitals:
         self._core = core
         self._count = count
         self._peak = 0
+        self._second = self._in_this_second = 0
         self.max_sessions = MAX_SESSIONS
         self.sessions_per_s = SESSIONS_PER_S
         self.takes_inbound = True
         self.takes_outbound = True
+
+    def admits(self, *, inbound: bool) -> bool:
+        """Whether one more leg may be; it counts from then on. Source: switch_core_session_request_uuid."""
+        second = self._core.clock.now_us() // 1_000_000
+        if second != self._second:
+            self._second, self._in_this_second = second, 0
+        open_ = self.takes_inbound if inbound else self.takes_outbound
+        if not open_ or self._count() >= self.max_sessions or self._in_this_second >= self.sessions_per_s:
+            return False
+        self._in_this_second += 1
+        return True
 
     @property
     def up_us(self) -> int:

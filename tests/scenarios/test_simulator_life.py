@@ -188,3 +188,19 @@ def test_a_call_that_its_own_connection_follows() -> None:
         stays.write(b"exit\n\n")
         stays.flush()
         assert b"Reply-Text: +OK bye" in stays.read()
+
+
+def test_a_switch_that_is_paused_or_full_takes_no_calls() -> None:
+    """Refused before there is a leg: no event tells of it, an originate fails."""
+    dial = "api originate sofia/internal/1001%127.0.0.1 &park()"
+    with switch([Phone("1001")]) as simulator:
+        listener = Listener(simulator.port)
+        assert listener.send("api fsctl pause inbound") == "+OK\n"
+        assert simulator.call(CALLER, "0312345678").gone.is_set()
+        assert listener.send("api fsctl pause outbound") == "+OK\n"
+        assert listener.send(dial) == "-ERR DESTINATION_OUT_OF_ORDER\n"
+        assert listener.send("api fsctl resume") == "+OK\n"
+        leg = arrive(simulator, listener, CALLER)
+        assert listener.send("api fsctl max_sessions 1") == "+OK max sessions: 1\n"
+        assert listener.send(dial) == "-ERR DESTINATION_OUT_OF_ORDER\n"
+        assert {event["Unique-ID"] for event in listener.events if "Unique-ID" in event} == {leg.uuid}

@@ -22,8 +22,6 @@ def originate(console: Console, argument: str) -> str:
         asked = plan.originate(argument)
     except plan.Malformed:
         return _USAGE
-    if not console.switch.vitals.takes_outbound:
-        return "-ERR DESTINATION_OUT_OF_ORDER\n"
     waiter = Waiter(console.switch.clock)
     outcome = dial.Dialling(console.switch, waiter, asked.dial, None).run()
     leg = outcome.leg
