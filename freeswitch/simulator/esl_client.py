@@ -94,7 +94,7 @@ class Client:
 
     def wants(self, event: Event) -> bool:
         """Whether its `event`, `nixevent`, `filter` and `myevents` let an event through."""
-        return self.subscription.wants(dict(event))
+        return self.subscription.wants(event if isinstance(event, dict) else dict(event))
 
     # --- to the client -----------------------------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class EslServer:
             self._backlog.append(event)
             return
         frames: dict[Format, bytes] = {}
-        headers = dict(event)
+        headers = event if isinstance(event, dict) else dict(event)
         for client in list(self.clients):
             if not client.wants(headers):
                 continue
