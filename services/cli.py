@@ -25,6 +25,8 @@ from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
 from services.directory import check_command
+from services.directory import service as directory
+from services.directory.applied import applied
 from services.eventsocket import decode as esl_decode
 from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
@@ -238,6 +240,19 @@ def webhooks() -> None:
 _data = click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("data"), help="Data folder."
 )
+
+
+@tenants.command("applied")
+@_data
+def tenants_applied(data: Path) -> None:
+    """Show which switch works with which client's revision, and what of it got no place there: a JSON object a line.
+
+    Exit code 1 if a switch that ever reported is behind: its callers may still meet what held before.
+    """
+    found = _asked(data, directory.build(), applied)
+    for one in found:
+        click.echo(msgspec.json.encode(one))
+    sys.exit(0 if all(one.in_force for one in found) else 1)
 
 
 @webhooks.command("secret")

@@ -201,3 +201,17 @@ def test_a_process_with_a_mistake_ends_with_2(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr == f"{path}:1: partitions: 'many': allowed is a whole number from 1 to 64\n"
     assert ended.stdout == ""
+
+
+def test_the_agents_own_login_and_the_switchs_folder(tmp_path: Path) -> None:
+    text = """
+switches:
+  - {name: fs1, user: toritsugi@agent.invalid, conf_dir: /etc/freeswitch, credentials_file: /etc/toritsugi/c.json}
+"""
+    (link,) = load(write(tmp_path, text), {"TORITSUGI_SWITCH_FS1_PASSWORD": "p"}).switches
+    assert (link.user, link.conf_dir) == ("toritsugi@agent.invalid", Path("/etc/freeswitch"))
+    assert link.credentials_file == Path("/etc/toritsugi/c.json")
+    (link,) = load(None, {"TORITSUGI_ESL": "p@h", "TORITSUGI_ESL_USER": "a@b"}).switches
+    assert link.user == "a@b"
+    with pytest.raises(SettingsError, match="TORITSUGI_ESL_USER"):
+        load(None, {"TORITSUGI_ESL": "p@h", "TORITSUGI_ESL_USER": "a b"})
