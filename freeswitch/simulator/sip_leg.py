@@ -145,7 +145,9 @@ class SipLeg(Channel):
         if not self.times.answered or self.hangup_cause or self.held:
             return
         self.mark_hold(True)
-        self.variables.pop("sip_from_display", None)
+        if self.direction == "outbound":
+            # Its From is the To of our INVITE, which has no name.
+            self.variables.pop("sip_from_display", None)
         music = self.hold_music
         if self.partner is not None and music != "silence":
             self.partner.broadcast(App("playback", music), lead_s=LEAD_S, loops=True, first=True)

@@ -18,6 +18,7 @@ _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
 _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
 _CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\d+)"')
 _GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
+_PLAYS = ("playback", "endless_playback", "loop_playback")
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
 
@@ -42,6 +43,8 @@ class Configured:
     """Name of a gateway -> what the switch calls itself there."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Global ones."""
+    missing: frozenset[str] = frozenset()
+    """Sound files that were asked for and are not there."""
 
 
 def configured(trace: Trace) -> Configured:
@@ -58,7 +61,19 @@ def configured(trace: Trace) -> Configured:
         ports=_ports(trace),
         hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
         directory=_directory(trace.events),
+        missing=_missing(trace.events),
     )
+
+
+def _missing(events: Sequence[Headers]) -> frozenset[str]:
+    """Files that were to be played and never began."""
+    asked = {
+        text(event, "Application-Data")
+        for event in events
+        if text(event, "Event-Name") == "CHANNEL_EXECUTE" and text(event, "Application") in _PLAYS
+    }
+    heard = {text(event, "Playback-File-Path") for event in events if text(event, "Event-Name") == "PLAYBACK_START"}
+    return frozenset(path for path in asked - heard if path and "://" not in path)
 
 
 def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, ...]]:
