@@ -28,7 +28,7 @@ def process_was_frozen(slept_us: int, limit_s: float) -> bool:
     return slept_us > limit_s * 200_000
 
 
-class Manager:
+class LifeSign:
     """The service manager, if there is one: it ends a process that no longer says WATCHDOG=1 (sd_notify(3))."""
 
     def __init__(self, address: str | None = None) -> None:
@@ -47,9 +47,9 @@ class Manager:
 class Watchdog:
     """A native thread that resets the event link when the hub stands still: a slow reader stops the whole switch."""
 
-    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0, manager: Manager | None = None) -> None:
+    def __init__(self, drop: Callable[[], None], limit_s: float = 5.0, life_sign: LifeSign | None = None) -> None:
         self._drop = drop
-        self._manager = manager or Manager()
+        self._life_sign = life_sign or LifeSign()
         self._limit_s = limit_s
         self._seen = clock.monotonic_us()
         self._stopped = False
@@ -85,7 +85,7 @@ class Watchdog:
             if late and not dropped:
                 self._drop()
             if not late:
-                self._manager.reads_on()
+                self._life_sign.reads_on()
             dropped = late
 
 

@@ -80,12 +80,14 @@ def test_a_switch_that_accepts_but_never_answers_is_asked_until_it_does(house: F
     assert house.verdict().clean, house.verdict()
 
 
+@pytest.mark.requirement("B16")
 def test_a_switch_killed_with_twenty_talks_ends_them_as_estimates_that_are_charged_to_nobody(
     house: FaultHouse,
 ) -> None:
     switch = house.switch
-    switch.call(20)
-    house.until(lambda: switch.talking(40), "twenty talks")
+    for talks in (5, 10, 15, 20):
+        switch.call(5)
+        house.until(lambda talks=talks: switch.talking(2 * talks), f"{talks} talks")  # type: ignore[misc]
     house.until(lambda: len(house.agent.legs_up) == 40, "all to be believed")
     switch.kill()
     house.until(house.losses, "the loss to be told")
