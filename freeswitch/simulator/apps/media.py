@@ -70,9 +70,11 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     switch.recorder.begin_message(channel, path)
     channel.variables["silence_hits_exhausted"] = "false"
     channel.took_break()
+    # The second counter must have grown by more than the limit.
+    most_s = channel.clock.whole_second_in(limit_s + 1) if limit_s else math.inf
     try:
-        by_silence = ends_s <= (limit_s or math.inf)
-        if not channel.pause(min(limit_s or math.inf, ends_s), until=channel.took_break) and by_silence:
+        by_silence = ends_s <= most_s
+        if not channel.pause(min(most_s, ends_s), until=channel.took_break) and by_silence:
             channel.variables["silence_hits_exhausted"] = "true"
     finally:
         if path in channel.recordings:
