@@ -94,7 +94,14 @@ class Conversation:
             )
 
     def _refuse(self, problem: NoPlace | OSError) -> int:
-        said: Pair = problem.said if isinstance(problem, NoPlace) else (str(problem), str(problem))
+        said: Pair = (
+            problem.said
+            if isinstance(problem, NoPlace)
+            else (
+                f"{problem}。途中まで置かれたものは、もう一度実行するか、--uninstall で元に戻せます",
+                f"{problem}; what was placed until then: run this again, or --uninstall takes it back",
+            )
+        )
         self._err.write(said[self._lang == "en"] + "\n")
         return EXIT_NO_PLACE
 

@@ -44,6 +44,8 @@ def read(prefix: Path, paths: Sequence[str]) -> dict[str, bytes]:
             )
         if file.is_file():
             found[path] = file.read_bytes()
+        elif file.exists():
+            raise NoPlace((f"{file}: ファイルではありません", f"{file}: is no file; put it out of the way"))
     return found
 
 
@@ -87,13 +89,23 @@ def backups_to_undo(prefix: Path) -> list[Path]:
     """Every backup since all was as before the last time, the oldest first."""
     found: list[Path] = []
     for one in sorted(one.parent for one in (prefix / BACKUPS).glob(f"*/{INDEX}")):
+        if not _made_by_us(one):
+            raise NoPlace((f"{one}: ほかのユーザーが作ったものです", f"{one}: was made by another user: remove it"))
         found = [] if _read_index(one).get("undone") else [*found, one]
     return found
 
 
+def _made_by_us(backup: Path) -> bool:
+    """The switch's user owns the folder above: what it puts there must not come back with root's hand."""
+    made = backup.lstat()
+    return stat.S_ISDIR(made.st_mode) and made.st_uid == os.geteuid() and not made.st_mode & 0o022
+
+
 def earlier(backup: Path) -> dict[str, bytes | None]:
-    """The files of a backup as they were; None: not there. Raises NoPlace if it is none, or is damaged."""
+    """The files of a backup as they were; None: not there. Raises NoPlace if it is none of ours, or is damaged."""
     try:
+        if not _made_by_us(backup):
+            raise ValueError
         entries = _index(backup)
         found: dict[str, bytes | None] = {}
         for path, entry in entries.items():
@@ -156,9 +168,9 @@ def _index(backup: Path) -> dict[str, Any]:
 
 
 def _earlier(backup: Path, path: str) -> dict[str, int] | None:
-    """Owner and mode of a file in a backup; None if it was not there."""
+    """Owner and mode of a file in a backup; None if it was not there. A configuration file is never setuid."""
     entry = _index(backup).get(path)
-    return dict(entry) if entry else None
+    return {**entry, "mode": entry["mode"] & 0o777} if entry else None
 
 
 def _write(prefix: Path, path: str, content: bytes, was: Mapping[str, int] | None) -> None:

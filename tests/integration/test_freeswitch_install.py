@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -180,16 +181,42 @@ def test_a_backup_that_is_damaged_or_none_is_refused(prefix: Path) -> None:
 def test_an_install_that_breaks_off_can_be_ended_or_taken_back(prefix: Path) -> None:
     """Each file is whole or not at all, and the backup stood before the first was touched."""
     before = picture(prefix)
-    obstacle = prefix / "sip_profiles/external.xml"
+    obstacle = prefix / "sip_profiles/.external.xml.toritsugi"
     obstacle.mkdir()
     said = run(prefix)
-    assert said.exit_code == 2 and "external.xml" in said.output
-    assert not list(prefix.rglob(".*.toritsugi")), "no half file is left"
+    assert said.exit_code == 2 and "external.xml" in said.output and "--uninstall takes it back" in said.output
+    assert list(prefix.rglob(".*.toritsugi")) == [obstacle], "no half file is left"
     obstacle.rmdir()
     assert run(prefix).exit_code == 0
     assert run(prefix).output.splitlines() == ["Nothing to change"]
     assert run(prefix, "--uninstall").exit_code == 0
     assert picture(prefix) == before
+
+
+def test_something_that_is_no_file_in_the_place_of_one_is_seen_before_anything_is_written(prefix: Path) -> None:
+    (prefix / "sip_profiles/external.xml").mkdir()
+    before = picture(prefix)
+    said = run(prefix)
+    assert said.exit_code == 2 and "external.xml: is no file" in said.output
+    assert picture(prefix) == before
+
+
+def test_a_backup_that_others_can_write_is_refused(prefix: Path) -> None:
+    """The switch's user owns the folder of backups: a forged one would be put back by root."""
+    run(prefix)
+    forged = prefix / "toritsugi/backups/20990101T000000Z"
+    (forged / "files/dialplan").mkdir(parents=True)
+    (forged / "files/dialplan/program").write_bytes(b"x")
+    entry = {"sha256": checksum(b"x"), "mode": 0o4755, "uid": os.geteuid(), "gid": os.getegid()}
+    index = {"undone": False, "files": {"dialplan/program": entry}}
+    (forged / "backup.json").write_text(json.dumps(index), encoding="utf-8")
+    forged.chmod(0o775)
+    assert run(prefix, "--uninstall").exit_code == 2
+    assert run(prefix, "--restore", str(forged)).exit_code == 2
+    assert not (prefix / "dialplan/program").exists()
+    forged.chmod(0o755)
+    assert run(prefix, "--restore", str(forged)).exit_code == 0
+    assert stat.S_IMODE((prefix / "dialplan/program").stat().st_mode) == 0o755, "never with another user's rights"
 
 
 @pytest.mark.parametrize(
