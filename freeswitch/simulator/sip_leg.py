@@ -6,6 +6,7 @@ with the sip_… variables of mod_sofia. People who act by themselves belong to 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 import gevent
@@ -55,6 +56,7 @@ class SipLeg(Channel):
         self._came_from()
 
     def _came_from(self) -> None:
+        self.variables.setdefault("sip_call_id", str(uuid.uuid4()))
         if not self.profile.network_addr:
             self.profile = replace(self.profile, network_addr="127.0.0.1")
 

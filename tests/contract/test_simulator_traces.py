@@ -59,11 +59,26 @@ def altered(number: int, event: str, **headers: str) -> Trace:
         ("CHANNEL_BRIDGE", "variable_tt_call", "another"),
         ("CHANNEL_ANSWER", "Channel-Call-State", "EARLY"),
         ("CHANNEL_EXECUTE_COMPLETE", "Application-Response", "FILE PLAYED"),
+        ("CHANNEL_ANSWER", "Core-UUID", "another life"),
+        ("CHANNEL_BRIDGE", "Caller-Channel-Answered-Time", "1"),
+        ("CHANNEL_HANGUP_COMPLETE", "variable_answer_uepoch", "0"),
+        ("CHANNEL_HANGUP_COMPLETE", "variable_billusec", "60000000"),
+        ("CHANNEL_HANGUP_COMPLETE", "variable_duration", "60"),
     ],
 )
 def test_a_switch_that_had_said_something_else_is_told_apart(event: str, header: str, value: str) -> None:
     differ = remaining(altered(8, event, **{header: value}))
     assert [(one.header, one.real) for one in differ] == [(header, value)]
+
+
+@pytest.mark.parametrize(
+    "header", ["Event-Sequence", "Application-UUID", "variable_sip_call_id", "variable_end_uepoch"]
+)
+def test_what_has_a_value_of_its_own_in_each_run_must_be_there_all_the_same(header: str) -> None:
+    one = captured(8)
+    without = [{name: value for name, value in event.items() if name != header} for event in one.events]
+    differ = remaining(Trace(**{**vars(one), "events": tuple(without)}))
+    assert {(d.header, d.real) for d in differ} == {(header, "(absent)")}
 
 
 def test_the_same_events_at_another_time_are_told() -> None:
@@ -143,8 +158,16 @@ def test_exit_codes_and_lines(tmp_path: Path) -> None:
     assert {"trace", "leg", "at", "header", "real", "simulated"} == set(told[0])
 
 
-def test_a_folder_that_is_no_trace(tmp_path: Path) -> None:
-    code, _out, notes = run(folder(tmp_path / "broken", 8, {"scenario.json": "{}"}), tmp_path)
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"scenario.json": "{}"}, "broken: not a trace: 'steps'"),
+        ({"events.jsonl": ""}, "broken: not a trace: no events"),
+        ({"events.jsonl": "5\n"}, "broken: not a trace: no event: b'5'"),
+    ],
+)
+def test_a_folder_that_is_no_trace(tmp_path: Path, change: Mapping[str, str], why: str) -> None:
+    code, _out, notes = run(folder(tmp_path / "broken", 8, change), tmp_path)
     assert code == 2
-    assert "broken: not a trace: 'steps'" in notes
+    assert why in notes
     assert "No such file or directory" in notes

@@ -1,7 +1,7 @@
 """PURE: what a real switch said against what the simulator said: per leg and in order, and reply by reply.
 
 Enters: two lists of events and of replies. Leaves: differences. What may differ is only what no two runs of the real
-switch share either: its clock, its counters, ids it invents, addresses and media of the machine. How far spans of time
+switch share either: its counters, ids it invents, addresses and media of the machine. How far moments and spans of time
 may be apart stands here too. Legs are compared one by one: the threads of the real switch interleave as they like.
 """
 
@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from freeswitch.simulator.check.order import moved, out_of_order
+from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
 from freeswitch.simulator.check.read import Headers, Trace, text
 from freeswitch.simulator.wire import Value
 
 ABSENT = "(absent)"
 NO_EVENT = "(no such event)"
-NEARLY_MS = 600
-"""Spans may differ by so much: the real scheduler looks every 500 ms, SIP and RTP take up to 60 ms here and there."""
+RUN = "(any)"
+"""What no two runs share."""
+SAMPLES_PER_MS = 8
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,21 @@ OFTEN_LEFT_OUT = {
 }
 """Types that a subscription may lack; every other type that a trace does not show did not happen."""
 
-# The machine, the clock and the counters of a run; ids that the switch draws by lot.
+# The machine and the counters of a run: there, or not there, as on the real switch, but with values of their own.
 _OF_THE_RUN = re.compile(
-    r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Core-UUID|Application-UUID|Content-Length"
-    r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_samples|.*_file_size|.*_offset_pos|DP_MATCH"
-    r"|.*(sec|usec|epoch)|hold_events|uduration|duration|playback_seconds|record_seconds|hold_accum_.*)"
+    r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Application-UUID"
+    r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_file_size|.*_offset_pos|DP_MATCH|hold_events)"
     r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|user-agent)"
 )
-_MOMENT = re.compile(r".*-Time|.*-Last-Hold|.*-Hold-Accum")
-_SPAN_MS = re.compile(r"variable_(bill|answer|wait|progress|progress_media|flow_bill)msec|variable_(mduration|\w+_ms)")
+_WHOLE_S = re.compile(r"variable_(.*(sec|_seconds)|duration)")
+_APART = (
+    (re.compile(r".*-(Time|Last-Hold|Hold-Accum)|variable_(.*(usec|uepoch)|uduration)"), NEARLY_US),
+    (re.compile(r"variable_(.*msec|\w+_ms|mduration)"), NEARLY_US // 1000),
+    (re.compile(r"variable_.*_samples"), NEARLY_US // 1000 * SAMPLES_PER_MS),
+    (re.compile(r"variable_.*_epoch"), 1),
+    (_WHOLE_S, 2),
+)
+"""Moments (the play has the trace's time) and spans: how far they may be apart, in their units. Seconds are cut ones."""
 _DRAWN = re.compile(r"\d{10}:[0-9a-f-]{36}:")
 
 SIGNIFICANT = frozenset(
@@ -121,9 +128,26 @@ SIGNIFICANT = frozenset(
         "max_forwards",
         "caller_id",
         "record_ms",
+        "record_seconds",
+        "record_samples",
+        "record_file_size",
         "playback_ms",
+        "start_uepoch",
+        "answer_uepoch",
+        "bridge_uepoch",
+        "end_uepoch",
+        "hold_accum_seconds",
+        "hold_events",
+        "billsec",
         "billmsec",
+        "billusec",
+        "duration",
         "mduration",
+        "flow_billsec",
+        "progresssec",
+        "waitsec",
+        "sip_call_id",
+        "session_id",
     )
 )
 """What a serious application reads; besides, every variable that the simulator sets must be true."""
@@ -213,14 +237,14 @@ def _name(token: tuple[str, ...]) -> str:
 def event_differences(real: Headers, simulated: Headers, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
     """Header, real value, simulated value of two tellings of the same event."""
     for name in dict.fromkeys((*real, *simulated)):
-        span = _SPAN_MS.fullmatch(name) is not None
-        if not span and _OF_THE_RUN.fullmatch(name):
+        if name == "Content-Length":
+            # The wire adds it to the body, which is compared.
             continue
         variable = name.removeprefix("variable_")
         if variable != name and name not in simulated and variable not in wanted and not variable.startswith("tt_"):
             continue
         one, other = _shown(name, real.get(name)), _shown(name, simulated.get(name))
-        if one != other and not (span and _near(one, other)):
+        if one != other and not _near(name, one, other):
             named = _named(real, one), _named(simulated, other)
             yield name, *(named if named[0] != named[1] else (one, other))
 
@@ -230,9 +254,7 @@ def _shown(name: str, value: Value | None) -> str:
         return ABSENT
     if not isinstance(value, str):
         return " | ".join(_DRAWN.sub("", one) for one in value)
-    if _MOMENT.fullmatch(name):
-        return "0" if value == "0" else "(a moment)"
-    return _DRAWN.sub("", value).strip()
+    return RUN if _OF_THE_RUN.fullmatch(name) else _DRAWN.sub("", value).strip()
 
 
 def _named(event: Headers, value: str) -> str:
@@ -244,13 +266,13 @@ def _named(event: Headers, value: str) -> str:
     return value
 
 
-def _near(one: str, other: str) -> bool:
-    return (
-        one.isdecimal()
-        and other.isdecimal()
-        and abs(int(one) - int(other)) <= NEARLY_MS
-        and bool(int(one)) == bool(int(other))
-    )
+def _near(name: str, one: str, other: str) -> bool:
+    """Whether both are the same moment, or spans as long; never was, and none, is not nearly then."""
+    most = next((most for pattern, most in _APART if pattern.fullmatch(name)), None)
+    if most is None or not one.isdecimal() or not other.isdecimal():
+        return False
+    a, b = int(one), int(other)
+    return abs(a - b) <= most and (bool(a) == bool(b) or _WHOLE_S.fullmatch(name) is not None)
 
 
 _OF_A_ROW = {

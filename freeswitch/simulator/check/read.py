@@ -92,6 +92,8 @@ def read(folder: Path) -> Trace:
 def trace(name: str, events: bytes, commands: bytes, scenario: Mapping[str, Any]) -> Trace:
     """A trace from the contents of its files. Raises ValueError, KeyError, TypeError where they are broken."""
     told = tuple(_events(events))
+    if not told:
+        raise ValueError("no events")
     said = tuple(Said(int(one["t_us"]), str(one["command"]), str(one["reply"])) for one in _lines(commands))
     steps = [(str(one["kind"]), Step(round(one["t_ms"] * 1000), str(one["text"]))) for one in scenario["steps"]]
     sip = tuple(step for kind, step in steps if kind == "sip")
@@ -116,7 +118,10 @@ def _lines(raw: bytes) -> Iterator[Any]:
 def _events(raw: bytes) -> Iterator[Headers]:
     for line in raw.split(b"\n"):
         if line.strip():
-            yield json.loads(line.decode("utf-8", "surrogateescape"), strict=False, object_pairs_hook=_headers)
+            event = json.loads(line.decode("utf-8", "surrogateescape"), strict=False, object_pairs_hook=_headers)
+            if not isinstance(event, dict):
+                raise ValueError(f"no event: {line[:40]!r}")
+            yield event
 
 
 def _headers(pairs: list[tuple[str, Any]]) -> dict[str, Value]:

@@ -32,7 +32,6 @@ from freeswitch.simulator.wire import Event
 GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""
 TICK_US = 20_000
-TICK_US = 20_000
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
