@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from click.testing import CliRunner
 
@@ -172,6 +174,43 @@ def test_who_cannot_look_says_why_and_what_to_do(switch: tuple[Answers, EslServe
     assert "See that FreeSWITCH runs" in err
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "",
+        "{}",
+        '{"row_count":2,"rows":[1,{}]}',
+        "9" * 5000,
+        "a=b\n=\n",
+        "\x1b[31m\x00\u2028",
+        "<profiles><profile><name>x y</name></profile><profile/></profiles>",
+        "<a><settings><param/></settings><extension/></a>",
+    ],
+)
+def test_a_switch_that_answers_oddly_is_reported_on_all_the_same(switch: tuple[Answers, EslServer], odd: str) -> None:
+    answers, server = switch
+    answers.api = lambda command, argument: odd  # type: ignore[method-assign]
+    code, found, _ = examined(server)
+    assert code == EXIT_ERRORS and "api-expansion" in found
+
+
+def test_a_switch_that_is_slow_with_every_answer_is_given_up(
+    switch: tuple[Answers, EslServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, server = switch
+    quick = answers.api
+
+    def slow(command: str, argument: str) -> str:
+        gevent.sleep(0.02)
+        return quick(command, argument)
+
+    answers.api = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(command, "WHOLE_S", 0.1)
+    code, found, err = examined(server)
+    assert (code, found) == (EXIT_COULD_NOT_LOOK, {})
+    assert "not all questions answered" in err
+
+
 def test_the_simulator_is_called_by_its_name() -> None:
     simulator = Simulator(password=PASSWORD, carriers=[Carrier("ntt", gateway="ntt")])
     simulator.start()
@@ -251,3 +290,22 @@ def test_a_folder_that_is_none_of_freeswitch_is_not_read(tmp_path: Path) -> None
     (tmp_path / "freeswitch.xml").write_text("<document/>", encoding="utf-8")
     (tmp_path / "stray.xml").write_text("<a/>", encoding="utf-8")
     assert conf_files.read(tmp_path) == {"freeswitch.xml": "<document/>"}
+
+
+def test_what_no_switch_could_read_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A pipe, patterns that are none, a port that is none."""
+    lines = [f'<X-PRE-PROCESS cmd="include" data="{data}"/>\n' for data in ("*.xml", "**x", ".", "", "[", "a\0b")]
+    text = "".join(lines)
+    (tmp_path / "freeswitch.xml").write_text(text, encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe.xml")
+    assert conf_files.read(tmp_path) == {"freeswitch.xml": text}
+    secrets = "".join(
+        f'<X-PRE-PROCESS cmd="set" data="{name}=1"/>\n' for name in ("tt_event_socket_password", "tt_agent_password")
+    )
+    (tmp_path / "toritsugi").mkdir()
+    (tmp_path / conf_files.SECRETS).write_text(secrets, encoding="utf-8")
+    port = '<X-PRE-PROCESS cmd="set" data="tt_event_socket_port=%s"/>\n<X-PRE-PROCESS cmd="include" data="%s"/>\n'
+    (tmp_path / "freeswitch.xml").write_text(port % ("8021", conf_files.SECRETS), encoding="utf-8")
+    assert conf_files.log_in(tmp_path) is not None
+    (tmp_path / "freeswitch.xml").write_text(port % ("99999", conf_files.SECRETS), encoding="utf-8")
+    assert conf_files.log_in(tmp_path) is None

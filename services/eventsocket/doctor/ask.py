@@ -87,8 +87,8 @@ def ask(link: Link) -> tuple[Switch, dict[str, Element]]:
         gateways=_gateways(*_answers(link, ("sofia xmlstatus gateway",))),
         codecs=_codecs(codecs),
         streams=_streams(streams),
-        max_sessions=_number(r"(\d+) session\(s\) max", status),
-        sessions_per_second=_number(r"per Sec out of max (\d+)", status),
+        max_sessions=_number(r"\b(\d{1,9}) session\(s\) max", status),
+        sessions_per_second=_number(r"per Sec out of max (\d{1,9})\b", status),
         stock_users=_stock_users(link, variables["domain"]),
     )
     return switch, _loaded(link)
@@ -115,7 +115,7 @@ def _answers(link: Link, questions: Iterable[str]) -> list[str]:
     """The replies, asked one behind the other without waiting."""
     waiting = [link.post(f"api {question}") for question in questions]
     try:
-        texts = [one.get(timeout=link.timeout).text for one in waiting]
+        texts = [one.get(timeout=link.timeout).text.replace("\0", "") for one in waiting]  # paths hold none
     except gevent.Timeout:
         raise LinkLost("no reply in time") from None
     return ["" if text.strip() == _NOTHING else text for text in texts]
@@ -130,7 +130,7 @@ def _clock_offset_us(link: Link) -> int | None:
     (said,) = _answers(link, ("strmicroepoch",))
     after_us = clock.now_us()
     said = said.strip()
-    return int(said) - (before_us + after_us) // 2 if said.isascii() and said.isdigit() else None
+    return int(said) - (before_us + after_us) // 2 if re.fullmatch(r"[0-9]{1,18}", said) else None
 
 
 def _expansion(link: Link) -> Expansion:
@@ -203,7 +203,9 @@ def _codecs(text: str) -> frozenset[str] | None:
         rows = msgspec.json.decode(text.encode(), type=dict[str, object]).get("rows")
     except msgspec.DecodeError:
         return None
-    return frozenset(str(row.get("name")) for row in rows) if isinstance(rows, list) else None
+    if not isinstance(rows, list):
+        return None
+    return frozenset(str(row.get("name")) for row in rows if isinstance(row, dict))
 
 
 def _streams(text: str) -> frozenset[str] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 from xml.etree.ElementTree import Element
 
+import gevent
 import msgspec
 
 from services.eventsocket.doctor import conf_files, machine
@@ -27,6 +28,8 @@ from services.eventsocket.words import BUILT_IN
 STOCK_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
 AGENT_USER = "toritsugi@agent.invalid"
 """As freeswitch/conf/directory/default.xml names it."""
+WHOLE_S = 60.0
+"""For all questions together, so that a switch that answers each at its last moment is no endless wait."""
 EXIT_FINE, EXIT_ERRORS, EXIT_COULD_NOT_LOOK = 0, 1, 2
 MARKS: dict[str, tuple[str, str]] = {
     "error": ("要対処", "error"),
@@ -139,7 +142,8 @@ def _connected(patient: Patient, user: str, password: str) -> Iterator[Link]:
     link = Link(patient.host, patient.port, password, patient.timeout_s, user=user)
     link.connect()
     try:
-        yield link
+        with gevent.Timeout(WHOLE_S, LinkLost(f"not all questions answered within {WHOLE_S:.0f} s")):
+            yield link
     finally:
         link.stop()
 

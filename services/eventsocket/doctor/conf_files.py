@@ -6,6 +6,8 @@ would make of them; files that cannot be read are left out. What the text means 
 
 from __future__ import annotations
 
+import glob
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from services.eventsocket.doctor.conf_text import expand, includes, pieces
 from services.eventsocket.doctor.facts import Owned
 
 SECRETS = "toritsugi/secrets.xml"
+LAST_PORT = 65_535
 MOST_FILES = 20_000
 MOST_BYTES = 4 << 20
 """A rendered file of many numbers is larger; what people write is not."""
@@ -34,13 +37,14 @@ def read(prefix: Path, start: str = "freeswitch.xml") -> dict[str, str] | None:
         if path in found:
             continue
         try:
-            if (prefix / path).stat().st_size <= MOST_BYTES:
+            info = (prefix / path).stat()
+            if stat.S_ISREG(info.st_mode) and info.st_size <= MOST_BYTES:  # a pipe would keep us waiting
                 found[path] = (prefix / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         for pattern in includes(path, found.get(path, "")):
-            if not pattern.startswith(("/", "..")):
-                waiting += [str(one.relative_to(prefix)) for one in prefix.glob(pattern)]
+            if not pattern.startswith(("/", "..")) and "\0" not in pattern:
+                waiting += glob.glob(pattern, root_dir=prefix)  # noqa: PTH207  (glob(3), as the switch has it)
     return found or None
 
 
@@ -65,7 +69,7 @@ def log_in(prefix: Path) -> LogIn | None:
     expand(files, everything)
     operators, agents = passwords.get("tt_event_socket_password"), passwords.get("tt_agent_password")
     port = everything.get("tt_event_socket_port", "8021")
-    if not operators or not agents or not port.isdecimal():
+    if not operators or not agents or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > LAST_PORT:
         return None
     return LogIn(int(port), operators, agents)
 
@@ -76,7 +80,7 @@ def owners(prefix: Path, paths: Iterable[str]) -> dict[str, Owned]:
     for path in paths:
         try:
             info = (prefix / path).stat()
-        except FileNotFoundError:
+        except OSError:
             continue  # the agent replaces its files while we look
         found[path] = Owned(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
     return found

@@ -16,19 +16,22 @@ from xml.etree.ElementTree import Element
 
 DEEPEST = 100
 """Files within files (switch_xml.c, rlevel)."""
+MOST_INCLUDED = 20_000
+"""Files that include all of their folder, themselves among them, would otherwise never end."""
 _COMMAND = re.compile(r"<x-pre-process\s+cmd\s*=\s*\"([^\"]*)\"\s+data\s*=\s*\"([^\"]*)\"", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\$\{([^}]*)\}")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_VARIABLE = re.compile(r"\$\$\{([^}]{0,500})\}")
 _CONTEXTS = "context:"
 
 
 def expand(files: Mapping[str, str], variables: dict[str, str], start: str = "freeswitch.xml") -> str:
     """The one document that begins in `start`; variables that files set are added to `variables`."""
-    return "".join(_lines(files, start, variables, 0))
+    return "".join(_lines(files, start, variables, 0, iter(range(MOST_INCLUDED))))
 
 
-def _lines(files: Mapping[str, str], path: str, variables: dict[str, str], depth: int) -> Iterator[str]:
-    if depth > DEEPEST:
+def _lines(
+    files: Mapping[str, str], path: str, variables: dict[str, str], depth: int, left: Iterator[int]
+) -> Iterator[str]:
+    if depth > DEEPEST or next(left, None) is None:
         return
     for raw in files.get(path, "").splitlines(keepends=True):
         line = _VARIABLE.sub(lambda m: variables.get(m[1], ""), raw)
@@ -37,18 +40,24 @@ def _lines(files: Mapping[str, str], path: str, variables: dict[str, str], depth
         if "x-pre-process" not in line.lower():
             yield line
         elif (command := _COMMAND.search(line)) is not None:
-            yield from _obeyed(files, path, variables, depth, command[1].lower(), command[2])
+            yield from _obeyed(files, path, variables, depth, left, command[1].lower(), command[2])
 
 
 def _obeyed(
-    files: Mapping[str, str], path: str, variables: dict[str, str], depth: int, command: str, data: str
+    files: Mapping[str, str],
+    path: str,
+    variables: dict[str, str],
+    depth: int,
+    left: Iterator[int],
+    command: str,
+    data: str,
 ) -> Iterator[str]:
     if command == "set" and "=" in data:
         name, _, value = data.partition("=")
         variables[name.strip()] = value.lstrip()
     elif command == "include":
         for one in _included(files, path, data):
-            yield from _lines(files, one, variables, depth + 1)
+            yield from _lines(files, one, variables, depth + 1, left)
 
 
 def includes(path: str, text: str) -> list[str]:
@@ -82,10 +91,18 @@ def pieces(document: str) -> dict[str, Element]:
 
 def without_comments(text: str) -> str:
     """The same lines with comments blanked, so that line numbers stay."""
-    return _COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept += [text[at:start], re.sub(r"[^\n]", " ", text[start : end + 3])]
+        at = end + 3
+    return "".join([*kept, text[at:]])
 
 
 def lines_with(text: str, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
     """(line, what matched) outside comments."""
     clean = without_comments(text)
-    return [(clean.count("\n", 0, m.start()) + 1, m[0]) for m in pattern.finditer(clean)]
+    found, line, at = [], 1, 0
+    for m in pattern.finditer(clean):
+        line, at = line + clean.count("\n", at, m.start()), m.start()
+        found.append((line, m[0]))
+    return found

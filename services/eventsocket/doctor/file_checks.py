@@ -22,7 +22,7 @@ NO_FOLDER = ("設定フォルダーが見えません(--prefix)", "No configurat
 _API = re.compile(r"\$\{\s*([a-z_0-9]+)\s*\(")
 _TT = re.compile(r"\b(tt_[a-z_]+)\s*=")
 _TT_VARIABLE = re.compile(r"<variable\s+name=\"(tt_(?!tenant\b|emergency_number\b)[a-z_]+)\"")
-_ONE_LINE = re.compile(r"<include>[ \t]*<(?!/include>)[^\n]*|[^\n]*\S[ \t]*</include>")
+_ONE_LINE = re.compile(r"<include>[ \t]*<(?!/include>)[^\n]*|\S[ \t]*</include>")
 _SETTABLE = frozenset({"tt_event_socket_password", "tt_agent_password", "tt_emergency_number", "tt_emergency_gateway"})
 """Global variables that an operator may set where they like."""
 _DIAL_STRING = re.compile(r"name=\"dial-string\"\s+value=\"[^\"]*\$\{\s*[a-z_]+\s*\(")
@@ -95,7 +95,7 @@ def _broken(text: str) -> str:
 
 def _is_fragment(text: str) -> bool:
     try:
-        ElementTree.fromstring(f"<include>{re.sub(r'<[?][^>]*[?]>', '', without_comments(text))}</include>")
+        ElementTree.fromstring(f"<include>{re.sub(r'<[?][^>]{0,500}[?]>', '', without_comments(text))}</include>")
     except ElementTree.ParseError:
         return False
     return True
