@@ -139,10 +139,13 @@ def service_queue(service: str, partitions: int = 1) -> Queue:
     return Queue(service, "fact", (*keys, f"*.timer.{service}"), partitions)
 
 
-def agent_queue(switch: str) -> Queue:
-    """What the agent of one switch must know: all tenants, whatever the partition."""
+def agent_queue(switch: str, agent: str = "") -> Queue:
+    """What the agent of one switch must know: all tenants, whatever the partition.
+
+    A second agent of the same switch, to stand by, has a queue of its own: both must know everything.
+    """
     keys = tuple(f"*.{kind.NAME}" for kind in PROJECTIONS["eventsocket"])
-    return Queue(f"eventsocket.{switch}", "fact", keys)
+    return Queue(f"eventsocket.{switch}.{agent}" if agent else f"eventsocket.{switch}", "fact", keys)
 
 
 def command_queue(switch: str) -> Queue:

@@ -19,6 +19,7 @@ import msgspec
 from freeswitch.install import command as install_command
 from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
+from freeswitch.simulator.record.recording import WIDTHS
 from proto.contract import export
 from services.billing import held
 from services.billing import service as billing
@@ -198,7 +199,7 @@ def simulate_check(folders: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--listen", type=click.IntRange(0, 65535), default=0, help="Port for commands; 0 takes a free one.")
 @click.option("--cdr", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The switch's CDR files.")
 @click.option("--for", "duration", help="Ends by itself after 60s, 5min; else with Ctrl-C.")
-@click.option("--events", type=click.Choice(sorted(recording.WIDTHS)), default="few", show_default=True)
+@click.option("--events", type=click.Choice(sorted(WIDTHS)), default="few", show_default=True)
 @click.option("--sip/--no-sip", default=True, help="Trace SIP; the switch's tracing is off afterwards.")
 @click.option("--rewrite", multiple=True, metavar="OLD=NEW", help="A text to replace everywhere; may be repeated.")
 @click.option("--anonymise", is_flag=True, help="Replace numbers, names and addresses by values for documentation.")

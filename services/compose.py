@@ -67,8 +67,7 @@ class House:
 def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, heard: AfterCommit | None = None) -> House:
     """The house for `names`. `heard` is told, on the hub, what connectors has committed (ended calls)."""
     house = House(settings, bus)
-    switches = tuple(switch.name for switch in settings.switches)
-    house.parts.append(("bus", _OpenBus(bus, switches, settings.partitions)))
+    house.parts.append(("bus", _OpenBus(bus, settings)))
     for name in names:
         if name == AGENT:
             _add_agents(house)
@@ -123,7 +122,8 @@ def _add_agents(house: House) -> None:
         store = house.stores[name] = Store(store_url(house.settings, name), eventsocket.metadata())
         agent = eventsocket.Agent(_as_agent_sees(switch, house.settings), house.bus, store)
         house.agents.append(agent)
-        house.queues += [*agent_queue(switch.name).parts(), *command_queue(switch.name).parts()]
+        own = agent_queue(switch.name, switch.agent)
+        house.queues += [*own.parts(), *command_queue(switch.name).parts()]
         house.parts += [(f"{name} store", store), (name, agent), (f"{name} cdr", _call_records(switch, agent))]
         if switch.conf_dir is not None:
             settings = eventsocket.ConfSettings(switch.conf_dir, switch.credentials_file)
@@ -145,6 +145,7 @@ def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.Switch
     return eventsocket.SwitchSettings(
         switch.name,
         settings.data_dir,
+        agent=switch.agent,
         host=switch.host,
         port=switch.port,
         password=switch.password,
@@ -181,11 +182,12 @@ class _OpenBus:
     """Every queue stands before anybody publishes."""
 
     bus: Bus
-    switches: tuple[str, ...]
-    partitions: int
+    settings: Settings
 
     def start(self) -> None:
-        self.bus.start(all_queues(self.switches, self.partitions))
+        switches = self.settings.switches
+        seconds = [agent_queue(switch.name, switch.agent) for switch in switches if switch.agent]
+        self.bus.start([*all_queues(tuple(switch.name for switch in switches), self.settings.partitions), *seconds])
 
     def stop(self) -> None:
         self.bus.stop()

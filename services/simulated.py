@@ -167,6 +167,7 @@ class Callers:
             legs_charged=Counter(self._house.stores["billing"].run(_charged_legs)),
             routed=heard.decided,
             decision_us=heard.decision_us,
+            legs=heard.legs,
         )
 
 

@@ -20,6 +20,8 @@ class Books(msgspec.Struct, frozen=True):
     routed: Mapping[str, int]
     """Executed decisions per arrival (`<leg>:park:<n>`)."""
     decision_us: Sequence[int]
+    legs: Collection[str] = frozenset()
+    """Every leg that is known, ended or not."""
 
 
 class SwitchCount(msgspec.Struct, frozen=True):
@@ -96,16 +98,20 @@ def percentile_ms(values_us: Sequence[int], percent: int) -> float | None:
 
 
 def since(before: Books, after: Books) -> Books:
-    """What came into the books between two readings; keys known before are left out."""
+    """What came into the books between two readings; keys known before are left out.
+
+    A leg of an earlier life may end only now: the switch that it was on is gone, and has not counted it.
+    """
     old_us = list(before.decision_us)
     return Books(
         calls=_new(before.calls, after.calls),
-        legs_ended=_new(before.legs_ended, after.legs_ended),
-        legs_charged=_new(before.legs_charged, after.legs_charged),
+        legs_ended=_new({*before.legs_ended, *before.legs}, after.legs_ended),
+        legs_charged=_new({*before.legs_charged, *before.legs}, after.legs_charged),
         routed=_new(before.routed, after.routed),
         decision_us=after.decision_us[len(old_us) :],
+        legs=frozenset(after.legs) - frozenset(before.legs),
     )
 
 
-def _new(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+def _new(before: Collection[str], after: Mapping[str, int]) -> dict[str, int]:
     return {key: times for key, times in after.items() if key not in before}

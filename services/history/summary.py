@@ -28,6 +28,8 @@ class Summary(msgspec.Struct, frozen=True):
     """Leg -> LegCharged facts with different ids."""
     decision_us: tuple[int, ...]
     """From the agent's reading an arrival to its writing the plan."""
+    legs: frozenset[str]
+    """Every leg known, ended or not."""
 
     @property
     def calls_routed(self) -> int:
@@ -43,6 +45,7 @@ def summary(tx: Tx) -> Summary:
         legs_ended=_tallied(tx, "leg.ended"),
         legs_charged=_tallied(tx, "leg.charged"),
         decision_us=_decision_us(tx),
+        legs=frozenset(_count(tx, "legs", "leg")),
     )
 
 

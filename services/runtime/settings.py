@@ -40,6 +40,8 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     """A FreeSWITCH and how its agent reaches it. Without a password its agent cannot start; others need none."""
 
     name: str
+    agent: str = ""
+    """Which of several agents of this switch, each with a data_dir of its own; empty: the only one, or the first."""
     host: str = "127.0.0.1"
     port: int = ESL_PORT
     password: str = ""
@@ -157,6 +159,7 @@ _PORT = _whole(1, 65535)
 _PASSWORD = _matching(r"[^\r\n]{1,200}", "1 to 200 characters without a line break", "all")
 _SWITCH: dict[str, _Key] = {
     "name": _matching(r"[a-z0-9][a-z0-9_-]{0,63}", "a-z 0-9 - _, at most 64"),
+    "agent": _matching(r"[a-z0-9][a-z0-9-]{0,31}", "a-z 0-9 -, at most 32"),
     "host": _HOST,
     "port": _PORT,
     "password_file": _FILE,

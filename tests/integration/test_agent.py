@@ -23,21 +23,21 @@ from proto.tenant import Tenant
 from proto.tenant.contract import Contract
 from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform, Switch
-from proto.topics import Outgoing, Queue, all_queues, outgoing
+from proto.topics import Outgoing, Queue, agent_queue, all_queues, outgoing
 from proto.values import Party, command_id
 from services.compose import compose
 from services.eventsocket import agent as agent_module
 from services.eventsocket import commander as commander_module
+from services.eventsocket import lookout, snapshot
 from services.eventsocket.records import ESTIMATED, SOURCE
 from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.eventsocket.taken import keep_new, unanswered
+from services.runtime import clock
 from services.runtime.bus import Delivery, Unavailable
 from services.runtime.bus.embedded import EmbeddedBus, EmbeddedConsumer
-from services.runtime.projections import keep_platform, keep_tenant
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store, Tx
-from services.runtime.worker import Cause
 
 PASSWORD = "secret"  # noqa: S105
 LEG = "793bc1f6-ad4b-4e8b-81c8-503ac2db1110"
@@ -154,7 +154,13 @@ class World:
         self.switch = FakeSwitch()
         self.switch.server.start()
         self.bus = FlakyBus(folder / "bus.sqlite")
-        self.bus.start([*all_queues(("fs1",)), Queue("told", "fact", tuple(f"*.{kind.NAME}" for kind in TOLD))])
+        self.bus.start(
+            [
+                *all_queues(("fs1",)),
+                agent_queue("fs1", "b"),
+                Queue("told", "fact", tuple(f"*.{kind.NAME}" for kind in TOLD)),
+            ]
+        )
         self._consumer = self.bus.consume("told.0", prefetch=5000)
         self.told: list[Envelope] = []
         self.password = PASSWORD
@@ -380,6 +386,39 @@ def test_a_command_past_its_time_is_refused_by_the_switchs_clock(world: World) -
     assert world.switch.asked == []
 
 
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_step_of_this_machines_clock_makes_no_plan_early_or_late(
+    ready: World, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    monkeypatch.setattr(clock, "now_us", lambda: time.time_ns() // 1000 + step_s * 1_000_000)
+    ready.order(route(), not_after_us=ready.switch.now_us() - 1_000_000)
+    ready.until(e.CommandRefused)
+    assert ready.switch.asked == []
+    ready.order(c.HangUp(switch="fs1", leg=LEG), not_after_us=ready.switch.now_us() + 1_500_000)
+    ready.until(e.CommandFinished)
+
+
+def test_a_leg_that_was_heard_of_late_is_concluded_gone_after_all(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus was away: it was said to be gone while its last event was not worked in yet."""
+    monkeypatch.setattr(snapshot, "APART_US", 200_000)
+    monkeypatch.setattr(lookout, "AGAIN_S", 0.1)
+    agent = ready.agent
+    assert agent is not None
+    ready.switch.replies["uuid_exists"] = "false"
+    ready.switch.says("CHANNEL_PARK", 1)
+    ready.until(e.CallArrived)
+    agent.lookout.found()
+    ready.holds(lambda: bool(agent.lookout._missing))
+    ready.bus.away = True
+    ready.switch.says("CHANNEL_ANSWER", 2)
+    ready.holds(lambda: any(asked.startswith("uuid_exists") for asked in ready.switch.asked))
+    ready.bus.away = False
+    (ended,) = ready.until(e.LegEnded)
+    assert ended.estimated
+
+
 def test_what_must_not_become_text_is_refused(ready: World) -> None:
     ready.order(route(plan=(Ring((Phone("1001", "h"),)), Reject("USER_BUSY")), leg="a b"))
     (refused,) = ready.until(e.CommandRefused)
@@ -575,14 +614,13 @@ def test_two_agents_on_one_switch_say_everything_under_the_same_ids_and_each_com
 ) -> None:
     """One hears the arrival, the other finds the call standing there; consumers drop what they have seen."""
     world.tell_tenants()
-    first = world.start_agent()
+    world.start_agent()
     world.listening()
-    world.holds(lambda: first.knows_tenants)
     folder = tmp_path_factory.mktemp("second")
     store = Store(f"sqlite:///{folder / 'agent.sqlite'}", metadata())
     store.start()
-    store.run(lambda tx: _keep_tenants(tx, world))
-    settings = SwitchSettings("fs1", folder, port=world.switch.server.port, password=PASSWORD, timeout_s=2.0)
+    port = world.switch.server.port
+    settings = SwitchSettings("fs1", folder, agent="b", port=port, password=PASSWORD, timeout_s=2.0)
     second = Agent(settings, world.bus, store)
     second.start()
     try:
@@ -600,11 +638,3 @@ def test_two_agents_on_one_switch_say_everything_under_the_same_ids_and_each_com
     finally:
         second.stop()
         store.stop()
-
-
-def _keep_tenants(tx: Tx, world: World) -> None:
-    for body, keep in ((TenantRevised, keep_tenant), (PlatformRevised, keep_platform)):
-        fact = Envelope(
-            body=body, id=body.NAME, source="test", tenant="_platform", occurred_at_us=world.switch.now_us()
-        )
-        keep(tx, fact, Cause(fact, "eventsocket"))

@@ -101,6 +101,15 @@ def test_an_earlier_run_in_the_same_books_counts_for_nothing(
     assert since(before, after) == Books(new, new, new, new, new_us)
 
 
+def test_a_leg_of_an_earlier_life_that_ends_only_now_is_no_surplus() -> None:
+    """The process was killed: its simulated switch is gone, and the next life concludes the ends."""
+    before = books()
+    before = msgspec.structs.replace(before, legs=frozenset("x"))
+    after = msgspec.structs.replace(books("", "ax", "x"), legs=frozenset("ax"))
+    result = compare(switch("", "a"), since(before, after))
+    assert (result.lost, result.duplicated) == (0, 0)
+
+
 def test_without_books_the_switch_alone_is_counted() -> None:
     result = not_compared(switch("ab", "abx", "a"))
     assert result == Result(2, None, 3, None, None, None, None)
