@@ -59,6 +59,8 @@ class SwitchSettings:
 
     name: str
     spool_dir: Path
+    agent: str = ""
+    """Which of several agents of this switch; empty: the only one, or the first."""
     host: str = "127.0.0.1"
     port: int = 8021
     password: str = field(default=WELL_KNOWN_PASSWORD, repr=False)
@@ -107,7 +109,7 @@ class Agent:
         self._shutting_down = False
         self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
         worker = Service(service.name, service.handlers, service.metadata, self._learned)
-        self._worker = Worker(worker, store, bus, agent_queue(switch.name).parts()[0])
+        self._worker = Worker(worker, store, bus, agent_queue(switch.name, switch.agent).parts()[0])
         self._watchdog = Watchdog(self.supervisor.drop_events_link)
         self._poker = Poker(self.supervisor.poke, lambda: bool(self._normaliser.beliefs.up), switch.newline_every_ms)
         self._to_tell: deque[tuple[Envelope, str]] = deque()
