@@ -210,7 +210,7 @@ class Agent:
     def _found(self, found: Found) -> None:
         log.info("switch found", switch=self.switch.name, core=found.core, version=found.version)
         self._shutting_down = False
-        self._learn_of_link(LINK_FOUND, clock.now_us() + found.clock_offset_us)
+        self._learn_of_link(LINK_FOUND, self.supervisor.switch_now_us())
         self.lookout.found()
         self.tell(SwitchConnected(switch=self.switch.name, core=found.core, version=found.version))
         self._commander.switch_found()
@@ -218,7 +218,7 @@ class Agent:
     def _lost(self, reason: str) -> None:
         if self._shutting_down:
             reason = "the switch was shut down"
-        self._learn_of_link(LINK_LOST, clock.now_us() + self.supervisor.clock_offset_us)
+        self._learn_of_link(LINK_LOST, self.supervisor.switch_now_us())
         say = log.info if self.supervisor.stopping else log.warning
         say("switch lost", switch=self.switch.name, reason=reason)
         self.tell(SwitchLost(switch=self.switch.name, reason=reason))
@@ -347,7 +347,7 @@ class Agent:
             tenant=about.tenant,
             call=about.call,
             cause=about.id,
-            occurred_at_us=clock.now_us() + self.supervisor.clock_offset_us,
+            occurred_at_us=self.supervisor.switch_now_us(),
         )
         self._to_tell.append((envelope, about.id))
         self._told.set()
@@ -362,7 +362,7 @@ class Agent:
             source=f"switch/{self.switch.name}",
             tenant=tenant,
             cause=about,
-            occurred_at_us=now_us + self.supervisor.clock_offset_us,
+            occurred_at_us=self.supervisor.switch_now_us(),
         )
         self._to_tell.append((envelope, ""))
         self._told.set()

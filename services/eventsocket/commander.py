@@ -402,7 +402,7 @@ class Commander:
         return min(WAIT_FOR_SWITCH_S, max(0.0, (envelope.not_after_us - self._switch_now_us()) / 1e6))
 
     def _switch_now_us(self) -> int:
-        return clock.now_us() + self._supervisor.clock_offset_us
+        return self._supervisor.switch_now_us()
 
 
 def _job_s(envelope: Envelope) -> float:

@@ -106,7 +106,7 @@ class Journal:
             for raw in self._path.read_bytes().split(b"\n"):
                 try:
                     line = _decode(raw)
-                except msgspec.MsgspecError:
+                except (ValueError, RecursionError):  # no JSON, none of ours, or no UTF-8
                     continue
                 alive_us = max(alive_us, line.alive_us)
                 legs.update((leg.id, leg) for leg in line.legs)

@@ -86,7 +86,7 @@ class Lookout:
         link, found = self._supervisor.commands, self._supervisor.found
         if link is None or found is None:
             return AGAIN_S
-        asked_us = clock.now_us() + self._supervisor.clock_offset_us
+        asked_us = self._supervisor.switch_now_us()
         self._looked_us = clock.monotonic_us()
         said = link.send("api show channels as json", timeout=SHOW_S).body
         now = read_channels(said, found.core, asked_us)
@@ -105,9 +105,10 @@ class Lookout:
     def _compare(self, link: Link, now: Snapshot, *, full: bool) -> None:
         believed = self._beliefs.legs_up()
         self._dumped &= now.legs
-        self._gone &= {leg.id for leg in believed}
         compared = compare(believed, self._dumped, self._missing, now)
         self._missing = dict(compared.missing)
+        # Who was heard of since they were said to be gone is not gone, and may be again.
+        self._gone &= {*compared.gone, *compared.old_core}
         if compared.still_up:
             self._learn(legs_up(now.core, now.asked_us, compared.still_up))
         self._dump(link, [*compared.unknown, *(compared.still_up if full else ())])

@@ -82,6 +82,7 @@ class Normaliser:
         known = self.beliefs.get(leg)
         if known is None:
             known = self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
+        if source_of(event) != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
             known.core = token(text(event, "Core-UUID"))
         known.started_us = known.started_us or count(text(event, "Caller-Channel-Created-Time"))
         known.answered_us = known.answered_us or count(text(event, "Caller-Channel-Answered-Time"))

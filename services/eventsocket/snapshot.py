@@ -69,7 +69,9 @@ class Compared:
     """Up, and not believed to be: ask for a dump."""
     still_up: tuple[str, ...] = ()
     old_core: tuple[str, ...] = ()
-    """Legs of a switch that was started anew since: gone. Its call records, if it wrote any, have been read by now."""
+    """Legs of a switch that was started anew since, unless it took them up again (`sofia recover`): gone.
+
+    Its call records, if it wrote any, have been read by now."""
     gone: Mapping[str, int] = field(default_factory=dict)
     """Missing for long enough -> since when: gone if `uuid_exists` says false."""
     missing: Mapping[str, int] = field(default_factory=dict)
@@ -83,7 +85,7 @@ def compare(believed: Iterable[Leg], known: Iterable[str], missing: Mapping[str,
     """
     believed = list(believed)
     up = {leg.id for leg in believed}
-    old = {leg.id for leg in believed if leg.core and leg.core != now.core}
+    old = {leg.id for leg in believed if leg.core and leg.core != now.core and leg.id not in now.legs}
     since: dict[str, int] = {}
     for leg in believed:
         if leg.id in old:
@@ -94,7 +96,7 @@ def compare(believed: Iterable[Leg], known: Iterable[str], missing: Mapping[str,
     due = {leg: first for leg, first in since.items() if now.asked_us - first >= APART_US}
     return Compared(
         unknown=tuple(sorted(now.legs - up - set(known))),
-        still_up=tuple(sorted(now.legs & (up - old))),
+        still_up=tuple(sorted(now.legs & up)),
         old_core=tuple(sorted(old & due.keys())),
         gone={leg: first for leg, first in due.items() if leg not in old},
         missing=since,

@@ -40,8 +40,6 @@ class Found:
 
     core: str
     version: str
-    clock_offset_us: int
-    """Its clock minus ours."""
 
 
 class Supervisor:
@@ -75,7 +73,8 @@ class Supervisor:
         self._greenlet: gevent.Greenlet | None = None
         self._stopping = gevent.event.Event()
         self.connected = gevent.event.Event()
-        self.clock_offset_us = 0
+        self._ahead_us = _wall_ahead_us()
+        """The switch's clock minus our monotonic one: a step of this machine's clock makes no plan late or early."""
         self.events: Link | None = None
         self.commands: Link | None = None
 
@@ -94,6 +93,10 @@ class Supervisor:
     def stopping(self) -> bool:
         """Whether links are lost because we close them."""
         return bool(self._stopping.is_set())
+
+    def switch_now_us(self) -> int:
+        """Now, by the switch's clock as last measured; by this machine's before it was first found."""
+        return clock.monotonic_us() + self._ahead_us
 
     def drop_events_link(self) -> None:
         """From any thread: reset the event link, because this process no longer reads it."""
@@ -138,7 +141,7 @@ class Supervisor:
             self._close()
             return None
         self._said = ("", 0)
-        self.clock_offset_us, self.found = found.clock_offset_us, found
+        self.found = found
         self._on_found(found)
         self.connected.set()
         reason = self._stay()
@@ -165,11 +168,11 @@ class Supervisor:
         self._refuse_expansion()
         core = self._ask("api global_getvar core_uuid").strip()
         version = self._ask("api version").strip().splitlines()
-        offset_us = self._measure_clock()
+        self._measure_clock()
         reply = self.events.send(SUBSCRIPTION).text
         if not reply.startswith("+OK"):
             raise LinkLost(f"the switch takes no subscription: {reply[:80]}")
-        return Found(core, version[0][:80] if version else "", offset_us)
+        return Found(core, version[0][:80] if version else "")
 
     def _refuse_expansion(self) -> None:
         """Anything but a clear no counts as yes."""
@@ -184,11 +187,11 @@ class Supervisor:
         answer: str = self.commands.send(text).text
         return answer
 
-    def _measure_clock(self) -> int:
-        before = clock.now_us()
+    def _measure_clock(self) -> None:
+        before = clock.monotonic_us()
         said = self._ask("api strmicroepoch").strip()
-        after = clock.now_us()
-        return int(said) - (before + after) // 2 if said.isascii() and said.isdigit() else 0
+        middle = (before + clock.monotonic_us()) // 2
+        self._ahead_us = int(said) - middle if said.isascii() and said.isdigit() else _wall_ahead_us()
 
     def _stay(self) -> str:
         """Until one of the links is lost: then both are given up."""
@@ -201,7 +204,8 @@ class Supervisor:
             try:
                 self._prove_alive()
                 if clock.monotonic_us() - measured_us > self._check_every_s * 1_000_000:
-                    self.clock_offset_us, measured_us = self._measure_clock(), clock.monotonic_us()
+                    self._measure_clock()
+                    measured_us = clock.monotonic_us()
             except LinkLost as error:
                 return str(error)
 
@@ -218,3 +222,7 @@ class Supervisor:
         for link in (self.events, self.commands):
             if link is not None:
                 link.stop()
+
+
+def _wall_ahead_us() -> int:
+    return clock.now_us() - clock.monotonic_us()

@@ -14,6 +14,7 @@ from freeswitch.simulator.esl_server import EslServer, UnknownCommand
 from services.eventsocket.frames import Frame, event_of
 from services.eventsocket.supervisor import Found, Supervisor
 from services.eventsocket.watch import Poker, Watchdog, process_was_frozen
+from services.runtime import clock
 
 PASSWORD = "secret"  # noqa: S105
 
@@ -91,7 +92,7 @@ def test_one_connection_for_events_and_one_for_commands(world: World) -> None:
     found = world.told[0]
     assert isinstance(found, Found)
     assert (found.core, found.version) == ("core-1", "FreeSWITCH 1.11")
-    assert abs(found.clock_offset_us - 5_000_000) < 200_000
+    assert abs(supervisor.switch_now_us() - clock.now_us() - 5_000_000) < 200_000
     assert len(world.server.clients) == 2
     world.server.publish({"Event-Name": "CHANNEL_PARK", "Event-Sequence": "1"})
     world.until(lambda: world.told[1:] == ["1"])

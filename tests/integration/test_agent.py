@@ -409,10 +409,12 @@ def test_a_leg_that_was_heard_of_late_is_concluded_gone_after_all(
     ready.switch.replies["uuid_exists"] = "false"
     ready.switch.says("CHANNEL_PARK", 1)
     ready.until(e.CallArrived)
+    ready.bus.away = True
+    ready.switch.says("CHANNEL_HOLD", 2)
+    ready.holds(lambda: bool(ready.bus.refused))
     agent.lookout.found()
     ready.holds(lambda: bool(agent.lookout._missing))
-    ready.bus.away = True
-    ready.switch.says("CHANNEL_ANSWER", 2)
+    ready.switch.says("CHANNEL_UNHOLD", 3)
     ready.holds(lambda: any(asked.startswith("uuid_exists") for asked in ready.switch.asked))
     ready.bus.away = False
     (ended,) = ready.until(e.LegEnded)

@@ -108,6 +108,22 @@ def test_a_switch_started_anew_has_none_of_the_old_legs_once_its_call_records_ha
     assert (again.old_core, again.gone) == (("a",), {})
 
 
+def test_legs_that_a_switch_takes_up_again_after_a_crash_are_none_that_ended() -> None:
+    """`sofia recover`: the same ids under a new core (switch_core_recovery_recover)."""
+    recovered = compare([leg("a")], (), {}, Snapshot("core-2", T0, frozenset("a")))
+    assert (recovered.still_up, recovered.missing) == (("a",), {})
+    about = Normaliser("fs1", DIRECTORY)
+    truth = Truth("a", "core-1", T0, inbound=True)
+    about.facts_of(truth.event("CHANNEL_PARK", T0, 1))
+    about.facts_of(leg_gone("a", "core-2", T0 + 1))
+    assert not about.beliefs.up, "it was not up again yet"
+    truth.core = "core-2"
+    about.facts_of(leg_seen(truth.event("CHANNEL_DATA", T0 + 2, 1)))
+    (found,) = about.beliefs.legs_up()
+    later = Snapshot("core-2", T0 + 3, frozenset())
+    assert compare([found], (), {"a": T0 - APART_US}, later).old_core == (), "it is a leg of the new core"
+
+
 def test_gone_is_told_once_however_often_it_is_concluded() -> None:
     """The bus was away meanwhile: every look concluded the same again."""
     about = Normaliser("fs1", DIRECTORY)
