@@ -166,8 +166,12 @@ class Channel(Leg):
         taken, self._break = self._break > 0, 0
         return taken
 
-    def transfer(self, destination: str, dialplan: str = "", context: str = "") -> None:
-        """To another extension, or to an inline plan. Source: switch_ivr_session_transfer."""
+    def transfer(self, destination: str, dialplan: str = "", context: str = "") -> bool:
+        """To another extension, or to an inline plan; one that goes round and round ends, and False. Source:
+        switch_ivr_session_transfer."""
+        if not self._counts_transfer():
+            self.hangup("EXCHANGE_ROUTING_ERROR")
+            return False
         own = "XML" if self.profile.dialplan == "inline" else self.profile.dialplan
         dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
         context = context or self.get("force_transfer_context") or self.profile.context or "default"
@@ -186,7 +190,6 @@ class Channel(Leg):
             rdnis=previous.destination,
         )
         self.state_number = STATES["CS_ROUTING"]
-        self.variables["max_forwards"] = str(int(str(self.variables.get("max_forwards", "70"))) - 1)
         self.dialled_text = destination
 
         def route() -> None:
@@ -197,6 +200,16 @@ class Channel(Leg):
 
         self.divert(route)
         self._at_end()
+        return True
+
+    def _counts_transfer(self) -> bool:
+        """Whether one more is left of those that max_session_transfers, else max_forwards, allows."""
+        name = "max_session_transfers" if self.get("max_session_transfers") else "max_forwards"
+        allowed = self.get(name)
+        left = plan.whole(allowed) - 1 if allowed else 70
+        if left > 0:
+            self.variables[name] = str(left)
+        return left > 0
 
     def sent_to_bridge(self, other: str) -> None:
         """uuid_bridge counts as a transfer: the caller profile gets the next index."""

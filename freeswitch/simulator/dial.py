@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from freeswitch.simulator import acting, causes, legs
+from freeswitch.simulator import acting, causes, legs, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.joining import join
 from freeswitch.simulator.leg import Leg
@@ -177,13 +177,13 @@ class Dialling:
         leg.watcher = self.waiter
         leg.released.clear()
         now_us = clock.now_us()
-        delay = _whole(target.variables.get("leg_delay_start", "")) or 0
+        delay = plan.whole(target.variables.get("leg_delay_start", ""))
         starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
         # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
-        overall = _whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
+        overall = plan.whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
         ends_us = now_us + int(clock.whole_second_in(overall or DEFAULT_TIMEOUT_S) * 1_000_000)
-        timeout, by_leg = _whole(target.variables.get("leg_timeout", "")), False
-        if timeout is not None:
+        timeout, by_leg = plan.whole(target.variables.get("leg_timeout", ""), -1), False
+        if timeout >= 0:
             leg_ends_us = starts_us + int(clock.whole_second_in(timeout + 1) * 1_000_000)
             ends_us, by_leg = min((leg_ends_us, True), (ends_us, False))
         self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg))
@@ -255,7 +255,7 @@ class Dialling:
         leg.asked = True
         key = self._option(None, "group_confirm_key")
         file = self._option(None, "group_confirm_file")
-        wait_s = (_whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
+        wait_s = (plan.whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
 
         def ask() -> None:
             leg.digits.clear()
@@ -342,7 +342,3 @@ def note(originator: Channel, cause: str) -> None:
     """The caller's variables about how a dial went."""
     originator.variables["originate_disposition"] = cause
     originator.variables["DIALSTATUS"] = causes.dialstatus(cause)
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 8 else None

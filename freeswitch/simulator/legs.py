@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from freeswitch.simulator import acting, people
+from freeswitch.simulator import acting, people, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.events import channel_headers
 from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
@@ -200,8 +200,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     if gateway:
         leg.variables["sip_gateway_name"] = gateway
     if originator is not None:
-        hops = originator.get("max_forwards") or ""
-        leg.variables["max_forwards"] = str(int(hops) - 1) if hops.isdecimal() and len(hops) < 6 else "70"
+        hops = originator.get("max_forwards")
+        leg.variables["max_forwards"] = str(plan.whole(hops) - 1) if hops else "70"
         leg.other = OtherLeg(
             "originator", originator.uuid, originator.direction, "inbound", originator.profile, Times()
         )

@@ -5,7 +5,7 @@ Enters: the leg, its park_timeout. Leaves: CHANNEL_PARK, CHANNEL_UNPARK. Source:
 
 from __future__ import annotations
 
-from freeswitch.simulator import causes
+from freeswitch.simulator import causes, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.waiting import HungUp
 
@@ -15,10 +15,10 @@ def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
     if state != channel.state:
         channel.enter(state)
     seconds, _, cause = str(channel.variables.pop("park_timeout", "")).partition(":")
-    limit = int(seconds) if seconds.isdecimal() and len(seconds) < 8 else None
+    limit = plan.whole(seconds, -1)
     channel.fire("CHANNEL_PARK")
     try:
-        channel.pause(None if limit is None else channel.clock.whole_second_in(limit))
+        channel.pause(None if limit < 0 else channel.clock.whole_second_in(limit))
         channel.hangup(causes.named(cause))
         raise HungUp
     finally:

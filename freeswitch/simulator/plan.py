@@ -215,15 +215,20 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     return text
 
 
+def whole(text: str, otherwise: int = 0) -> int:
+    """A number of at most nine digits, as a C int holds it; `otherwise` where it is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else otherwise
+
+
 _TONE = re.compile(r"%\(\s*(\d+)\s*,\s*(\d+)")
-_LOOPS = re.compile(r"loops=(-?\d+)")
+_LOOPS = re.compile(r"loops=(-?)(\d+)")
 
 
 def pattern_ms(path: str) -> int:
     """One turn of a tone's pattern; 0 for other sounds."""
     if not path.startswith("tone_stream://"):
         return 0
-    return sum(int(on) + int(off) for on, off in _TONE.findall(path))
+    return sum(whole(on) + whole(off) for on, off in _TONE.findall(path))
 
 
 def duration_s(path: str, file_s: float = 2.0) -> float | None:
@@ -235,11 +240,11 @@ def duration_s(path: str, file_s: float = 2.0) -> float | None:
     if scheme == "local_stream":
         return None
     if scheme == "silence_stream":
-        ms = int(re.match(r"-?\d+", rest)[0]) if re.match(r"-?\d+", rest) else 0  # type: ignore[index]
-        return None if ms < 0 else ms / 1000
+        found = re.match(r"(-?)(\d*)", rest)
+        return None if found and found[1] else whole(found[2]) / 1000 if found else 0.0
     if scheme == "tone_stream":
-        loops = int(m[1]) if (m := _LOOPS.search(rest)) else 1
-        return None if loops < 0 else loops * sum(int(on) + int(off) for on, off in _TONE.findall(rest)) / 1000
+        found = _LOOPS.search(rest)
+        return None if found and found[1] else (whole(found[2]) if found else 1) * pattern_ms(path) / 1000
     if scheme == "file_string":
         parts = [duration_s(one, file_s) for one in rest.split("!")]
         return None if None in parts else sum(part for part in parts if part is not None)

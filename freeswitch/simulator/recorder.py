@@ -12,6 +12,7 @@ from pathlib import Path
 
 import gevent
 
+from freeswitch.simulator import plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.leg import Leg, Recording
 from freeswitch.simulator.profile import Headers
@@ -162,7 +163,7 @@ def _completion(channel: Leg, recording: Recording, samples: int) -> str:
     if not recording.records:
         return "empty-file"
     least_s = channel.get("RECORD_MIN_SEC") or ("3" if channel.is_true("RECORD_APPEND") else "0")
-    if least_s.isdecimal() and samples < SAMPLES_PER_S * int(least_s) and not channel.is_true("RECORD_APPEND"):
+    if samples < SAMPLES_PER_S * plan.whole(least_s) and not channel.is_true("RECORD_APPEND"):
         return "input-too-short"
     return "success-silence" if channel.hangup_cause else "success-maxtime"
 

@@ -37,7 +37,7 @@ class Scheduler:
         self.looks_after_s = 0.0
         """The real one looks every 500 ms: how long after a whole second that is, below 0.5."""
 
-    def add(self, group: str, when: str, act: Callable[[], None], what: str = "task") -> int:
+    def add(self, group: str, when: str, act: Callable[[], object], what: str = "task") -> int:
         """`+4`, or an epoch second; timers tick in whole seconds, so `+4` fires after 3 to 4 s. The task's number."""
         digits = when.lstrip("+")
         seconds = int(digits) if digits.isdecimal() and len(digits) < 11 else 0

@@ -35,8 +35,7 @@ def play(
     about: Headers = {"Playback-File-Type": kind} if kind != "silence_stream" else {}
     about["Playback-File-Path"] = path
     seconds = plan.duration_s(path)
-    limit = str(channel.variables.get("playback_timeout_sec", ""))
-    if limit.isdecimal() and int(limit):
+    if limit := plan.whole(str(channel.variables.get("playback_timeout_sec", ""))):
         seconds = min(float(limit), seconds if seconds is not None else math.inf)
     if limit_s is not None:
         seconds = min(limit_s, seconds if seconds is not None else math.inf)

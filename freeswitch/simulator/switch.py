@@ -215,7 +215,7 @@ class Switch:
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
-    def schedule(self, channel: Channel, after: str, act: Callable[[], None]) -> int:
+    def schedule(self, channel: Channel, after: str, act: Callable[[], object]) -> int:
         """`+4` or an epoch second, unless the leg is gone by then. The task's number."""
 
         def unless_gone() -> None:

@@ -6,6 +6,7 @@ belongs to channel.py and dial.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from gevent.event import Event as Signal
@@ -32,9 +33,9 @@ class Waiter:
         """Raises what must interrupt a wait; here nothing does."""
 
     def pause(self, seconds: float | None = None, until: Callable[[], bool] = lambda: False) -> bool:
-        """Until the condition holds (True) or time is up (False); None waits for ever."""
+        """Until the condition holds (True) or time is up (False); None, like infinity, waits for ever."""
         clock = self.clock
-        deadline_us = None if seconds is None else clock.now_us() + int(seconds * 1_000_000)
+        deadline_us = None if seconds is None or math.isinf(seconds) else clock.now_us() + int(seconds * 1_000_000)
         while True:
             self.check()
             if until():

@@ -522,13 +522,32 @@ def test_a_carrier_that_says_elsewhere_sends_the_caller_through_the_dialplan_aga
         finish(listener, leg.uuid)
 
 
-HOSTILE = ["a b", "a,tt_tenant=victim", "${system(id)}", "x" * 2000, "][", "\\", "'", "*", "0"]
+def test_a_call_that_is_sent_on_and_on_ends_when_its_hops_are_used_up() -> None:
+    with switch() as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        listener.send(f"api uuid_setvar {leg.uuid} max_forwards 2")
+        assert listener.send(f"api uuid_transfer {leg.uuid} m:~:park inline") == "+OK\n"
+        assert listener.send(f"api uuid_transfer {leg.uuid} m:~:park inline") == "-ERR\n"
+        listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)
+        assert leg.hangup_cause == "EXCHANGE_ROUTING_ERROR"
+
+
+HOSTILE = ["a b", "a,tt_tenant=victim", "${system(id)}", "x" * 2000, "9" * 400, "9" * 5000, "][", "\\", "'", "*", "0"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_data_of_an_application_brings_the_switch_down(text: str) -> None:
     """Whatever stands in a plan, the leg goes on or ends, and the Event Socket answers."""
-    plans = ("limit:hash {} {} 1 !{}", "valet_park:{} {}", "bind_meta_app:{} {} {} {}", "play_and_get_digits:{} {} {}")
+    plans = (
+        "limit:hash {} {} 1 !{}",
+        "valet_park:{} {}",
+        "bind_meta_app:{} {} {} {}",
+        "play_and_get_digits:{} {} {}",
+        "playback:tone_stream://%({},{},440);loops={}",
+        "record:a.wav {} {} {}",
+        "set:max_forwards={}~sched_hangup:${unset}~sleep:{}",
+    )
     with switch() as simulator:
         listener = Listener(simulator.port)
         for plan in plans:

@@ -31,10 +31,10 @@ def play_and_get_digits(switch: Switch, channel: Channel, data: str) -> None:
     [<extension on failure>]]]]`; timeouts of less than a second count as one.
     """
     given = [*plan.words(data), *[""] * 11][:11]
-    least, most, tries, timeout_ms = (_whole(one) for one in given[:4])
+    least, most, tries, timeout_ms = (plan.whole(one) for one in given[:4])
     terminators, prompt, invalid, variable, regex, digit_ms, on_failure = given[4:]
     timeout_s = max(1000, timeout_ms) / 1000
-    digit_s = _whole(digit_ms) / 1000 or timeout_s
+    digit_s = plan.whole(digit_ms) / 1000 or timeout_s
     question = _Question(least, max(least, most), prompt, variable, timeout_s, terminators or "#", digit_s)
     if regex and variable:
         channel.set(f"{variable}_invalid", "")
@@ -59,12 +59,20 @@ def play_and_get_digits(switch: Switch, channel: Channel, data: str) -> None:
 def read(switch: Switch, channel: Channel, data: str) -> None:
     """`<min> <max> <prompt> <variable> <timeout ms> <terminators> [<digit timeout ms>]`."""
     least, most, prompt, variable, timeout_ms, terminators, digit_ms = [*plan.words(data), *[""] * 7][:7]
-    timeout_s = max(1000, _whole(timeout_ms)) / 1000
-    digit_s = _whole(digit_ms) / 1000 or timeout_s
+    timeout_s = max(1000, plan.whole(timeout_ms)) / 1000
+    digit_s, low = plan.whole(digit_ms) / 1000 or timeout_s, plan.whole(least)
     _read(
         switch,
         channel,
-        _Question(_whole(least), max(_whole(least), _whole(most)), prompt, variable, timeout_s, terminators, digit_s),
+        _Question(
+            low,
+            max(low, plan.whole(most)),
+            prompt,
+            variable,
+            timeout_s,
+            terminators,
+            digit_s,
+        ),
     )
 
 
@@ -105,7 +113,3 @@ def _matches(digits: str, regex: str) -> bool:
         return re.search(regex, digits) is not None
     except re.error:
         return False
-
-
-def _whole(text: str) -> int:
-    return min(int(text), 10_000_000) if text.isdecimal() and len(text) < 10 else 0

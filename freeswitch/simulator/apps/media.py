@@ -64,7 +64,7 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     up. Without a threshold nobody listens for silence. Source: switch_ivr_record_file_event.
     """
     path, *figures = [*plan.words(data), "", "", "", ""][:4]
-    limit_s, threshold, silence_s = (int(one) if one.isdecimal() and len(one) < 8 else 0 for one in figures)
+    limit_s, threshold, silence_s = (plan.whole(one) for one in figures)
     spoken_s = channel.message_s if isinstance(channel, SipLeg) else 0.0
     ends_s = spoken_s + (silence_s or DEFAULT_SILENCE_S) if threshold else math.inf
     switch.recorder.begin_message(channel, path)
@@ -87,7 +87,7 @@ def record_session(switch: Switch, channel: Channel, data: str) -> None:
     limit = next((one[1:] for one in rest[:1] if one.startswith("+")), "")
     variables = next((one for one in rest if one.startswith("{")), "")
     if path:
-        switch.recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0)
+        switch.recorder.start(channel, path, variables, plan.whole(limit))
 
 
 def record_session_pause(switch: Switch, channel: Channel, data: str) -> None:
@@ -117,4 +117,4 @@ def stop_record_session(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def sleep(_switch: Switch, channel: Channel, data: str) -> None:
-    channel.pause(int(data) / 1000 if data.isdecimal() else 0, until=channel.took_break)
+    channel.pause(plan.whole(data) / 1000, until=channel.took_break)

@@ -16,7 +16,10 @@ def sched_transfer(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def sched_hangup(switch: Switch, channel: Channel, data: str) -> None:
-    after, cause, *_rest = [*plan.words(data), "ALLOTTED_TIMEOUT"]
+    after, cause, *_rest = [*plan.words(data), "", ""]
+    if not after:
+        return
+    cause = cause or "ALLOTTED_TIMEOUT"
     switch.schedule(channel, after, lambda: channel.hangup(causes.named(cause)))
 
 

@@ -64,8 +64,7 @@ def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
     _tell(channel, lot, slot, "hold", {})
     channel.variables["valet_lot_extension"] = slot
     orbit = channel.get("valet_parking_orbit_exten")
-    limit = channel.get("valet_parking_timeout") or ""
-    seconds = float(limit) if limit.isdecimal() and int(limit) else (float(ORBIT_S) if orbit else None)
+    seconds = plan.whole(channel.get("valet_parking_timeout") or "") or (ORBIT_S if orbit else None)
     try:
         channel.digits.clear()
         if _wait(switch, channel, music, seconds) and orbit:
@@ -99,12 +98,8 @@ def _slot(switch: Switch, lot: str, fetches: bool, low: str, high: str) -> str |
         return None
     taken = set(switch.valet.get(lot, {}))
     if fetches:
-        return next((slot for slot in sorted(taken) if int(low) <= _number(slot) <= int(high)), None)
+        return next((slot for slot in sorted(taken) if int(low) <= plan.whole(slot, -1) <= int(high)), None)
     return next((str(n) for n in range(int(low), min(int(high), int(low) + 10_000) + 1) if str(n) not in taken), None)
-
-
-def _number(slot: str) -> int:
-    return int(slot) if slot.isdecimal() else -1
 
 
 def _tell(channel: Channel, lot: str, slot: str, action: str, more: dict[str, str]) -> None:

@@ -69,7 +69,7 @@ _APART = (
     (re.compile(r"variable_.*_epoch"), 1),
     (_WHOLE_S, 2),
 )
-"""Moments (the play has the trace's time) and spans: how far they may be apart, in their units. Seconds are cut ones."""
+"""Moments (a play has the time of its trace) and spans: how far they may be apart, in their units."""
 _DRAWN = re.compile(r"\d{10}:[0-9a-f-]{36}:")
 
 SIGNIFICANT = frozenset(

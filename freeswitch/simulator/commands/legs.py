@@ -46,10 +46,8 @@ def transfer(console: Console, argument: str) -> str:
         if not where:
             return _TRANSFER
     destination, dialplan, context = [*where, "", "", ""][:3]
-    for one in legs:
-        if one is not None:
-            one.transfer(destination, dialplan, context)
-    return OK
+    went = [one.transfer(destination, dialplan, context) for one in legs if one is not None]
+    return OK if all(went[:1]) else "-ERR\n"
 
 
 def bridge(console: Console, argument: str) -> str:
@@ -86,7 +84,7 @@ def record(console: Console, argument: str) -> str:
     recorder, action = console.switch.recorder, action.lower()
     if action == "start":
         variables = m[0] if (m := re.search(r"\{.*\}\s*$", argument)) else ""
-        if not recorder.start(channel, path, variables, int(limit) if limit.isdecimal() and len(limit) < 7 else 0):
+        if not recorder.start(channel, path, variables, plan.whole(limit)):
             return "-ERR Cannot record session!\n"
         return SUCCESS
     if action == "stop":
@@ -293,7 +291,7 @@ def session_heartbeat(console: Console, argument: str) -> str:
     channel = console.leg(words[0])
     if channel is None:
         return f"-ERR Cannot locate session. USAGE: {text}"
-    channel.set("enable_heartbeat_events", words[-1] if words[-1].isdecimal() and int(words[-1]) else "")
+    channel.set("enable_heartbeat_events", words[-1] if plan.whole(words[-1]) else "")
     return OK
 
 
