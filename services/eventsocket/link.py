@@ -7,6 +7,7 @@ when the connection is lost, after all that was read has been delivered. The onl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections import deque
@@ -231,10 +232,9 @@ class Link(InboundESL):  # type: ignore[misc]
         with self._open_lock:
             sock = getattr(self, "sock", None)
             if self.connected and sock is not None and sock.fileno() >= 0:
-                try:
+                # Not logged: a log line waits for gevent's locks, and the hub for this one.
+                with contextlib.suppress(OSError):
                     os.write(sock.fileno(), b"\n")
-                except OSError as error:
-                    log.debug("poke not taken", reason=error.strerror)
 
     def abort(self) -> None:
         """Reset the connection from any thread: the watchdog's way when this process no longer reads."""

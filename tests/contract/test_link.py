@@ -11,6 +11,7 @@ import gevent
 import pytest
 from gevent import socket, subprocess
 
+from services.eventsocket import link as link_module
 from services.eventsocket.frames import Frame, event_of
 from services.eventsocket.link import Link, LinkLost, LoginRefused
 from services.eventsocket.spool import Spool
@@ -245,3 +246,21 @@ def test_nobody_there() -> None:
         port = switch.port
     with pytest.raises(LinkLost, match="cannot connect"):
         Ours(port).link.connect()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "stalled"])
+def test_a_poke_that_is_not_taken_waits_for_nothing(monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    """It comes from a native thread, under a lock that the hub takes too: a line in the log there stopped the hub."""
+    ours, theirs = socket.socketpair()
+    link = Link("127.0.0.1", 1, "x")
+    link.sock, link.connected = ours, True
+    if trouble == "gone":
+        theirs.close()
+    else:
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(ours.fileno(), b"x" * 65536)
+    monkeypatch.setattr(link_module, "log", None)
+    link.poke()
+    link.stop()
+    theirs.close()
