@@ -108,7 +108,8 @@ class Gateways:
     def rescan(self, profile: str) -> None:
         """New ones of the configuration come in; those that have left it stay until they are killed."""
         for carrier in self._carriers:
-            if carrier.gateway and carrier.profile == profile and carrier.gateway not in self._known:
+            known = self._known.get(carrier.gateway or "")
+            if carrier.gateway and carrier.profile == profile and (known is None or known.going):
                 self._known[carrier.gateway] = self._new(carrier)
                 self._core.fire("CUSTOM", {"Gateway": carrier.gateway, "profile-name": profile}, "sofia::gateway_add")
 

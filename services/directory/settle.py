@@ -128,7 +128,7 @@ def _without_clashes(
 def _owners(platform: Platform, tenants: Sequence[Tenant]) -> dict[Claim, str]:
     owner: dict[Claim, str] = {}
     for pool in platform.pools:
-        owner.update({("phone", phone.id, phone.domain): f"pool {pool.pool}" for phone in pool.phones})
+        owner.update({_phone(phone.id, phone.domain): f"pool {pool.pool}" for phone in pool.phones})
     for tenant in tenants:
         owner.update((claim, tenant.tenant) for claim, _ in claims(tenant, platform))
     return owner
@@ -150,7 +150,12 @@ def claims(tenant: Tenant, platform: Platform) -> Iterator[tuple[Claim, Path]]:
     domains = [tenant.domain] if tenant.domain else dict.fromkeys(switch.domain for switch in platform.switches)
     for i, own in enumerate(tenant.ids):
         for domain in domains:
-            yield ("phone", own.id, domain), ("ids", i, "id")
+            yield _phone(own.id, domain), ("ids", i, "id")
+
+
+def _phone(own: str, domain: str) -> Claim:
+    """FreeSWITCH looks for a phone and its domain without regard to case (switch_xml.c, switch_xml_find_child)."""
+    return ("phone", own.lower(), domain.lower())
 
 
 def _located(problem: Problem, document: Document[Tenant] | Document[Platform], tenant: str) -> Problem:

@@ -9,6 +9,7 @@ to `conf_files.py`; how the files are included to freeswitch/conf.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _SUBSCRIBER = re.compile(r"0[1-9][0-9]{8,11}")
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 _CIDR = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F:]{2,39}(/[0-9]{1,3})?")
+_GATEWAY = re.compile(r"<gateway name=\"([A-Za-z0-9._:-]+)\">.*?</gateway>", re.DOTALL)
 _PLAIN = re.compile(r"[ -#%-~]{1,200}")
 """Printable ASCII without `$`."""
 
@@ -126,7 +128,7 @@ def emergency_number(tenant: Tenant) -> str:
 def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Credentials) -> str:
     """One `<user>`. The variables come to its calls with its password; no password, no entry."""
     token(phone)
-    if not _DOMAIN.fullmatch(domain):
+    if not _DOMAIN.fullmatch(_no_instruction(domain)):
         raise Refused("a domain that is none")
     secret = credentials.phones.get(f"{phone}@{domain}", "")
     if not secret:
@@ -145,7 +147,7 @@ def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Cre
         "        <variables>",
     ]
     lines += [f"          <variable name={quoteattr(n)} value={quoteattr(v)}/>" for n, v in variables.items()]
-    return "\n".join([*lines, "        </variables>", "      </user>"])
+    return _no_instruction("\n".join([*lines, "        </variables>", "      </user>"]))
 
 
 def _a1(phone: str, domain: str, secret: str) -> str:
@@ -232,11 +234,24 @@ def acl_xml(credentials: Credentials) -> tuple[str, tuple[str, ...]]:
     lines, problems = ["<include>"], []
     for name, known in sorted(credentials.gateways.items()):
         for cidr in known.allow:
-            if _CIDR.fullmatch(cidr):
-                lines.append(f'  <node type="allow" cidr={quoteattr(cidr if "/" in cidr else cidr + "/32")}/>')
-            else:
+            try:
+                lines.append(f'  <node type="allow" cidr="{_network(cidr)}"/>')
+            except ValueError:
                 problems.append(f"gateway {name}: an address in allow that is none")
     return "\n".join([*lines, "</include>", ""]), tuple(problems)
+
+
+def _network(cidr: str) -> str:
+    """One address alone is a network of one. Raises ValueError."""
+    if not _CIDR.fullmatch(cidr):
+        raise ValueError
+    return str(ipaddress.ip_network(cidr, strict=False))
+
+
+def gateways_that_differ(before: str, now: str) -> frozenset[str]:
+    """Names of those that `now` no longer has as they were: the switch keeps what it has of them until told."""
+    were, are = ({m[1]: m[0] for m in _GATEWAY.finditer(text)} for text in (before, now))
+    return frozenset(name for name, text in were.items() if are.get(name) != text)
 
 
 def vars_xml(revision: str) -> str:
@@ -255,9 +270,16 @@ def revision_of_files(texts: Sequence[str]) -> str:
 
 
 def _plain(value: str) -> str:
-    if not _PLAIN.fullmatch(value) or "-->" in value or "<!--" in value or "x-pre-process" in value.lower():
+    if not _PLAIN.fullmatch(value) or "-->" in value or "<!--" in value:
         raise Refused("a value with characters that no file of the switch may hold")
-    return value
+    return _no_instruction(value)
+
+
+def _no_instruction(text: str) -> str:
+    """The switch drops every line with this word in it, wherever it stands (switch_xml.c, preprocess)."""
+    if "x-pre-process" in text.lower():
+        raise Refused("a word that no file of the switch may hold")
+    return text
 
 
 # -- fallbacks --
@@ -300,7 +322,7 @@ def fallback(
         actions.append(("bridge", f"[{listed}]{argument(bridge.address)}"))
     actions.append(("transfer", "apology XML fallback"))
     lines = [f"          <action application={quoteattr(a)} data={quoteattr(d)}/>" for a, d in actions]
-    return "\n".join(
+    text = "\n".join(
         [
             '<document type="freeswitch/xml">',
             '  <section name="dialplan">',
@@ -316,6 +338,7 @@ def fallback(
             "",
         ]
     )
+    return _no_instruction(text)
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,10 @@ class ConfFiles:
         self._news: list[Envelope] = []
         self._unread: set[str] = set()
         """Files written that the switch has not yet been seen to use."""
+        self._old_gateways: set[str] = set()
+        """Carriers that the switch may still reach as they were; a rescan alone leaves them so."""
+        self._first = True
+        """Nobody knows what the switch took of the files of an earlier life."""
         self._due: set[str] = set()
         """Tenants whose files are not what they shall be."""
         self._swept = False
@@ -242,6 +246,7 @@ class ConfFiles:
         directory = conf.directory_xml([*pieces, *pools])
         texts = {"directory.xml": directory, "gateways.xml": gateways, "acl.xml": acl}
         revision = conf.revision_of_files(list(texts.values()))
+        self._old_gateways |= conf.gateways_that_differ(self._folder.text("gateways.xml"), gateways)
         self._unread |= self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
         self._of_carriers = (*of_gateways, *of_acl, *(problem for piece in pools for problem in piece.problems))
         self._revision, self._shared_changed = revision, False
@@ -258,7 +263,11 @@ class ConfFiles:
         link = Link(at.host, at.port, at.password, at.timeout_s, user=at.user)
         try:
             link.connect()
-            if self._unread or link.send("api global_getvar tt_revision").text.strip() != outcome.revision:
+            behind = link.send("api global_getvar tt_revision").text.strip() != outcome.revision
+            if behind and self._first:
+                self._unread |= {"acl.xml", "gateways.xml"}
+                self._old_gateways |= conf.gateways_that_differ(self._folder.text("gateways.xml"), "")
+            if behind or self._unread:
                 said = link.send("api reloadxml", RELOAD_S).text.strip()
                 if said != "+OK [Success]":
                     raise ValueError(f"the switch cannot read its files: {said[:200]}")
@@ -270,10 +279,14 @@ class ConfFiles:
             if "acl.xml" in self._unread:
                 link.send("api reloadacl", RELOAD_S)
             if "gateways.xml" in self._unread:
+                for name in sorted(self._old_gateways):
+                    link.send(f"api sofia profile external killgw {name}")
                 link.send("api sofia profile external rescan", RELOAD_S)
         finally:
             link.stop()
         self._unread.clear()
+        self._old_gateways.clear()
+        self._first = False
 
     def _say(self, taken: Sequence[Envelope], outcome: Outcome) -> None:
         switch = self._agent.switch.name

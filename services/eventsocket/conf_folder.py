@@ -32,12 +32,15 @@ class ConfFolder:
         """In force at once: the switch reads a number's file when a call needs it. What nobody wants goes first."""
         for name in before - now.keys():
             (self.path / name).unlink(missing_ok=True)
+        changed = now
         try:
-            self._replace({name: text for name, text in now.items() if not self._holds(name, text)})
+            changed = {name: text for name, text in now.items() if not self._holds(name, text)}
+            self._replace(changed)
         except OSError:  # a full disk: rather the apology than the target of yesterday
-            for name in before | now.keys():
-                with suppress(OSError):
-                    (self.path / name).unlink(missing_ok=True)
+            for name in changed:
+                for file in (self.path / name, _beside(self.path / name)):
+                    with suppress(OSError):
+                        file.unlink(missing_ok=True)
             raise
 
     def keep_fallbacks(self, wanted: Set[str]) -> None:
@@ -46,6 +49,13 @@ class ConfFolder:
             for file in folder.iterdir():
                 if f"{FALLBACKS}/{folder.name}/{file.name}" not in wanted:
                     file.unlink(missing_ok=True)
+
+    def text(self, name: str) -> str:
+        """What a file says now; empty if there is none."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def _holds(self, name: str, text: str) -> bool:
         try:

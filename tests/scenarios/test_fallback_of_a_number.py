@@ -14,6 +14,7 @@ from freeswitch.simulator import Caller
 from freeswitch.simulator.channel import Channel
 from services.compose import EVERYTHING
 from services.directory.applied import applied
+from services.eventsocket import conf_files
 from services.eventsocket.conf import fallback_path
 from tests.scenarios.house import ACME, Played, the_house
 
@@ -125,3 +126,24 @@ def test_an_emergency_call_shows_the_clients_own_line_whatever_the_phone_says(tm
         (emergency,) = [one for one in dialled if one.variables.get("tt_leg") == "emergency"]
         assert emergency.variables["origination_caller_id_number"] == NUMBER
         assert emergency.variables["origination_caller_id_name"] == NUMBER
+
+
+def test_a_carrier_whose_log_in_changes_is_reached_with_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rescan alone leaves a gateway that the switch knows as it was (seen on a real one)."""
+    monkeypatch.setattr(conf_files, "LOOK_EVERY_S", 0.2)
+    passwords = tmp_path / "credentials.json"
+
+    def write(password: str) -> None:
+        known = {"hikari": {"proxy": "192.0.2.1", "password": password}}
+        passwords.write_text(json.dumps({"gateways": known}), encoding="utf-8")
+
+    write("one")
+    with the_house(tmp_path, conf_dir=tmp_path / "switch", credentials=passwords) as played:
+        played.until(lambda: in_force(played, "acme"))
+        gateways = played.simulator.switch.gateways
+        before = gateways.find("hikari")
+        write("two, which is longer")
+        played.until(lambda: gateways.find("hikari") is not before)
+        assert gateways.find("hikari") is not None

@@ -129,6 +129,52 @@ def test_a_gateway_stands_over_several_lines_and_unknown_ones_are_said() -> None
     assert conf.gateways_xml(PLATFORM, conf.Credentials())[1][0].startswith("gateway hikari: not in the credentials")
 
 
+def test_an_address_alone_lets_in_one_address_of_either_kind() -> None:
+    allowed = ("192.0.2.1", "2001:db8::1", "198.51.100.7/24", "2001:db8:1::/48", "999.1.1.1", "192.0.2.1/33", "::g")
+    text, problems = conf.acl_xml(conf.Credentials(gateways={"a": conf.Gateway(proxy="x", allow=allowed)}))
+    assert re.findall('cidr="([^"]*)"', text) == [
+        "192.0.2.1/32",
+        "2001:db8::1/128",
+        "198.51.100.0/24",
+        "2001:db8:1::/48",
+    ]
+    assert len(problems) == 3
+
+
+def test_which_carriers_the_switch_must_be_told_to_forget() -> None:
+    """mod_sofia ignores a gateway that it knows by name already, whatever has changed in it."""
+
+    def written(**gateways: str) -> str:
+        carriers = [{"name": name, "gateway": name} for name in gateways]
+        known = {name: conf.Gateway(proxy="192.0.2.1", password=one) for name, one in gateways.items()}
+        of_platform = msgspec.convert({"switches": [{"switch": "fs1"}], "carriers": carriers}, Platform)
+        return conf.gateways_xml(of_platform, conf.Credentials(gateways=known))[0]
+
+    before = written(same="a", changed="b", gone="c")
+    assert conf.gateways_that_differ(before, written(same="a", changed="other", new="d")) == {"changed", "gone"}
+    assert conf.gateways_that_differ("<include>\n</include>\n", before) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ids": [{"id": "X-PRE-PROCESS", "name": "x"}]},
+        {"domain": "x-pre-process.example"},
+        {"tenant": "x-pre-process"},
+    ],
+)
+def test_a_name_that_the_switch_takes_for_an_instruction_costs_nobody_else_anything(changes: dict[str, Any]) -> None:
+    """The switch drops the whole line, so that its directory would be broken for all clients (switch_xml.c)."""
+    phones = {f"{phone}@{domain}": "p" for phone in ("1001", "X-PRE-PROCESS") for domain in _DOMAINS}
+    one = pieces(tenant(**changes), conf.Credentials(phones=phones))
+    assert one.problems
+    for text in (conf.directory_xml([one]), *one.fallbacks.values()):
+        assert "x-pre-process" not in text.lower()
+
+
+_DOMAINS = ("pbx.example", "x-pre-process.example")
+
+
 HOSTILE = st.one_of(
     st.text(max_size=60),
     st.sampled_from(
@@ -168,3 +214,14 @@ def test_only_what_differs_is_written_and_nothing_is_left_beside(tmp_path: Path)
     folder.replace_fallbacks({"fallback/678/x.xml"}, {})
     folder.keep_fallbacks(set())
     assert sorted(p.name for p in (tmp_path / "agent").rglob("*") if p.is_file()) == ["a.xml", "b.xml"]
+
+
+def test_on_a_full_disk_only_what_has_changed_becomes_an_apology(tmp_path: Path) -> None:
+    folder = ConfFolder(tmp_path / "agent")
+    before = {"fallback/678/x.xml": "x", "fallback/679/y.xml": "y"}
+    folder.replace_fallbacks(set(), before)
+    (tmp_path / "agent/fallback/679/.y.xml.new").mkdir()  # stands for a disk that takes no more
+    with pytest.raises(OSError, match=r"y\.xml"):
+        folder.replace_fallbacks(set(before), {"fallback/678/x.xml": "x", "fallback/679/y.xml": "changed"})
+    assert folder.text("fallback/678/x.xml") == "x"
+    assert folder.text("fallback/679/y.xml") == ""

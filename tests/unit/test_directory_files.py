@@ -371,6 +371,16 @@ def test_one_phone_belongs_to_one_client(tmp_path: Path) -> None:
     assert 'beta.yaml:4: ids[0].id: "1001" belongs to alpha already (at 127.0.0.1)' in map(str, settled.problems)
 
 
+def test_a_phone_in_other_letters_is_the_same_phone(tmp_path: Path) -> None:
+    """FreeSWITCH finds `ANNA@Pbx.Example` under `anna@pbx.example`: its calls would be charged to the other client."""
+    anna = MINIMAL + 'ids: [{{id: "{1}", name: x}}]\ndomain: {2}\n'
+    write(tmp_path, 1, platform=PLATFORM)
+    write(tmp_path, 2, alpha=anna.format("alpha", "anna", "pbx.example"))
+    write(tmp_path, 3, beta=anna.format("beta", "ANNA", "Pbx.Example"))
+    settled = settle(read_folder(tmp_path), InForce())
+    assert set(settled.tenants) == {"alpha"}
+
+
 def test_two_files_of_one_client_are_not_both_taken(tmp_path: Path) -> None:
     write(tmp_path, 1, platform=PLATFORM)
     write(tmp_path, 9, acme=MINIMAL.format("acme"))
