@@ -104,6 +104,9 @@ class ConfFiles:
         self._of_carriers: tuple[str, ...] = ()
         self._stamp: tuple[int, int] | None = None
         self._wake = gevent.event.Event()
+        self._asking = False
+        """The switch is being asked, which may take as long as a reload."""
+        self._dropping: list[gevent.Greenlet] = []
         self._stopping = False
         self._greenlet: gevent.Greenlet | None = None
 
@@ -124,8 +127,19 @@ class ConfFiles:
 
     def _learned(self, envelopes: Sequence[Envelope]) -> None:
         """Directory has spoken (on the agent's greenlet: must not block)."""
-        self._news += [one for one in envelopes if isinstance(one.body, TenantRevised | PlatformRevised)]
+        fresh = [one for one in envelopes if isinstance(one.body, TenantRevised | PlatformRevised)]
+        self._news += fresh
         self._wake.set()
+        if self._asking and (stale := {path for one in fresh for path in self._stale(one.body)}):
+            self._dropping.append(gevent.spawn(in_thread, partial(self._folder.replace_fallbacks, stale, {})))
+
+    def _stale(self, fact: object) -> Mapping[str, str]:
+        """The fallbacks of a client that has changed: until they are written anew its callers hear the apology."""
+        if not isinstance(fact, TenantRevised):
+            return {}
+        name = fact.body.tenant
+        held, piece = self._desired.tenants.get(name), self._desired.pieces.get(name)
+        return {} if piece is None or (held is not None and held.revision == fact.revision) else piece.fallbacks
 
     def _run(self) -> None:
         """One turn after the other; news that come meanwhile are taken together by the next one."""
@@ -137,11 +151,13 @@ class ConfFiles:
             self._wake.clear()
             fresh, self._news = self._news, []
             taken += fresh
+            gevent.joinall(self._dropping)
+            self._dropping.clear()
             try:
                 if bool(fresh or self._due or (taken and outcome is None)) or in_thread(self._credentials_changed):
                     outcome = None  # what an earlier turn came to says nothing about these
                     outcome = in_thread(partial(self._write, fresh))
-                if outcome is not None and (taken or self._unread):
+                if outcome is not None and (taken or self._unread) and not self._news:
                     self._have_read(outcome)
                     self._say(taken, outcome)
                     taken, pause_s = [], AGAIN_S
@@ -261,6 +277,7 @@ class ConfFiles:
         """Until the switch says that it works with these files. Raises LinkLost, ValueError."""
         at = self._agent.switch
         link = Link(at.host, at.port, at.password, at.timeout_s, user=at.user)
+        self._asking = True
         try:
             link.connect()
             behind = link.send("api global_getvar tt_revision").text.strip() != outcome.revision
@@ -283,6 +300,7 @@ class ConfFiles:
                     link.send(f"api sofia profile external killgw {name}")
                 link.send("api sofia profile external rescan", RELOAD_S)
         finally:
+            self._asking = False
             link.stop()
         self._unread.clear()
         self._old_gateways.clear()
