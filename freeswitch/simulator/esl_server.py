@@ -8,6 +8,7 @@ client whose queue has overflowed stops the whole switch until its connection is
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from freeswitch.simulator.esl_client import Client
 from freeswitch.simulator.subscription import EslUser
 from freeswitch.simulator.wire import Command, Event, Format, Value
 
+log = logging.getLogger("simulator")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """The list `loopback.auto`, which holds where the configuration names none."""
 
@@ -211,6 +213,7 @@ class EslServer:
             return self.backend.api(command.lower(), argument.strip(" ") if command else "")
         except UnknownCommand:
             self.unknown_commands.append(command)
+            log.warning("command that this switch does not know: %s", command[:200])
             self.log(3, f"unknown command {command[:200]}\n")
             return f"-ERR {command} Command not found!\n"
 

@@ -6,6 +6,7 @@ belongs to channel.py, apps/ and dial.py.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from freeswitch.simulator.vitals import Vitals
 from freeswitch.simulator.waiting import HungUp
 
 HEARTBEAT_S = 20
+log = logging.getLogger("simulator")
 
 Application = Callable[["Switch", Channel, str], str | None]
 """What runs on a leg with the data of the plan; its response, or None for none."""
@@ -180,6 +182,7 @@ class Switch:
         """An application that the switch does not have hangs the call up, before anything is told of it."""
         if name not in self.applications:
             self.unknown_apps.append(name)
+            log.warning("application that this switch does not know: %s", name[:200])
             channel.hangup("DESTINATION_OUT_OF_ORDER")
             raise HungUp
         if name in NEEDS_MEDIA:

@@ -83,7 +83,7 @@ def test_snapshot_of_a_bridged_call_and_of_a_ringing_one() -> None:
         assert {(row["uuid"], bool(row["b_uuid"])) for row in calls} >= {(talking.uuid, True), (ringing.uuid, False)}
 
 
-def test_an_unknown_application_ends_the_call() -> None:
+def test_an_unknown_application_ends_the_call_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with switch() as simulator:
         listener = Listener(simulator.port)
         leg = arrive(simulator, listener, CALLER)
@@ -91,6 +91,7 @@ def test_an_unknown_application_ends_the_call() -> None:
         end = listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)
         assert end["Hangup-Cause"] == "DESTINATION_OUT_OF_ORDER"
         assert simulator.switch.unknown_apps == ["nosuchapp"]
+    assert "nosuchapp" in caplog.text
 
 
 def test_desk_phone_first_and_the_app_only_if_that_is_not_answered() -> None:
