@@ -105,7 +105,9 @@ class Agent:
             user=switch.user,
         )
         self._journal = Journal(switch.spool_dir / f"{switch.name}.legs")
-        self.lookout = Lookout(self.supervisor, self._normaliser.beliefs, self.learn, switch.check_every_s)
+        self.lookout = Lookout(
+            self.supervisor, self._normaliser.beliefs, self.learn, switch.check_every_s, self._spool.__len__
+        )
         self._shutting_down = False
         self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
         worker = Service(service.name, service.handlers, service.metadata, self._learned)

@@ -23,6 +23,8 @@ from services.runtime.log import get_logger
 
 AT_ONCE = 32
 """So many questions are under way together: a plan for a caller waits behind no more than these."""
+PACE_S = 1.0
+"""So long at most the next packet waits for the last one to be told: the bus may be away."""
 SHOW_S = 15.0
 AGAIN_S = APART_US / 1_000_000
 log = get_logger("lookout")
@@ -32,9 +34,16 @@ class Lookout:
     """One per agent."""
 
     def __init__(
-        self, supervisor: Supervisor, beliefs: Beliefs, learn: Callable[[Event], None], every_s: float = 30.0
+        self,
+        supervisor: Supervisor,
+        beliefs: Beliefs,
+        learn: Callable[[Event], None],
+        every_s: float = 30.0,
+        untold: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`untold`: how many records wait to be worked in; whoever calls meanwhile stands behind them."""
         self._supervisor, self._beliefs, self._learn, self._every_s = supervisor, beliefs, learn, every_s
+        self._untold = untold
         self._wake = gevent.event.Event()
         self._greenlet: gevent.Greenlet | None = None
         self._full = False
@@ -118,10 +127,19 @@ class Lookout:
         """What each of them is. One that ended meanwhile has no answer, and needs none."""
         if legs:
             log.info("legs looked at", legs=len(legs))
-        for leg, said in _answers(link, [(leg, f"api uuid_dump {leg} json") for leg in legs]):
-            self._dumped.add(leg)
-            if said.lstrip().startswith(b"{"):
-                self._learn(leg_seen(decode_json(said)))
+        for start in range(0, len(legs), AT_ONCE):
+            self._let_others_pass()
+            packet = legs[start : start + AT_ONCE]
+            for leg, said in _answers(link, [(leg, f"api uuid_dump {leg} json") for leg in packet]):
+                self._dumped.add(leg)
+                if said.lstrip().startswith(b"{"):
+                    self._learn(leg_seen(decode_json(said)))
+
+    def _let_others_pass(self) -> None:
+        """Thousands of dumps at once would let a new caller's arrival wait behind them until its plan is too late."""
+        with gevent.Timeout(PACE_S, False):
+            while self._untold() > AT_ONCE:
+                gevent.sleep(0.005)
 
     def _say_gone(self, link: Link, now: Snapshot, compared: Compared) -> None:
         old = [leg for leg in compared.old_core if leg not in self._gone]

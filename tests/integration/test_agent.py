@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,9 @@ class FakeSwitch:
             "show": '{"row_count": 0}',
         }
         if command in known:
-            return known[command]
+            return self.replies.get(command, known[command])
+        if command == "uuid_dump" and argument.partition(" ")[0] in self.replies.get("show", ""):
+            return json.dumps(self.event("CHANNEL_DATA", 1, argument.partition(" ")[0], current_application="park"))
         self.asked.append(f"{command} {argument}")
         if command == self.cut_at:
             self.cut_at = ""
@@ -95,25 +98,25 @@ class FakeSwitch:
         return time.time_ns() // 1000 + self.ahead_us
 
     def says(self, name: str, sequence: int, leg: str = LEG, **variables: str) -> None:
-        self.server.publish(
-            {
-                "Event-Name": name,
-                "Core-UUID": "core-1",
-                "FreeSWITCH-Hostname": self.host,
-                "Event-Sequence": str(sequence),
-                "Event-Date-Timestamp": str(self.now_us()),
-                "Unique-ID": leg,
-                "Call-Direction": "inbound",
-                "Caller-Dialplan": "XML",
-                "Caller-Profile-Index": "1",
-                "Caller-Caller-ID-Number": "09012345678",
-                "Caller-Destination-Number": "0312345678",
-                "Hangup-Cause": "NORMAL_CLEARING",
-                "variable_sofia_profile_name": "external",
-                "variable_tt_did": "0312345678",
-            }
-            | {f"variable_{key}": value for key, value in variables.items()}
-        )
+        self.server.publish(self.event(name, sequence, leg, **variables))
+
+    def event(self, name: str, sequence: int, leg: str, **variables: str) -> dict[str, str]:
+        return {
+            "Event-Name": name,
+            "Core-UUID": "core-1",
+            "FreeSWITCH-Hostname": self.host,
+            "Event-Sequence": str(sequence),
+            "Event-Date-Timestamp": str(self.now_us()),
+            "Unique-ID": leg,
+            "Call-Direction": "inbound",
+            "Caller-Dialplan": "XML",
+            "Caller-Profile-Index": "1",
+            "Caller-Caller-ID-Number": "09012345678",
+            "Caller-Destination-Number": "0312345678",
+            "Hangup-Cause": "NORMAL_CLEARING",
+            "variable_sofia_profile_name": "external",
+            "variable_tt_did": "0312345678",
+        } | {f"variable_{key}": value for key, value in variables.items()}
 
 
 class FlakyBus(EmbeddedBus):
@@ -419,6 +422,21 @@ def test_a_leg_that_was_heard_of_late_is_concluded_gone_after_all(
     ready.bus.away = False
     (ended,) = ready.until(e.LegEnded)
     assert ended.estimated
+
+
+def test_a_switch_full_of_calls_is_looked_at_in_small_packets(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever calls meanwhile stands behind one packet, not behind all that is up."""
+    monkeypatch.setattr(lookout, "PACE_S", 30.0)
+    agent, legs = ready.agent, [f"leg-{number}" for number in range(300)]
+    assert agent is not None
+    ready.bus.away = True
+    ready.switch.replies["show"] = json.dumps({"row_count": len(legs), "rows": [{"uuid": leg} for leg in legs]})
+    agent.lookout.found()
+    ready.holds(lambda: bool(ready.bus.refused))
+    gevent.sleep(0.3)
+    assert agent.waiting <= 3 * lookout.AT_ONCE
+    ready.bus.away = False
+    ready.holds(lambda: agent.legs_up == set(legs))
 
 
 def test_what_must_not_become_text_is_refused(ready: World) -> None:
