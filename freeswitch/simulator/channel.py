@@ -21,7 +21,7 @@ from freeswitch.simulator.meta_keys import MetaKeys
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.profile import STATES, Headers, Profile
 from freeswitch.simulator.story import Ran
-from freeswitch.simulator.waiting import Diverted, HungUp
+from freeswitch.simulator.waiting import FRAME_S, Diverted, HungUp
 
 State = Callable[[], None]
 
@@ -277,9 +277,13 @@ class Channel(Leg):
             other.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
             self.pause(5.0, until=lambda: not other.undisturbed.is_set() or bool(other.hangup_cause))
         while True:
+            began_us = self.clock.now_us()
             self.execute(nested.app)
             if not nested.loops or self._stop_broadcast:
                 break
+            if self.clock.now_us() - began_us < FRAME_S * 1_000_000:
+                # What takes no time would keep everybody else from theirs.
+                self.pause(FRAME_S)
         if other is not None and not other.hangup_cause:
             other.stop_broadcast()
             self.pause(5.0, until=lambda: other.undisturbed.is_set() or bool(other.hangup_cause))

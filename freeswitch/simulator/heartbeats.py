@@ -7,8 +7,8 @@ Source: switch_channel.c (switch_channel_perform_mark_answered), switch_core_io.
 from __future__ import annotations
 
 from freeswitch.simulator.leg import Leg
+from freeswitch.simulator.waiting import FRAME_S
 
-FRAME_S = 0.02
 DEFAULT_S = 60
 
 

@@ -13,6 +13,9 @@ from gevent.event import Event as Signal
 
 from freeswitch.simulator.clock import Clock
 
+FRAME_S = 0.02
+"""One packet of sound: the turn of whatever reads a leg."""
+
 
 class HungUp(Exception):
     """The leg has ended: what runs on it unwinds."""

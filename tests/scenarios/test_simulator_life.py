@@ -171,6 +171,18 @@ def test_what_a_message_to_a_leg_executes() -> None:
         assert listener.send(f"sendmsg {leg.uuid}") == f"-ERR invalid session id [{leg.uuid}]"
 
 
+def test_what_repeats_for_ever_and_takes_no_time_leaves_everybody_else_theirs() -> None:
+    with switch([]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        head = f"sendmsg {leg.uuid}\ncall-command: execute\nexecute-app-name: set\nexecute-app-arg: tt_x=1\nloops: -1"
+        assert listener.send(head) == "+OK"
+        listener.name("CHANNEL_EXECUTE", leg.uuid, nth=8)
+        assert listener.send(f"api uuid_getvar {leg.uuid} tt_x") == "1"
+        assert listener.send(f"api uuid_kill {leg.uuid}") == "+OK\n"
+        listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)
+
+
 def test_a_call_that_its_own_connection_follows() -> None:
     """myevents: only that leg, its variables by getvar, and the connection ends with it unless it lingers."""
     with switch([Phone("1001", who.RINGS_OUT)]) as simulator:

@@ -12,11 +12,10 @@ from freeswitch.simulator import plan, sounds
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import Diverted, HungUp
+from freeswitch.simulator.waiting import FRAME_S, Diverted, HungUp
 
 DEFAULT_SILENCE_S = 3
 """With a threshold, but without silence hits."""
-_FRAME_S = 0.02
 
 
 def playback(switch: Switch, channel: Channel, data: str) -> str:
@@ -56,7 +55,7 @@ def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
         response = _play(switch, channel, data)
         if response != "FILE PLAYED":
             return response
-        channel.pause(_FRAME_S if plan.duration_s(data) == 0 else 0)
+        channel.pause(FRAME_S if plan.duration_s(data) == 0 else 0)
 
 
 def record(switch: Switch, channel: Channel, data: str) -> None:
