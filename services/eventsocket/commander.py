@@ -143,14 +143,12 @@ class Commander:
 
     def _turn(self) -> None:
         good = self._understood(self._reader.get(BATCH, timeout_s=RESTART_S if self._bad else LOOK_UP_S))
+        seen = {envelope.id for delivery, envelope in good if delivery.redelivered}
         for envelope in self._take(good) if good else ():
-            try:
-                self._carry_out(envelope)
-            except Exception as error:  # whether the switch has it, only the switch knows
-                log.error("a command tripped us", command=envelope.id, type=envelope.body.NAME, exc_info=error)
-                self._jobs.pop(envelope.id, None)
-                self._lost_sight(envelope)
-                self._under_way.spawn(self._ask, envelope)
+            if envelope.id in seen and question_about(envelope) is not None:
+                self._under_way.spawn(self._carry_out_unless_done, envelope)
+            else:
+                self._try(envelope)
         self._put_bad_aside()
         if clock.monotonic_us() - self._pruned_us > PRUNE_EVERY_US:
             self._prune()
@@ -226,6 +224,23 @@ class Commander:
         return [first[command] for command in fresh]
 
     # -- doing --
+
+    def _carry_out_unless_done(self, envelope: Envelope) -> None:
+        """Delivered before, and not to us: the other agent of this switch may have written it and then lost the bus."""
+        self._supervisor.connected.wait(self._patience_s(envelope))
+        if self._is_done(envelope):
+            self._finish(envelope, "asked", None)
+        else:
+            self._try(envelope)
+
+    def _try(self, envelope: Envelope) -> None:
+        try:
+            self._carry_out(envelope)
+        except Exception as error:  # whether the switch has it, only the switch knows
+            log.error("a command tripped us", command=envelope.id, type=envelope.body.NAME, exc_info=error)
+            self._jobs.pop(envelope.id, None)
+            self._lost_sight(envelope)
+            self._under_way.spawn(self._ask, envelope)
 
     def _carry_out(self, envelope: Envelope) -> None:
         """Write in the order of the queue; replies are awaited aside."""
@@ -338,21 +353,24 @@ class Commander:
         if isinstance(envelope.body, c.OriginateCall) and names_a_leg(envelope):
             self._take_up_job(envelope)
             return
-        link, question, finished = self._supervisor.commands, question_about(envelope), False
-        if question is not None:
-            asked, wanted = question
-            try:
-                if link is None:
-                    return
-                finished = link.send(asked).text.strip() == wanted
-            except LinkLost:
-                return  # asked again when the switch is back
-        if self._unsure.pop(envelope.id, None) is None:
-            return
+        finished = self._is_done(envelope)
+        if finished is None or self._unsure.pop(envelope.id, None) is None:
+            return  # asked again when the switch is back
         if finished:
             self._finish(envelope, "asked", None)
         else:
             self._not_known(envelope)
+
+    def _is_done(self, envelope: Envelope) -> bool | None:
+        """What the switch says, False where it keeps no trace; None: it cannot be asked now."""
+        link, question = self._supervisor.commands, question_about(envelope)
+        if question is None:
+            return False
+        asked, wanted = question
+        try:
+            return None if link is None else bool(link.send(asked).text.strip() == wanted)
+        except LinkLost:
+            return None
 
     def _take_up_job(self, envelope: Envelope) -> None:
         """An originate is a job that may still be under way: its leg is looked for, its end waited for."""

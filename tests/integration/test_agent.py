@@ -658,3 +658,19 @@ def test_two_agents_on_one_switch_say_everything_under_the_same_ids_and_each_com
     finally:
         second.stop()
         store.stop()
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_plan_that_another_agent_may_have_written_is_asked_for_first(world: World, carried_out: bool) -> None:
+    """It wrote the plan and lost the bus before its acknowledgement was there: the plan comes to the next agent."""
+    command = route()
+    other = world.bus.consume("commands.fs1.0")
+    world.order(command)
+    assert len(other.get(1)) == 1
+    other.close()
+    world.switch.replies["uuid_getvar"] = command_id(repr(command), 0) if carried_out else "_undef_"
+    world.tell_tenants()
+    world.start_agent()
+    world.until(e.CommandFinished)
+    asked = [asked.split()[0] for asked in world.switch.asked]
+    assert asked == (["uuid_getvar"] if carried_out else ["uuid_getvar", "uuid_transfer"])
