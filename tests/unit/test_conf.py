@@ -114,6 +114,7 @@ def test_a_target_that_would_come_back_or_call_for_help_is_an_apology(target: st
 def test_operators_phones_are_written_once_and_belong_to_nobody() -> None:
     found = conf.of_pools(PLATFORM, set(), PASSWORDS)
     assert [("tt_tenant" in one.phones[0], one.problems) for one in found] == [(False, ())]
+    assert "tt_emergency_number" not in found[0].phones[0], "the switch's own counts, which stands for its site"
     assert conf.of_pools(PLATFORM, {("op1", "pbx.example")}, PASSWORDS) == []
 
 
