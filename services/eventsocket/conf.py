@@ -135,8 +135,8 @@ def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Cre
         raise Refused("no password in the credentials file, so it cannot register")
     variables = {"user_context": "default"}
     if tenant:  # an operator's phone says no line of its own: the switch's counts
-        variables["tt_tenant"] = token_of_tenant(tenant)
-        variables["tt_emergency_number"] = dialled_number(emergency) if emergency else "none"
+        line = dialled_number(emergency) if emergency else "none"
+        variables |= {"tt_tenant": token_of_tenant(tenant), "tt_emergency_number": line}
     # cacheable: found again without a look through all others; whoever reloads also empties that memory.
     lines = [f'      <user id={quoteattr(phone)} cacheable="true">', "        <params>"]
     lines.append(f"          <param name={quoteattr('a1-hash')} value={quoteattr(_a1(phone, domain, secret))}/>")

@@ -38,8 +38,9 @@ AGENT_SENDS: Mapping[str, str] = {
     "expand": "expand echo 1",
     "strmicroepoch": "strmicroepoch",
     "show": "show channels count",
+    "sofia": "sofia xmlstatus",
 }
-"""Every command of the agent, in a form that does nothing."""
+"""The commands of the agent, in a form that does nothing; reloadxml, reloadacl and xml_flush_cache have none."""
 VARIABLES = (
     "conf_dir",
     "log_dir",
