@@ -141,7 +141,7 @@ _PHRASES = {
     501: "Not Implemented",
     502: "Bad Gateway",
     503: "Service Unavailable",
-    504: "Server Timeout",
+    504: "Server Time-out",
     505: "Version Not Supported",
     600: "Busy Everywhere",
     603: "Decline",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from freeswitch.simulator import acting, causes, legs, plan
+from freeswitch.simulator import acting, causes, legs, plan, sounds
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.joining import join
 from freeswitch.simulator.leg import Leg
@@ -42,6 +42,10 @@ _COPIED = (
     "language",
 )
 """Variables of the caller that every leg gets."""
+_CONFIRMATION = tuple(
+    f"group_confirm_{what}" for what in ("key", "file", "error_file", "cancel_timeout", "read_timeout")
+)
+"""What a leg loses when it has confirmed."""
 _REFUSAL = ("sip_invite_failure_status", "sip_invite_failure_phrase")
 
 
@@ -61,6 +65,7 @@ class Attempt:
     starts_us: int
     ends_us: int
     by_leg: bool
+    group_ends_us: int
     started: bool = False
 
 
@@ -76,8 +81,10 @@ class Dialling:
         self._attempts: list[Attempt] = []
         self._legs: list[SipLeg] = []
         self._together = False
+        self._timed_out = False
+        """The time of the whole group was up."""
         self._rang = False
-        """Somebody has rung, in whichever group: only the first to ring alone is shown to the caller."""
+        """Somebody has rung or sounded, in whichever group: only the first to ring alone is shown to the caller."""
 
     def run(self) -> Outcome:
         """Dials group after group. On HungUp or Diverted of the waiter all that rings is cancelled."""
@@ -113,6 +120,9 @@ class Dialling:
             self._release()
             if winner is not None:
                 return Outcome(winner)
+            if self._legs:
+                # Whoever of them was the last to go: the first that was dialled tells the cause.
+                self.last_cause = "NO_ANSWER" if self._timed_out else self._legs[0].hangup_cause or self.last_cause
             self.note(self.last_cause)
         return Outcome(None, self.last_cause)
 
@@ -142,7 +152,7 @@ class Dialling:
 
     def _group(self, group: tuple[Target, ...], common: Mapping[str, str]) -> SipLeg | None:
         self._attempts, self._legs = [], []
-        self._together = len(group) > 1
+        self._together, self._timed_out = len(group) > 1, False
         for target in group:
             self._prepare(target, common)
         for attempt in self._attempts:
@@ -181,12 +191,12 @@ class Dialling:
         starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
         # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
         overall = plan.whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
-        ends_us = now_us + int(clock.whole_second_in(overall or DEFAULT_TIMEOUT_S) * 1_000_000)
+        group_ends_us = ends_us = now_us + int(clock.whole_second_in(overall or DEFAULT_TIMEOUT_S) * 1_000_000)
         timeout, by_leg = plan.whole(target.variables.get("leg_timeout", ""), -1), False
         if timeout >= 0:
             leg_ends_us = starts_us + int(clock.whole_second_in(timeout + 1) * 1_000_000)
             ends_us, by_leg = min((leg_ends_us, True), (ends_us, False))
-        self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg))
+        self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg, group_ends_us))
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
@@ -223,14 +233,23 @@ class Dialling:
         return False
 
     def _pass_progress(self) -> None:
-        ringing = [one.leg for one in self._attempts if one.leg.times.progress]
-        if self.originator is None or not ringing:
+        """The first who rings makes the caller's side ring; sounds that the caller does not get leave it silent for
+        good. Source: check_channel_status (ring_ready).
+        """
+        if self.originator is None or self._rang:
             return
-        if not self._together and not self._rang:
-            pass_callee(ringing[0], self.originator)
-        self._rang = True
-        if not self.originator.rings:
-            self.originator.progress()
+        for leg in (one.leg for one in self._attempts):
+            rings = leg.times.progress or (leg.sounds and self._rings_for_sounds())
+            if rings and not self._together:
+                pass_callee(leg, self.originator)
+            if rings or leg.sounds:
+                self._rang = True
+                if rings and not self.originator.rings and not plan.says_yes(self._option(None, "ignore_ring_ready")):
+                    self.originator.progress()
+                return
+
+    def _rings_for_sounds(self) -> bool:
+        return not self._together and self._option(None, "ignore_early_media") == "ring_ready"
 
     def _winner(self) -> SipLeg | None:
         for attempt in self._attempts:
@@ -238,37 +257,68 @@ class Dialling:
             if leg.hangup_cause:
                 continue
             if leg.times.answered:
-                if leg.confirmed or not self._option(None, "group_confirm_key"):
+                if leg.confirmed or not self._confirmation(leg, "key"):
                     return leg
-                self._ask_to_confirm(leg)
-            elif leg.times.progress_media and not self._together and not self._ignores_early_media(leg):
+                self._ask_to_confirm(attempt)
+            elif leg.sounds and not self._ignores_early_media(leg):
                 return leg
         return None
 
     def _ignores_early_media(self, leg: SipLeg) -> bool:
-        return leg.is_true("ignore_early_media") or self._option(None, "ignore_early_media").lower() == "true"
+        how = leg.get("ignore_early_media") or self._option(None, "ignore_early_media")
+        return (
+            plan.says_yes(how)
+            or how in ("consume", "ring_ready")
+            or plan.says_yes(self._option(None, "bridge_early_media"))
+        )
 
-    def _ask_to_confirm(self, leg: SipLeg) -> None:
+    def _confirmation(self, leg: SipLeg, what: str) -> str:
+        """Which key, or which file, of this leg or else of all of them."""
+        return leg.get(f"group_confirm_{what}") or self._option(None, f"group_confirm_{what}")
+
+    def _ask_to_confirm(self, attempt: Attempt) -> None:
         """Once per leg: prompt, wait for the key, prompt again, until the leg's own time is up."""
+        leg = attempt.leg
         if leg.asked:
             return
         leg.asked = True
-        key = self._option(None, "group_confirm_key")
-        file = self._option(None, "group_confirm_file")
+        self._extend(attempt)
+        key, file = self._confirmation(leg, "key"), self._confirmation(leg, "file")
+        wrong = self._option(None, "group_confirm_error_file")
         wait_s = (plan.whole(self._option(None, "group_confirm_read_timeout")) or 5000) / 1000
 
         def ask() -> None:
             leg.digits.clear()
-            while collect(self.switch.missing_files, leg, file, len(key), wait_s).digits != key:
-                continue
+            digits = ""
+            while digits != key:
+                leg.set("read_result", "")
+                digits = collect(self.switch.missing_files, leg, file, len(key), wait_s).digits
+                leg.variables["read_result"] = "success" if len(digits) >= len(key) else "failure"
+                if digits != key and wrong:
+                    sounds.play(self.switch.missing_files, leg, wrong)
             leg.confirmed = True
-            for name in ("group_confirm_key", "group_confirm_file", "group_confirm_read_timeout"):
+            for name in _CONFIRMATION:
                 leg.variables.pop(name, None)
-            leg.variables["read_result"] = "success"
             self.waiter.wake.set()
             leg.pause()
 
         leg.divert(ask)
+
+    def _extend(self, attempt: Attempt) -> None:
+        """Who is to confirm may have more time than who is to answer, but no more than the whole group has."""
+        given = attempt.leg.get("group_confirm_timeout") or self._option(None, "group_confirm_timeout")
+        more_s = plan.whole(given) if given.isdecimal() else 0
+        if not attempt.by_leg:
+            return
+        if more_s:
+            ends_us = self.switch.clock.now_us() + int(self.switch.clock.whole_second_in(more_s + 1) * 1_000_000)
+        elif given == "0" or plan.says_yes(self._option(None, "group_confirm_cancel_timeout")):
+            ends_us = attempt.group_ends_us
+        else:
+            return
+        attempt.ends_us, attempt.by_leg = min(
+            (ends_us, ends_us < attempt.group_ends_us), (attempt.group_ends_us, False)
+        )
 
     def _next_deadline_s(self) -> float:
         now_us = self.switch.clock.now_us()
@@ -281,6 +331,7 @@ class Dialling:
         now_us = self.switch.clock.now_us()
         for attempt in list(self._attempts):
             if not attempt.leg.hangup_cause and now_us >= attempt.ends_us:
+                self._timed_out |= not attempt.by_leg
                 self._end(attempt, "ALLOTTED_TIMEOUT" if attempt.by_leg else "NO_ANSWER")
             if attempt.leg.hangup_cause:
                 self._attempts.remove(attempt)

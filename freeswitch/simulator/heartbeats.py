@@ -20,9 +20,8 @@ def interval_s(leg: Leg) -> int:
     return DEFAULT_S if leg.is_true("enable_heartbeat_events") else 0
 
 
-def beat(leg: Leg) -> None:
+def beat(leg: Leg, seconds: int) -> None:
     """Runs beside the leg from its answer on."""
-    seconds = interval_s(leg)
     while seconds and not leg.clock.wait(leg.gone, seconds + FRAME_S):
         if leg.hangup_cause:
             return

@@ -14,6 +14,7 @@ from typing import Protocol
 import gevent
 from gevent.event import Event as Signal
 
+from freeswitch.simulator import plan
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.story import Story
@@ -69,6 +70,8 @@ class Leg(Waiter):
         self.goodbye: dict[str, str] = {}
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
+        self.sounds = False
+        """Sounds have come before an answer: the moment of that is also noted for those of whom it dials."""
         now_us = ear.clock.now_us()
         self.times = Times(profile_created=now_us, created=now_us)
         self.initial = replace(profile)
@@ -171,7 +174,7 @@ class Leg(Waiter):
 
     def is_true(self, name: str) -> bool:
         """Whether a variable says yes, as switch_true() reads it."""
-        return str(self.variables.get(name, "")).lower() in ("true", "yes", "on", "1", "enabled", "active", "allow")
+        return plan.says_yes(str(self.variables.get(name, "")))
 
     def add_to_list(self, name: str, entry: str) -> None:
         """A variable that becomes an array from its second entry on."""
@@ -208,6 +211,14 @@ class Leg(Waiter):
         """Runs in this state from now on (CHANNEL_STATE)."""
         self.state = state
         self.state_number = STATES[state]
+        if self.direction == "inbound" and self.state_number < STATES["CS_HANGUP"]:
+            # Source: switch_channel_perform_set_running_state.
+            if state == "CS_ROUTING":
+                self.enter_call_state("RINGING")
+            elif self.times.answered:
+                self.enter_call_state("ACTIVE")
+            elif self.sounds:
+                self.enter_call_state("EARLY")
         self.fire("CHANNEL_STATE")
 
     def enter_call_state(self, call_state: str) -> None:
@@ -220,7 +231,7 @@ class Leg(Waiter):
 
     def progress(self) -> None:
         """Rings (once)."""
-        if not self.rings and not self.times.answered and not self.times.progress_media:
+        if not self.rings and not self.times.answered and not self.sounds:
             self.rings = True
             if not self.times.progress:
                 self.times.progress = self.clock.now_us()
@@ -237,6 +248,7 @@ class Leg(Waiter):
         if self.other is not None and self.other.kind == "originator":
             if self.bond is not None and self.bond.uuid == self.other.uuid:
                 self.bond.times.progress = self.bond.times.progress or progress
+                self.bond.times.progress_media = media or self.bond.times.progress_media
             times = self.other.times
             self.other = replace(
                 self.other,
@@ -245,7 +257,8 @@ class Leg(Waiter):
 
     def early_media(self) -> None:
         """Sounds before the answer (once)."""
-        if not self.times.answered and not self.times.progress_media:
+        if not self.times.answered and not self.sounds:
+            self.sounds = True
             self.times.progress_media = self.clock.now_us()
             self._tell_originator(media=self.times.progress_media)
             self.answer_state = "early"
@@ -286,7 +299,7 @@ class Leg(Waiter):
         self.fire("CHANNEL_ANSWER")
         self.variables["endpoint_disposition"] = "ANSWER"
         self.execute_on("execute_on_answer")
-        if not self.times.progress_media:
+        if not self.sounds:
             self.execute_on("execute_on_media")
         for recording in self.recordings.values():
             if not recording.records:

@@ -80,6 +80,11 @@ def newborn(leg: SipLeg) -> Headers:
     return {name: headers[name] for name in known}
 
 
+def _clean(name: str) -> str:
+    """Source: switch_clean_string."""
+    return "".join(" " if one < " " and one not in "\r\n" else one for one in name)
+
+
 def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None, leg_id: str = "") -> SipLeg:
     """A call that a carrier brings."""
     shown = "anonymous" if caller.withheld else caller.number
@@ -87,7 +92,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     # sofia defuses a variable reference in what a caller sends, and drops the header that held it.
     defused = name.replace("$", "%") if "${" in name else name
     # Escapes like %0a are undone once, on the way into the profile only.
-    told = unquote(defused, errors="surrogateescape")
+    told = _clean(unquote(defused, errors="surrogateescape"))
     host = (carrier.host if carrier else "") or "127.0.0.1:5090"
     profile = Profile(
         channel_name=f"sofia/external/{shown}@{host}",
@@ -199,6 +204,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         leg.variables["presence_id"] = presence_id
     if gateway:
         leg.variables["sip_gateway_name"] = gateway
+        leg.gateway_host = next(one.host for one in switch.carriers if one.gateway == gateway)
     if originator is not None:
         hops = originator.get("max_forwards")
         leg.variables["max_forwards"] = str(plan.whole(hops) - 1) if hops else "70"
@@ -288,8 +294,8 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
     return Profile(
         channel_name=name,
         destination=number,
-        caller_name=caller_name,
-        caller_number=caller_number,
+        caller_name=plan.sanitized(caller_name),
+        caller_number=plan.sanitized(caller_number),
         original_name=before.original_name if before else caller_name,
         original_number=before.original_number if before else caller_number,
         callee_name="Outbound Call",

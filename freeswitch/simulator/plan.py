@@ -220,6 +220,18 @@ def whole(text: str, otherwise: int = 0) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else otherwise
 
 
+def says_yes(text: str) -> bool:
+    """As switch_true() reads it."""
+    return text.lower() in ("true", "yes", "on", "t", "enabled", "active", "allow") or whole(text) > 0
+
+
+def sanitized(text: str) -> str:
+    """A name or number as a dialled leg gets it: what stands before an @, and there after the last / and :. Source:
+    switch_sanitize_number.
+    """
+    return text.partition("@")[0].rpartition("/")[2].rpartition(":")[2]
+
+
 _TONE = re.compile(r"%\(\s*(\d+)\s*,\s*(\d+)")
 _LOOPS = re.compile(r"loops=(-?)(\d+)")
 

@@ -88,7 +88,7 @@ def _calls(switch: Switch, *, bridged: bool, detailed: bool) -> list[Row]:
     firsts = [one for one in switch.channels.values() if id(one) not in second]
     row = _detailed_call if detailed else _call
     found = [row(switch, one) for one in firsts if not bridged or _is_first(one)]
-    return sorted(found, key=lambda one: one["call_created_epoch"])
+    return sorted(found, key=lambda one: one["created_epoch" if bridged or detailed else "call_created_epoch"])
 
 
 def _is_first(one: Channel) -> bool:
@@ -106,10 +106,13 @@ def _text(channel: Channel, name: str) -> str:
 
 def _channel(switch: Switch, channel: Channel) -> Row:
     profile, initial = channel.profile, channel.initial
-    # The table learns of the callee when a leg is dialled, of a caller's only with the bridge.
-    told = channel.partner is not None or channel.direction == "outbound"
+    # The table learns of the callee when a leg is dialled, of a caller's only with the bridge of two answered legs
+    # (CALL_UPDATE), and keeps it.
+    talks = channel.partner is not None and channel.partner.answered.is_set() and channel.answered.is_set()
+    met = talks or (channel.partner is None and channel.answered.is_set() and bool(channel.get("last_bridge_to")))
+    told = met or channel.direction == "outbound"
     sent = ("", "")
-    if channel.partner is not None:
+    if talks:
         dials = _is_first(channel)
         sent = (profile.callee_name, profile.callee_number) if dials else (profile.caller_name, profile.caller_number)
     media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if channel.has_media else {}
@@ -140,8 +143,8 @@ def _channel(switch: Switch, channel: Channel) -> Row:
         "callstate": channel.call_state,
         "callee_name": profile.callee_name if told else "",
         "callee_num": profile.callee_number if told else "",
-        "callee_direction": "SEND" if channel.partner else "",
-        "call_uuid": channel.call_uuid if channel.partner or channel.direction == "outbound" else "",
+        "callee_direction": "SEND" if met else "",
+        "call_uuid": channel.call_uuid if met or channel.partner or channel.direction == "outbound" else "",
         "sent_callee_name": sent[0],
         "sent_callee_num": sent[1],
         "initial_cid_name": initial.caller_name,

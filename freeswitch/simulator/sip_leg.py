@@ -30,6 +30,8 @@ class SipLeg(Channel):
         self.far_end: gevent.Greenlet[..., None] | None = None
         """Whoever acts there by themselves."""
         self.sofia_profile = "external"
+        self.gateway_host = ""
+        """Where the gateway is through which it was dialled."""
         self.invited_as = (profile.caller_name, profile.caller_number)
         """The caller's name and number in the From of our INVITE."""
         self.message_s = 3.0
@@ -71,12 +73,13 @@ class SipLeg(Channel):
         self.answer()
         self.changed()
 
-    def far_refuse(self, code: int) -> None:
-        """A final SIP response other than 200, such as 486."""
+    def far_refuse(self, code: int, phrase: str = "") -> None:
+        """A final SIP response other than 200, such as 486; with the usual phrase if no other is given."""
         if 300 <= code < 400:
             self._redirected()
             return
-        cause, phrase = causes.of_sip(code)
+        cause, usual = causes.of_sip(code)
+        phrase = phrase or usual
         self._came_from()
         self.tell_partner("sip_invite_failure_status", str(code))
         self.tell_partner("sip_invite_failure_phrase", phrase)
@@ -259,7 +262,10 @@ def _own_address(leg: Channel) -> str:
     if leg.direction == "inbound":
         return f"{leg.get('sip_from_user')}@{leg.get('sip_from_host') or '127.0.0.1'}"
     user, _, host = leg.profile.destination.replace("%", "@", 1).partition("@")
-    return f"{user}@{host or leg.profile.channel_name.rpartition('@')[2].partition(':')[0]}"
+    host = host or leg.profile.channel_name.rpartition("/")[2].partition("@")[2]
+    if not host and isinstance(leg, SipLeg):
+        host = leg.gateway_host
+    return f"{user}@{host.partition(':')[0]}"
 
 
 def _user_of(target: str) -> str:

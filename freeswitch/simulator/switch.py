@@ -195,8 +195,8 @@ class Switch:
 
     def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None:
         """An event of a leg, to whoever listens."""
-        if name == "CHANNEL_ANSWER" and heartbeats.interval_s(leg):
-            self.spawn(heartbeats.beat, leg)
+        if name == "CHANNEL_ANSWER" and (seconds := heartbeats.interval_s(leg)):
+            self.spawn(heartbeats.beat, leg, seconds)
         if name == "CHANNEL_BRIDGE":
             leg.story.met(leg.other)
         self.core.fire_channel(name, leg, before=before, after=after, subclass=subclass)

@@ -5,7 +5,7 @@ Enters: a leg, when, what. Leaves: a task of the switch. Source: mod_dptools.c, 
 
 from __future__ import annotations
 
-from freeswitch.simulator import causes, plan
+from freeswitch.simulator import causes, heartbeats, plan
 from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.switch import Switch
 
@@ -31,3 +31,26 @@ def sched_broadcast(switch: Switch, channel: Channel, data: str) -> None:
 
 def sched_cancel(switch: Switch, channel: Channel, _data: str) -> None:
     switch.cancel_scheduled(channel)
+
+
+def enable_heartbeat(switch: Switch, channel: Channel, data: str) -> None:
+    """`[0|<seconds>]`: frames count them on a leg with media, the scheduler on another."""
+    seconds = plan.whole(data) or heartbeats.DEFAULT_S
+    if channel.has_media and channel.times.answered:
+        switch.spawn(heartbeats.beat, channel, seconds)
+    else:
+        _beat_later(switch, channel, seconds)
+
+
+def sched_heartbeat(switch: Switch, channel: Channel, data: str) -> None:
+    """`[0|<seconds>]`, by the scheduler."""
+    _beat_later(switch, channel, plan.whole(data) or heartbeats.DEFAULT_S)
+
+
+def _beat_later(switch: Switch, channel: Channel, seconds: int) -> None:
+    def beat() -> None:
+        if not channel.hangup_cause:
+            channel.fire("SESSION_HEARTBEAT")
+            switch.scheduler.add("", f"+{seconds}", beat)
+
+    switch.scheduler.add("", f"+{seconds}", beat)

@@ -26,7 +26,7 @@ class Act:
     """Epoch; of `ring`, `early`, `answer`, `refuse` of a dialled leg: since its INVITE."""
     kind: Kind
     value: str = ""
-    """`refuse`: the SIP code; `key`: the digit."""
+    """`refuse`: the SIP code and its phrase; `key`: the digit."""
     samples: int = 960
     """How long a key was held."""
 
@@ -69,7 +69,7 @@ class Register:
 TICK_US = 25_000
 """The timer of the switch ticks every 20 ms, and its clock and the recorder's are not the same."""
 _REQUEST = re.compile(r"^(\S+) (->|<-) ([A-Z]+) sip:(?:([^@\s]*)@)?([^\s;?]*)(\S*) SIP/2\.0$")
-_RESPONSE = re.compile(r"^(\S+) (->|<-) SIP/2\.0 (\d+)[^(]*\((\d+) ([A-Z]+)\)$")
+_RESPONSE = re.compile(r"^(\S+) (->|<-) SIP/2\.0 (\d{3}) ?(.*?) ?\((\d+) ([A-Z]+)\)$")
 _KEYS = re.compile(r"^(\S+) presses (\S+)$")
 
 
@@ -132,7 +132,7 @@ class _Reader:
         elif method == "REFER":
             dialog.acts.append(Act(at_us, "refer"))
 
-    def _response(self, at_us: int, who: str, way: str, code: str, cseq: str, method: str) -> None:
+    def _response(self, at_us: int, who: str, way: str, code: str, phrase: str, cseq: str, method: str) -> None:
         if method != "INVITE":
             return
         if way == "<-":
@@ -143,7 +143,7 @@ class _Reader:
         if dialog is None:
             return
         dialog.cseq = cseq
-        if act := _answer(int(code), at_us - dialog.at_us):
+        if act := _answer(int(code), phrase, at_us - dialog.at_us):
             dialog.acts.append(act)
             dialog.over = act.kind == "refuse"
 
@@ -169,7 +169,7 @@ def _called_us(user: str, rest: str) -> bool:
     return not (user == "mod_sofia" or user.startswith("gw+"))
 
 
-def _answer(code: int, after_us: int) -> Act | None:
+def _answer(code: int, phrase: str, after_us: int) -> Act | None:
     if code == 180:
         return Act(after_us, "ring")
     if code == 183:
@@ -177,7 +177,7 @@ def _answer(code: int, after_us: int) -> Act | None:
     if 200 <= code < 300:
         return Act(after_us, "answer")
     # 487 is the echo of our own CANCEL.
-    return Act(after_us, "refuse", str(code)) if code >= 300 and code != 487 else None
+    return Act(after_us, "refuse", f"{code} {phrase}") if code >= 300 and code != 487 else None
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ class Stage:
             found_headers = {key.lower(): value for key, value in headers.items()}
             self.played.replies[number] = self.server.backend.sendmsg(command, found_headers)
         elif verb == "api":
-            self.played.replies[number] = self.server.execute(name, argument)
+            self.played.replies[number] = self.server.execute(name, argument) or "-ERR no reply\n"
 
     def _note(self, note: str) -> None:
         """What happened to the switch itself."""
@@ -262,7 +262,8 @@ class Stage:
         elif act.kind == "answer":
             leg.far_answer()
         elif act.kind == "refuse":
-            leg.far_refuse(int(act.value))
+            code, _, phrase = act.value.partition(" ")
+            leg.far_refuse(int(code), phrase)
         elif act.kind == "hangup":
             leg.far_hangup()
         elif act.kind == "hold":
