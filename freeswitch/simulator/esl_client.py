@@ -29,6 +29,8 @@ MAX_MISSED = 500
 MAX_REPLY = 511
 """Bytes of a Reply-Text (a C buffer of 512)."""
 MAX_JOB_ID = 256
+RECEIVES = 8192
+"""Bytes at a time."""
 KILLED = "killed listener because of lost events\n"
 _LEVELS = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
@@ -244,7 +246,8 @@ class Client:
         """Something must come within the time for logging in; afterwards the switch waits for ever."""
         with gevent.Timeout(self._server.auth_timeout_s, False):
             while True:
-                data = self._socket.recv(65536)
+                data = self._socket.recv(RECEIVES)
+                gevent.sleep(0)
                 if not data:
                     return False
                 commands = self._reader.feed(data)
@@ -253,7 +256,9 @@ class Client:
         return False
 
     def _read(self) -> bool:
-        data = self._socket.recv(65536)
+        data = self._socket.recv(RECEIVES)
+        # Whoever sends without a pause waits like everybody else.
+        gevent.sleep(0)
         self._server.running.wait()
         return bool(data) and not self.gone.is_set() and self._answer_all(self._reader.feed(data))
 

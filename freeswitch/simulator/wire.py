@@ -194,6 +194,10 @@ class CommandReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._searched = 0
+        """So far there is no end of the headers."""
+        self._needed = 0
+        """Bytes of a command whose headers are known and whose body is under way."""
 
     @property
     def half_sent(self) -> bool:
@@ -209,11 +213,13 @@ class CommandReader:
         return found
 
     def _next(self) -> Command | None:
-        stripped = self._buffer.lstrip(b"\r\n")
-        if len(stripped) != len(self._buffer):
-            self._buffer = stripped
+        if self._buffer.startswith((b"\r", b"\n")):
+            self._buffer = self._buffer.lstrip(b"\r\n")
+        if len(self._buffer) < self._needed:
+            return None
         head, end = self._head()
         if head is None:
+            self._searched = max(0, len(self._buffer) - 2)
             if len(self._buffer) > _MAX_HEADERS:
                 raise BrokenCommand("headers without end")
             return None
@@ -227,14 +233,20 @@ class CommandReader:
                 headers.setdefault(name.lower(), value.lstrip(" "))
                 original.setdefault(name, value.lstrip(" "))
         length = _length(headers.get("content-length", "0"))
-        if len(self._buffer) - end < length:
+        self._needed = end + length
+        if len(self._buffer) < self._needed:
             return None
         body = bytes(self._buffer[end : end + length]).split(b"\0")[0].decode("utf-8", "surrogateescape")
         del self._buffer[: end + length]
+        self._searched = self._needed = 0
         return Command(lines[0], headers, body, original)
 
     def _head(self) -> tuple[bytes | None, int]:
-        ends = [(at, at + len(mark)) for mark in (b"\n\n", b"\n\r\n") if (at := self._buffer.find(mark)) >= 0]
+        ends = [
+            (at, at + len(mark))
+            for mark in (b"\n\n", b"\n\r\n")
+            if (at := self._buffer.find(mark, self._searched)) >= 0
+        ]
         if not ends:
             return None, 0
         at, end = min(ends)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -252,6 +253,16 @@ def test_commands_arrive_the_same_however_the_network_cuts_them(commands: list[s
     cut = [one for at in range(0, len(data), size) for one in reader.feed(data[at : at + size])]
     assert cut == wire.CommandReader().feed(data)
     assert len(cut) == len(commands)
+
+
+@pytest.mark.parametrize("head", [b"", b"sendevent X\nContent-Length: 8000000\n\n"])
+def test_a_command_without_end_costs_no_more_than_its_bytes(head: bytes) -> None:
+    """Each piece is looked at once: reading again from the beginning would take a hundred times as long."""
+    reader, piece = wire.CommandReader(), b"a" * 4096
+    began_s = time.process_time()
+    for part in (head, *[piece] * 1900):
+        assert not reader.feed(part)
+    assert time.process_time() - began_s < 1.5
 
 
 # --- who may do what -------------------------------------------------------------------------------------------------
