@@ -90,7 +90,12 @@ def backups_to_undo(prefix: Path) -> list[Path]:
     found: list[Path] = []
     for one in sorted(one.parent for one in (prefix / BACKUPS).glob(f"*/{INDEX}")):
         if not _made_by_us(one):
-            raise NoPlace((f"{one}: ほかのユーザーが作ったものです", f"{one}: was made by another user: remove it"))
+            raise NoPlace(
+                (
+                    f"{one}: ほかのユーザーのものです。確かめてから `chown -R root: {one}`、または削除してください",
+                    f"{one}: belongs to another user: if you know what it holds `chown -R root: {one}`, else remove it",
+                )
+            )
         found = [] if _read_index(one).get("undone") else [*found, one]
     return found
 

@@ -192,8 +192,8 @@ def readable(facts: Facts) -> Iterator[Finding]:
         yield error(
             (f"交換機は {listed(closed)} を読めません", f"The switch may not read {listed(closed)}"),
             (
-                f"`chown -R freeswitch: {facts.prefix}/toritsugi` をして、reloadxml をしてください。",
-                f"Give them to the switch's user, `chown -R freeswitch: {facts.prefix}/toritsugi`, and "
+                f"{facts.prefix} でそれぞれ `chown freeswitch: ファイル` をして、reloadxml をしてください。",
+                f"Give each to the switch's user, `chown freeswitch: FILE` in {facts.prefix}, and "
                 "run `fs_cli -x reloadxml`.",
             ),
         )
