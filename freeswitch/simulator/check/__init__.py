@@ -24,7 +24,7 @@ EXIT_NO_TRACE = 2
 def check(trace: Trace) -> list[Difference]:
     """Plays one trace to the simulator; every difference, also those that are accepted."""
     played = Stage(trace).run()
-    return list(differences(trace, played.events, played.replies))
+    return list(differences(trace, played.events, played.replies, played.before))
 
 
 def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool = False) -> int:

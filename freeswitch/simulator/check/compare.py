@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from types import MappingProxyType
 
 from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
 from freeswitch.simulator.check.read import Headers, Trace, text
@@ -153,8 +154,16 @@ SIGNIFICANT = frozenset(
 """What a serious application reads; besides, every variable that the simulator sets must be true."""
 
 
-def differences(trace: Trace, events: Sequence[Headers], replies: Mapping[int, str]) -> Iterator[Difference]:
-    """Every disagreement, leg by leg in the order in which the legs appear, then the replies."""
+def differences(
+    trace: Trace,
+    events: Sequence[Headers],
+    replies: Mapping[int, str],
+    before: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> Iterator[Difference]:
+    """Every disagreement, leg by leg in the order in which the legs appear, then the replies.
+
+    `before`: what a command might have said as well, because the switch tells late what it knows.
+    """
     wanted = _variables(trace)
     told = {text(event, "Event-Name") for event in trace.events}
     left_out = OFTEN_LEFT_OUT - told
@@ -173,7 +182,9 @@ def differences(trace: Trace, events: Sequence[Headers], replies: Mapping[int, s
     for key, effect, one, other in out_of_order(trace.events, events, trace.roles):
         yield Difference(trace.name, trace.roles.get(key, key), f"1 {effect}", "order", one, other)
     for number, said in enumerate(trace.commands):
-        for header, one, other in _reply(said.command, said.reply, replies.get(number, ABSENT), wanted):
+        said_then = (replies.get(number, ABSENT), *before.get(number, ()))
+        found = (list(_reply(said.command, said.reply, one, wanted)) for one in dict.fromkeys(said_then))
+        for header, one, other in min(found, key=len):
             yield Difference(trace.name, f"command {number}", " ".join(said.command.split()[:3]), header, one, other)
 
 

@@ -35,6 +35,11 @@ TICK_US = 20_000
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
+WRITTEN_AFTER_US = 260_000
+"""How late the tables of the core may be: its writer gathers for 39 times 5 ms before it writes (switch_core_sqldb.c,
+switch_user_sql_thread)."""
+
+
 @dataclass
 class Played:
     """What the simulator said."""
@@ -42,6 +47,8 @@ class Played:
     events: list[Headers] = field(default_factory=list)
     replies: dict[int, str] = field(default_factory=dict)
     """Number of the command (from 0) -> reply."""
+    before: dict[int, list[str]] = field(default_factory=dict)
+    """The same, of commands that ask the core's database: what they would have said in the moments before."""
 
 
 class _Ear(EslServer):
@@ -142,6 +149,9 @@ class Stage:
     def run(self) -> Played:
         """Plays the trace to its end."""
         for number, said in enumerate(self.trace.commands):
+            if said.command.startswith("api show "):
+                for early_us in range(0, WRITTEN_AFTER_US + 1, 20_000):
+                    self._at(said.at_us - early_us, self._look, number, said.command.removeprefix("api show "))
             self._at(said.at_us, self._command, number, said)
         for dialog in self.script.calls:
             self._at(dialog.at_us, self._call, dialog)
@@ -193,6 +203,9 @@ class Stage:
             self.played.replies[number] = self.server.backend.sendmsg(command, found_headers)
         elif verb == "api":
             self.played.replies[number] = self.server.execute(name, argument) or "-ERR no reply\n"
+
+    def _look(self, number: int, asked: str) -> None:
+        self.played.before.setdefault(number, []).append(self.server.execute("show", asked))
 
     def _note(self, note: str) -> None:
         """What happened to the switch itself."""
