@@ -22,6 +22,8 @@ class Books(msgspec.Struct, frozen=True):
     decision_us: Sequence[int]
     legs: Collection[str] = frozenset()
     """Every leg that is known, ended or not."""
+    earlier: Collection[str] = frozenset()
+    """Legs known before the run: they may end in it unseen, since the switch that they were on may be gone."""
 
 
 class SwitchCount(msgspec.Struct, frozen=True):
@@ -69,7 +71,7 @@ def compare(switch: SwitchCount, books: Books) -> Result:
         legs_ended=len(switch.ended),
         legs_charged=sum(1 for leg in switch.answered if books.legs_charged.get(leg)),
         lost=sum(_lost(seen, booked) for seen, booked in pairs),
-        duplicated=sum(_surplus(seen, booked) for seen, booked in pairs),
+        duplicated=sum(_surplus(seen, booked, books.earlier) for seen, booked in pairs),
         decision_ms=Percentiles(p50=percentile_ms(books.decision_us, 50), p99=percentile_ms(books.decision_us, 99)),
     )
 
@@ -83,9 +85,9 @@ def _lost(seen: Collection[str], booked: Mapping[str, int]) -> int:
     return sum(1 for one in seen if not booked.get(one))
 
 
-def _surplus(seen: Collection[str], booked: Mapping[str, int]) -> int:
-    wanted = frozenset(seen)
-    return sum(times - (one in wanted) for one, times in booked.items() if times > (one in wanted))
+def _surplus(seen: Collection[str], booked: Mapping[str, int], earlier: Collection[str]) -> int:
+    allowed = frozenset(seen) | frozenset(earlier)
+    return sum(times - (one in allowed) for one, times in booked.items() if times > (one in allowed))
 
 
 def percentile_ms(values_us: Sequence[int], percent: int) -> float | None:
@@ -98,20 +100,18 @@ def percentile_ms(values_us: Sequence[int], percent: int) -> float | None:
 
 
 def since(before: Books, after: Books) -> Books:
-    """What came into the books between two readings; keys known before are left out.
-
-    A leg of an earlier life may end only now: the switch that it was on is gone, and has not counted it.
-    """
+    """What came into the books between two readings; keys known before are left out."""
     old_us = list(before.decision_us)
     return Books(
         calls=_new(before.calls, after.calls),
-        legs_ended=_new({*before.legs_ended, *before.legs}, after.legs_ended),
-        legs_charged=_new({*before.legs_charged, *before.legs}, after.legs_charged),
+        legs_ended=_new(before.legs_ended, after.legs_ended),
+        legs_charged=_new(before.legs_charged, after.legs_charged),
         routed=_new(before.routed, after.routed),
         decision_us=after.decision_us[len(old_us) :],
         legs=frozenset(after.legs) - frozenset(before.legs),
+        earlier=frozenset(before.legs),
     )
 
 
-def _new(before: Collection[str], after: Mapping[str, int]) -> dict[str, int]:
+def _new(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     return {key: times for key, times in after.items() if key not in before}

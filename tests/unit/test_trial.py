@@ -108,6 +108,10 @@ def test_a_leg_of_an_earlier_life_that_ends_only_now_is_no_surplus() -> None:
     after = msgspec.structs.replace(books("", "ax", "x"), legs=frozenset("ax"))
     result = compare(switch("", "a"), since(before, after))
     assert (result.lost, result.duplicated) == (0, 0)
+    result = compare(switch("", "ax"), since(before, after))
+    assert (result.lost, result.duplicated) == (0, 0), "a phone that was called for a caller of the earlier life"
+    doubled = msgspec.structs.replace(books("", "axx", "x"), legs=frozenset("ax"))
+    assert compare(switch("", "a"), since(before, doubled)).duplicated == 1
 
 
 def test_without_books_the_switch_alone_is_counted() -> None:
