@@ -37,7 +37,7 @@ ALIVE_S, SILENT_S, APART_S = 0.2, 0.6, 0.6
 ROOMS = ("directory", "routing", "recording", "answering", "billing", "history", "eventsocket")
 NUMBER, MOBILE = "0312345678", "09011112222"
 PLATFORM = """
-switches: [{switch: fs1, domain: pbx.example}]
+switches: [{switch: fs1, domain: pbx.example}, {switch: fs2, domain: pbx.example}]
 carriers: [{name: main, gateway: trunk1}]
 prices:
 - table: standard
@@ -225,25 +225,31 @@ class FaultHouse:
 
     folder: Path
     switch: Switch
+    others: tuple[Switch, ...] = ()
+    """Further switches, fs2 and so on, each with an agent of its own on a line that is never cut."""
     facts: list[Envelope] = field(default_factory=list)
 
     def start(self, *, cdr: bool = True) -> None:
         """Everything runs and has heard the switch."""
         self.line = Line(lambda: self.switch.port)
         self.bus = Bus(self.folder / "bus.sqlite")
-        link = SwitchLink(
-            name="fs1",
-            port=self.line.port,
-            password=PASSWORD,
-            recordings_dir=self.folder / "recordings",
-            cdr_dir=self.switch.cdr if cdr else None,
-            cdr_every_ms=100,
-        )
+        ports = (self.line.port, *(other.port for other in self.others))
+        links = [
+            SwitchLink(
+                name=f"fs{number}",
+                port=port,
+                password=PASSWORD,
+                recordings_dir=self.folder / "recordings",
+                cdr_dir=switch.cdr if cdr else None,
+                cdr_every_ms=100,
+            )
+            for number, (switch, port) in enumerate(zip(self._switches, ports, strict=True), 1)
+        ]
         settings = Settings(
             data_dir=self.folder,
             tenants_dir=write_clients(self.folder / "tenants"),
             web=Web(port=0),
-            switches=(link,),
+            switches=tuple(links),
         )
         self.house: House = compose(settings, self.bus, ROOMS)
         self.app = App(self.house.parts)
@@ -251,12 +257,21 @@ class FaultHouse:
         assert not failure, failure
         self._consumer = self.bus.consume("tap.0", prefetch=1000)
         self._ears = gevent.spawn(self._listen)
-        self.until(lambda: self.agent.wait_ready(0), "the switch to be heard")
+        self.until(lambda: all(agent.wait_ready(0) for agent in self.house.agents), "the switches to be heard")
 
     @property
     def agent(self) -> Agent:
-        """The one agent."""
+        """That of the first switch."""
         return self.house.agents[0]
+
+    @property
+    def _switches(self) -> tuple[Switch, ...]:
+        return (self.switch, *self.others)
+
+    @property
+    def truth(self) -> dict[str, Truth]:
+        """What became of every leg, on whichever switch."""
+        return {leg: one for switch in self._switches for leg, one in switch.truth.items()}
 
     def stop(self) -> None:
         """In reverse."""
@@ -309,7 +324,7 @@ class FaultHouse:
 
     def settled(self, *legs: str) -> None:
         """Until an end of each of these legs is told."""
-        wanted = set(legs) or set(self.switch.truth)
+        wanted = set(legs) or set(self.truth)
         self.until(lambda: wanted <= {end.leg for end in self.told(LegEnded)}, f"the ends of {len(wanted)} legs")
 
     def settled_exactly(self) -> None:
@@ -318,12 +333,12 @@ class FaultHouse:
 
     def _open(self) -> bool:
         verdict = self.verdict()
-        costs = {leg for leg, one in self.switch.truth.items() if one.answered_us}
+        costs = {leg for leg, one in self.truth.items() if one.answered_us}
         return bool(verdict.lost or verdict.estimated or costs - verdict.charged)
 
     def verdict(self) -> Verdict:
         """The books against the truth, now."""
-        truth, up = self.switch.truth, {leg.uuid for leg in self.switch.up()}
+        truth, up = self.truth, {leg.uuid for switch in self._switches for leg in switch.up()}
         ends = [(fact.body, fact.estimated) for fact in self.facts if isinstance(fact.body, LegEnded)]
         times = Counter((end.leg, estimated) for end, estimated in ends)
         charges = Counter(charge.leg for charge in self.told(LegCharged))
@@ -342,7 +357,7 @@ class FaultHouse:
         )
 
     def _is_wrong(self, end: LegEnded, estimated: bool) -> bool:
-        one = self.switch.truth.get(end.leg)
+        one = self.truth.get(end.leg)
         if one is None or (end.answered_at_us or 0) not in (one.answered_us, 0):
             return True
         if estimated:

@@ -102,6 +102,37 @@ def test_a_switch_killed_with_twenty_talks_ends_them_as_estimates_that_are_charg
     house.until(lambda: house.talks(later), "a call on the new core")
 
 
+def test_one_switch_of_two_is_killed_and_the_calls_of_the_other_go_on(tmp_path: Path) -> None:
+    """Two switches, one bus, one set of books; the killed one leaves no call records."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    killed, stays = (Switch(tmp_path / name) for name in ("one", "two"))
+    with in_short_time():
+        for switch in (killed, stays):
+            switch.simulator.start()
+        house = FaultHouse(tmp_path, killed, (stays,))
+        house.start()
+        killed.call(3)
+        talks = stays.call(3)
+        house.until(lambda: killed.talking(6) and stays.talking(6), "six talks")
+        house.until(lambda: sum(len(agent.legs_up) for agent in house.house.agents) == 12, "all to be believed")
+        killed.kill()
+        killed.simulator.restart()
+        house.settled()
+        assert len(house.verdict().estimated) == 6
+        assert set(house.house.agents[1].legs_up) == {leg.uuid for leg in stays.up()}
+        for caller in talks:
+            stays.hang_up(caller)
+        house.until(lambda: len(house.verdict().charged) == 6, "the charges of the switch that stayed")
+        verdict = house.verdict()
+        print(verdict)
+        assert verdict.clean, verdict
+        assert (verdict.legs, verdict.charged) == (12, frozenset(stays.truth))
+        house.stop()
+        for switch in (killed, stays):
+            switch.simulator.stop()
+
+
 def test_a_switch_that_is_shut_down_leaves_exact_ends(house: FaultHouse) -> None:
     switch = house.switch
     switch.call(3)
