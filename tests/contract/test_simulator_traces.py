@@ -110,11 +110,36 @@ def test_an_effect_before_its_cause_is_told() -> None:
 
 def test_an_event_that_is_missing_or_too_many_is_told() -> None:
     one = captured(8)
-    fewer = [event for event in one.events if event["Event-Name"] != "CHANNEL_ANSWER"]
+    fewer = list(one.events)
+    fewer.remove(next(event for event in fewer if event["Event-Name"] == "CHANNEL_ANSWER"))
     differ = remaining(Trace(**{**vars(one), "events": tuple(fewer)}))
     assert {(d.header, d.real, d.simulated) for d in differ} == {
         ("Event-Name", "(no such event)", "CHANNEL_ANSWER"),
     }
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        ["CHANNEL_CREATE", "CHANNEL_OUTGOING"],
+        ["CHANNEL_PARK", "CHANNEL_UNPARK", "CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE"],
+        ["CHANNEL_ANSWER", "CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HANGUP"],
+        ["PLAYBACK_START", "PLAYBACK_STOP", "RECORD_START", "RECORD_STOP"],
+    ],
+)
+def test_types_that_the_subscription_had_not_asked_for_are_no_difference(types: list[str]) -> None:
+    one = captured(3)
+    asked_for = [event for event in one.events if event["Event-Name"] not in types]
+    assert len(asked_for) < len(one.events)
+    assert not remaining(Trace(**{**vars(one), "events": tuple(asked_for)}))
+
+
+def test_a_folder_that_has_only_the_plain_events_is_read_as_well(tmp_path: Path) -> None:
+    there = folder(tmp_path / "plain", 8, {})
+    (there / "events.plain").write_bytes(traces.load(8).plain)
+    (there / "events.jsonl").unlink()
+    code, out, _notes = run(there)
+    assert (code, out) == (0, "")
 
 
 def test_another_reply_is_told() -> None:

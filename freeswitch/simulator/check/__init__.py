@@ -24,7 +24,8 @@ EXIT_NO_TRACE = 2
 def check(trace: Trace) -> list[Difference]:
     """Plays one trace to the simulator; every difference, also those that are accepted."""
     played = Stage(trace).run()
-    return list(differences(trace, played.events, played.replies, played.before))
+    found = list(differences(trace, played.events, played.replies, played.before))
+    return found + [Difference(trace.name, "play", one, "step", "played", "not played") for one in played.not_played]
 
 
 def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool = False) -> int:

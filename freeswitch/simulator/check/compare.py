@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from types import MappingProxyType
 
+from freeswitch.simulator.check.narrowed import left_out
 from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
 from freeswitch.simulator.check.read import Headers, Trace, text
 from freeswitch.simulator.wire import Value
@@ -38,23 +39,6 @@ class Difference:
     real: str
     simulated: str
 
-
-OFTEN_LEFT_OUT = {
-    "CALL_UPDATE",
-    "CHANNEL_CALLSTATE",
-    "CHANNEL_DESTROY",
-    "CHANNEL_EXECUTE",
-    "CHANNEL_EXECUTE_COMPLETE",
-    "CHANNEL_ORIGINATE",
-    "CHANNEL_STATE",
-    "CHANNEL_UNPARK",
-    "HEARTBEAT",
-    "MEDIA_BUG_START",
-    "MEDIA_BUG_STOP",
-    "RELOADXML",
-    "SESSION_HEARTBEAT",
-}
-"""Types that a subscription may lack; every other type that a trace does not show did not happen."""
 
 # The machine and the counters of a run: there, or not there, as on the real switch, but with values of their own.
 _OF_THE_RUN = re.compile(
@@ -165,14 +149,13 @@ def differences(
     `before`: what a command might have said as well, because the switch tells late what it knows.
     """
     wanted = _variables(trace)
-    told = {text(event, "Event-Name") for event in trace.events}
-    left_out = OFTEN_LEFT_OUT - told
+    not_asked_for = left_out(trace)
     families = {text(event, "Event-Subclass").partition("::")[0] for event in trace.events}
     real = _by_leg(trace.events)
     simulated = _by_leg(
         event
         for event in events
-        if text(event, "Event-Name") not in left_out
+        if text(event, "Event-Name") not in not_asked_for
         and not (text(event, "Event-Subclass").startswith("sofia::") and "sofia" not in families)
     )
     for key in dict.fromkeys((*real, *simulated)):

@@ -73,6 +73,8 @@ def _missing(events: Sequence[Headers]) -> frozenset[str]:
         if text(event, "Event-Name") == "CHANNEL_EXECUTE" and text(event, "Application") in _PLAYS
     }
     heard = {text(event, "Playback-File-Path") for event in events if text(event, "Event-Name") == "PLAYBACK_START"}
+    if not heard and any(text(event, "variable_playback_samples") for event in events):
+        return frozenset()
     return frozenset(path for path in asked - heard if path and "://" not in path)
 
 
@@ -91,10 +93,46 @@ def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, .
             apps.append(App(text(event, "Application"), text(event, "Application-Data")))
         elif name == "CHANNEL_PARK" and not apps:
             apps += _parked(event)
+    for event in events:
+        # Where neither applications nor parks are told, what the extension set is still there.
+        one = (text(event, "Unique-ID"), "1")
+        if not any(passes.get(one, ())) and text(event, "Call-Direction") == "inbound" and _number(event):
+            keys[one] = (_first_context(event), _number(event))
+            passes[one] = _static(event) or _parked(event)
+    found[_FALLBACK] = ()
     for one, apps in passes.items():
         if apps and len(apps) > len(found.get(keys[one], ())):
             found[keys[one]] = tuple(apps)
+    found[_FALLBACK] = found[_FALLBACK] or _APOLOGY
     return found
+
+
+def _number(event: Headers) -> str:
+    """What the caller dialled, as the extension noted it."""
+    return text(event, "variable_tt_did")
+
+
+def _first_context(event: Headers) -> str:
+    return "default" if text(event, "variable_sofia_profile_name") == "internal" else "public"
+
+
+_FALLBACK = ("fallback", "fallback")
+_APOLOGY = (
+    App("multiset", "tt_decision=fallback tt_stage=fallback"),
+    App("answer"),
+    App("playback", "tone_stream://%(200,100,500);%(200,100,400);loops=4"),
+    App("hangup", "NORMAL_TEMPORARY_FAILURE"),
+)
+"""What stands there where a trace does not tell."""
+
+
+def _static(event: Headers) -> list[App]:
+    """An extension that marks the leg and dials at once, as the emergency numbers' does."""
+    if text(event, "variable_tt_stage") != "emergency" or text(event, "variable_current_application") != "bridge":
+        return []
+    marks = ("tt_tenant", "tt_origin", "tt_did", "tt_stage", "tt_decision", "hangup_after_bridge")
+    set_there = " ".join(f"{name}={value}" for name in marks if (value := text(event, f"variable_{name}")))
+    return [App("multiset", set_there), App("bridge", text(event, "variable_current_application_data"))]
 
 
 def _parked(event: Headers) -> list[App]:
@@ -120,6 +158,8 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
     for event in trace.events:
         if text(event, "Event-Subclass").startswith("sofia::") and text(event, "from-user"):
             named.add(f"{text(event, 'from-user')}@{text(event, 'from-host')}")
+        if text(event, "variable_sip_auth_username") and _first_context(event) == "default":
+            named.add(f"{text(event, 'variable_sip_auth_username')}@{text(event, 'variable_domain_name')}")
     there = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
     there |= (listed := _listed(trace) - _came(trace))
     # The list keeps phones whose registration was flushed.

@@ -47,6 +47,8 @@ class Played:
     events: list[Headers] = field(default_factory=list)
     replies: dict[int, str] = field(default_factory=dict)
     """Number of the command (from 0) -> reply."""
+    not_played: list[str] = field(default_factory=list)
+    """Steps of the trace that could not be played, with the reason."""
     before: dict[int, list[str]] = field(default_factory=dict)
     """The same, of commands that ask the core's database: what they would have said in the moments before."""
 
@@ -184,7 +186,11 @@ class Stage:
     def _at(self, at_us: int, run: Callable[..., None], *arguments: object) -> None:
         def wait() -> None:
             self.clock.sleep((at_us - self.clock.now_us()) / 1_000_000)
-            run(*arguments)
+            try:
+                run(*arguments)
+            except (LookupError, ValueError, TypeError, AttributeError) as error:
+                # What somebody else's lab wrote down must not end the play, and must not be passed over either.
+                self.played.not_played.append(f"{(at_us - self.trace.start_us) / 1_000_000:.3f} s: {error!r}")
 
         gevent.spawn(wait)
 
