@@ -66,6 +66,8 @@ class Register:
     """Contact, Call-ID, User-Agent … as the phone sent them."""
 
 
+BECOMES_A_LEG_US = 1_500_000
+"""An INVITE and the leg that it becomes are no further apart, by the two clocks."""
 TICK_US = 25_000
 """The timer of the switch ticks every 20 ms, and its clock and the recorder's are not the same."""
 _REQUEST = re.compile(r"^(\S+) (->|<-) ([A-Z]+) sip:(?:([^@\s]*)@)?([^\s;?]*)(\S*) SIP/2\.0$")
@@ -114,7 +116,20 @@ class _Reader:
             again.refused_once = False
             again.at_us = at_us
             return
+        if not sends and self._last(who, incoming=None) and not self._is_dialled_anew(user):
+            # A re-INVITE of ours within a call.
+            return
         self.dialogs.append(Dialog(who, user, host, at_us, incoming=sends))
+
+    def _is_dialled_anew(self, user: str) -> bool:
+        """Whether the events know of more legs to this number than there are dialogs so far."""
+        legs = {
+            text(event, "Unique-ID")
+            for event in self.trace.events
+            if text(event, "Call-Direction") == "outbound"
+            and text(event, "Caller-Destination-Number").partition("%")[0].partition("@")[0] == user
+        }
+        return len(legs) > sum(1 for one in self.dialogs if not one.incoming and one.number == user)
 
     def _is_within(self, who: str, user: str, rest: str) -> bool:
         """Whether an INVITE of a far end goes to our Contact: hold, or off hold."""
@@ -200,11 +215,10 @@ def script(trace: Trace) -> Script:
     reader = _Reader(trace)
     reader.read()
     calls = [one for one in reader.dialogs if one.incoming]
-    for dialog, leg in zip(calls, _arrived(trace), strict=False):
-        dialog.leg = leg
+    _pair(calls, list(_arrived(trace)))
     keys = _keys(trace.events)
     return Script(
-        calls=tuple(calls),
+        calls=tuple(one for one in calls if one.leg),
         answers=tuple(one for one in reader.dialogs if not one.incoming),
         keys=keys,
         pressed=() if keys else tuple(reader.keys),
@@ -212,10 +226,25 @@ def script(trace: Trace) -> Script:
     )
 
 
+def _pair(calls: Sequence[Dialog], legs: list[Headers]) -> None:
+    """Which leg a call became; none if the switch took it for no call, as while it shuts down."""
+    for dialog in calls:
+        for leg in legs:
+            if abs(_created_us(leg) - dialog.at_us) < BECOMES_A_LEG_US:
+                dialog.leg = leg
+                legs.remove(leg)
+                break
+
+
+def _created_us(leg: Headers) -> int:
+    created = text(leg, "Caller-Channel-Created-Time")
+    return int(created) if created.isdecimal() and int(created) else stamp_us(leg)
+
+
 def _arrived(trace: Trace) -> Iterator[Headers]:
-    """The first event of each leg that came in, in order."""
+    """The first event of each leg that came in, in the order in which they came."""
     seen: set[str] = set()
-    for event in trace.events:
+    for event in sorted(trace.events, key=_created_us):
         leg = text(event, "Unique-ID")
         if leg and leg not in seen and text(event, "Call-Direction") == "inbound":
             if text(event, "Event-Name") in ("CHANNEL_STATE", "CHANNEL_CALLSTATE"):
