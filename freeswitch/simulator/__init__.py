@@ -12,17 +12,18 @@ from pathlib import Path
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator import apps, legs
+from freeswitch.simulator import apps
 from freeswitch.simulator.api import Commands
+from freeswitch.simulator.calls import legs
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.profile import Headers
+from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.cdr import CdrFolder
-from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.esl_server import EslServer, EslUser
-from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
-from freeswitch.simulator.profile import Headers
-from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.esl.server import EslServer, EslUser
+from freeswitch.simulator.far_ends.people import Behaviour, Caller, Carrier, Phone
+from freeswitch.simulator.far_ends.traffic import Counts, Traffic
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.traffic import Counts, Traffic
 
 APOLOGY = "tone_stream://%(200,100,500);%(200,100,400);loops=4"
 

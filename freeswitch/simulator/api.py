@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from freeswitch.simulator import causes, commands, show
 from freeswitch.simulator.commands import Console
-from freeswitch.simulator.esl_server import UnknownCommand
+from freeswitch.simulator.esl.server import UnknownCommand
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
 

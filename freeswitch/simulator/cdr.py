@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.profile import STATES, OtherLeg, Profile
-from freeswitch.simulator.story import Chapter
-from freeswitch.simulator.wire import Value, to_bytes
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.profile import STATES, OtherLeg, Profile
+from freeswitch.simulator.calls.story import Chapter
+from freeswitch.simulator.esl.wire import Value, to_bytes
 
 Json = dict[str, Any]
 

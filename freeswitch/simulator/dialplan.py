@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 from freeswitch.simulator.plan import App
 
 if TYPE_CHECKING:
-    from freeswitch.simulator.leg import Leg
+    from freeswitch.simulator.calls.leg import Leg
 
 _FILES = {
     "public": "public/10_toritsugi.xml",

@@ -1,7 +1,7 @@
 """What an event says: the core's stamp, the channel, its caller, the other leg, times, variables, in the real order.
 
-Enters: a channel as data. Leaves: header mappings for the ESL server. When an event is fired is decided by channel.py,
-dial.py and apps.py. Modelled on the captured traces.
+Enters: a channel as data. Leaves: header mappings for the ESL server. When an event is fired is decided by calls/
+and apps/. Modelled on the captured traces.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Callable
 
 from freeswitch.simulator import causes
+from freeswitch.simulator.calls.leg import Leg
+from freeswitch.simulator.calls.profile import Headers, Profile, Times
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.leg import Leg
-from freeswitch.simulator.profile import Headers, Profile, Times
 
 _WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "DTMF"}
 _CALLED_FROM = {

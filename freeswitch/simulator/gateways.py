@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.events import Core
-from freeswitch.simulator.people import Carrier
-from freeswitch.simulator.profile import Headers
+from freeswitch.simulator.far_ends.people import Carrier
 
 CHECK_S = 1.0015
 """Sofia looks at its gateways once a second, and each look takes a moment."""

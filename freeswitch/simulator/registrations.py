@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.events import Core
-from freeswitch.simulator.people import Phone
-from freeswitch.simulator.profile import Headers
+from freeswitch.simulator.far_ends.people import Phone
 
 EXPIRES_S = 3600
 LATE_S = 60

@@ -10,8 +10,9 @@ import html
 import time
 from collections.abc import Callable
 
-from freeswitch.simulator import commands, wire
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import commands
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.esl import wire
 from freeswitch.simulator.registrations import Entry
 from freeswitch.simulator.switch import Switch
 

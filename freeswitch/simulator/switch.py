@@ -1,7 +1,7 @@
 """The simulated switch: its legs, its timers, who is registered, and who calls in.
 
-Enters: legs (legs.py), commands through api.py. Leaves: the events of all legs, to the ESL server. What a leg does
-belongs to channel.py, apps/ and dial.py.
+Enters: legs (calls/legs.py), commands through api.py. Leaves: the events of all legs, to the ESL server. What a leg does
+belongs to calls/ and apps/.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from typing import Any, Protocol
 
 import gevent
 
-from freeswitch.simulator import conf_dir, heartbeats
+from freeswitch.simulator import conf_dir
+from freeswitch.simulator.calls import heartbeats
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.leg import Leg
+from freeswitch.simulator.calls.media_needs import NEEDS_MEDIA
+from freeswitch.simulator.calls.profile import Headers
+from freeswitch.simulator.calls.recorder import Recorder
+from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.cdr import CdrFolder
-from freeswitch.simulator.channel import Channel
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.dialplan import Dialplan
 from freeswitch.simulator.events import Core
+from freeswitch.simulator.far_ends.people import Carrier, Phone
 from freeswitch.simulator.gateways import Gateways
-from freeswitch.simulator.leg import Leg
 from freeswitch.simulator.limits import Limits
-from freeswitch.simulator.media_needs import NEEDS_MEDIA
-from freeswitch.simulator.people import Carrier, Phone
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import Headers
-from freeswitch.simulator.recorder import Recorder
 from freeswitch.simulator.registrations import Registrar
 from freeswitch.simulator.scheduler import Scheduler
-from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.vitals import Vitals
-from freeswitch.simulator.waiting import HungUp
 
 HEARTBEAT_S = 20
 log = logging.getLogger("simulator")

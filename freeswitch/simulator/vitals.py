@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.events import Core
-from freeswitch.simulator.profile import Headers
 
 VERSION = "1.11.3-simulated"
 MAX_SESSIONS = 10_000

@@ -16,9 +16,9 @@ from greenswitch import InboundESL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeswitch.simulator import wire
-from freeswitch.simulator.esl_client import MAX_MISSED
-from freeswitch.simulator.esl_server import EslServer, EslUser, UnknownCommand
+from freeswitch.simulator.esl import wire
+from freeswitch.simulator.esl.client import MAX_MISSED
+from freeswitch.simulator.esl.server import EslServer, EslUser, UnknownCommand
 from tests import traces
 
 PASSWORD = "not ClueCon"  # noqa: S105
@@ -366,7 +366,7 @@ def test_one_client_that_does_not_read_stops_the_switch_until_its_connection_is_
     server: EslServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """100,000 events wait, 501 more are lost, then every listener and every command waits for that one socket."""
-    monkeypatch.setattr("freeswitch.simulator.esl_client.MAX_QUEUE", 50)
+    monkeypatch.setattr("freeswitch.simulator.esl.client.MAX_QUEUE", 50)
     stalled, well = Raw(server.port), Raw(server.port)
     for client in (stalled, well):
         assert client.ask("event json HEARTBEAT CHANNEL_PARK").startswith("+OK")

@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import pytest
 
-from freeswitch.simulator.player import Faults, NothingCame, Player
-from freeswitch.simulator.score import Cue, Line, arrange
+from freeswitch.simulator.replay.player import Faults, NothingCame, Player
+from freeswitch.simulator.replay.score import Cue, Line, arrange
 from tests import traces
 from tests.contract.test_esl_server import PASSWORD, Raw, clients_leave
 

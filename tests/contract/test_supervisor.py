@@ -10,7 +10,7 @@ import gevent
 import gevent.monkey
 import pytest
 
-from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from freeswitch.simulator.esl.server import EslServer, UnknownCommand
 from services.eventsocket.frames import Frame, event_of
 from services.eventsocket.supervisor import Found, Supervisor
 from services.eventsocket.watch import Poker, Watchdog, process_was_frozen

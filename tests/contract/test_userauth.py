@@ -10,7 +10,7 @@ import gevent.event
 import pytest
 
 from freeswitch.simulator import Simulator
-from freeswitch.simulator.subscription import EslUser
+from freeswitch.simulator.esl.subscription import EslUser
 from services.eventsocket.link import Link, LoginRefused
 from services.eventsocket.supervisor import Found, Supervisor
 

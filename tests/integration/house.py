@@ -18,8 +18,8 @@ import msgspec
 import yaml
 from sqlalchemy import select
 
-from freeswitch.simulator.player import Faults, Player
-from freeswitch.simulator.score import Captured, read_lines
+from freeswitch.simulator.replay.player import Faults, Player
+from freeswitch.simulator.replay.score import Captured, read_lines
 from proto.commands import HangUp
 from proto.envelope import MESSAGES, Envelope, decode
 from proto.events import CommandRefused, LegEnded, TenantRevised

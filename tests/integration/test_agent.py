@@ -14,7 +14,7 @@ import prometheus_client
 import pytest
 from sqlalchemy import select
 
-from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from freeswitch.simulator.esl.server import EslServer, UnknownCommand
 from proto import commands as c
 from proto import events as e
 from proto.envelope import Envelope, decode

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from freeswitch.simulator import Carrier, Simulator
-from freeswitch.simulator.esl_server import EslServer, UnknownCommand
+from freeswitch.simulator.esl.server import EslServer, UnknownCommand
 from services.cli import main as toritsugi
 from services.eventsocket.doctor import command, conf_files, machine
 from services.eventsocket.doctor.command import EXIT_COULD_NOT_LOOK, EXIT_ERRORS, EXIT_FINE, Patient

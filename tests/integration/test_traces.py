@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from freeswitch.simulator.player import Faults
-from freeswitch.simulator.score import read_lines
+from freeswitch.simulator.replay.player import Faults
+from freeswitch.simulator.replay.score import read_lines
 from proto.events import CallAnswered, CallEnded, LegCharged, LegEnded
 from services.eventsocket.frames import FrameReader
 from tests import traces

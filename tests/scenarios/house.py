@@ -17,7 +17,7 @@ import gevent
 from sqlalchemy import select
 
 from freeswitch.simulator import Simulator
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls.channel import Channel
 from services.compose import EVERYTHING, House, compose
 from services.runtime.app import App
 from services.runtime.bus.choose import EMBEDDED, connect

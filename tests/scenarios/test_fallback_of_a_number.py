@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freeswitch.simulator import Caller
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls.channel import Channel
 from services.compose import EVERYTHING
 from services.directory.applied import applied
 from services.eventsocket import conf_files

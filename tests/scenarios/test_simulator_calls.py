@@ -17,7 +17,7 @@ import gevent
 import pytest
 
 from freeswitch.simulator import Behaviour, Caller, Carrier, Channel, Phone, Simulator
-from freeswitch.simulator import people as who
+from freeswitch.simulator.far_ends import people as who
 from tests import traces
 
 DOMAIN = "127.0.0.1"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freeswitch.simulator import Behaviour, Caller, Carrier, CdrFolder, Phone, Simulator
-from freeswitch.simulator import people as who
+from freeswitch.simulator.far_ends import people as who
 from tests import traces
 from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Listener, finish, legs, plan_of
 

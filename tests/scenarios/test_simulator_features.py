@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from freeswitch.simulator import Behaviour, Caller, Channel, Phone, Simulator
-from freeswitch.simulator import people as who
-from freeswitch.simulator.people import Deed
-from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.far_ends import people as who
+from freeswitch.simulator.far_ends.people import Deed
 from tests.scenarios.test_simulator_calls import DOMAIN, Listener, arrive, finish, legs, switch
 
 CALLER = Caller("09012345678")

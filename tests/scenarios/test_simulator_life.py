@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from freeswitch.simulator import Caller, Carrier, Phone, Simulator
-from freeswitch.simulator import people as who
+from freeswitch.simulator.far_ends import people as who
 from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Event, Listener, arrive, switch
 
 CALLER = Caller("09012345678")

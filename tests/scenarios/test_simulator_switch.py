@@ -13,7 +13,7 @@ import pytest
 
 import freeswitch
 from freeswitch.simulator import Behaviour, Caller, Carrier, Phone, Simulator
-from freeswitch.simulator import people as who
+from freeswitch.simulator.far_ends import people as who
 from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Listener, arrive, finish, legs, plan_of, switch
 
 CALLER = Caller("09012345678")

@@ -1,14 +1,15 @@
 """The application `bridge`: dials, then the caller and the winner hear each other.
 
-Enters: the caller's leg and a dial string. Leaves: what dial.py and bridging.py make of it. Source: mod_dptools.c.
+Enters: the caller's leg and a dial string. Leaves: what calls/dial.py and calls/bridging.py make of it. Source: mod_dptools.c.
 """
 
 from __future__ import annotations
 
-from freeswitch.simulator import bridging, dial, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import bridging, dial
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import HungUp
 
 
 def bridge(switch: Switch, caller: Channel, data: str) -> None:

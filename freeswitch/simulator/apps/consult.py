@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from freeswitch.simulator import bridging, dial, plan
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.joining import join
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import bridging, dial
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.joining import join
+from freeswitch.simulator.calls.profile import Headers
+from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import Headers
-from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import HungUp
 
 LOOKS_EVERY_S = 0.1
 _KEYS = {"attxfer_cancel_key": "#", "attxfer_hangup_key": "*", "attxfer_conf_key": "0"}

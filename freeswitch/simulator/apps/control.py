@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from freeswitch.simulator import causes, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import HungUp
 
 
 def answer(_switch: Switch, channel: Channel, _data: str) -> None:

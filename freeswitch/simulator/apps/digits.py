@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from freeswitch.simulator import plan, sounds
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.reading import collect
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import sounds
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.reading import collect
 from freeswitch.simulator.switch import Switch
 
 

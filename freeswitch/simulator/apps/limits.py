@@ -7,7 +7,7 @@ words say. Source: mod_dptools.c (limit_function), mod_hash.c, switch_limit.c.
 from __future__ import annotations
 
 from freeswitch.simulator import causes, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.switch import Switch
 
 _EXCEEDED = "limit_exceeded"

@@ -1,6 +1,6 @@
 """Applications that play and record.
 
-Enters: a leg and the expanded data. Leaves: sounds and files, by sounds.py and recorder.py. Source: mod_dptools.c.
+Enters: a leg and the expanded data. Leaves: sounds and files, by calls/sounds.py and calls/recorder.py. Source: mod_dptools.c.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from freeswitch.simulator import plan, sounds
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import sounds
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.waiting import FRAME_S, Diverted, HungUp
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import FRAME_S, Diverted, HungUp
 
 DEFAULT_SILENCE_S = 3
 """With a threshold, but without silence hits."""

@@ -5,8 +5,9 @@ Enters: a leg, when, what. Leaves: a task of the switch. Source: mod_dptools.c, 
 
 from __future__ import annotations
 
-from freeswitch.simulator import causes, heartbeats, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import causes, plan
+from freeswitch.simulator.calls import heartbeats
+from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.switch import Switch
 
 

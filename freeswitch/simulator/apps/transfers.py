@@ -6,10 +6,11 @@ Enters: a leg and the expanded data. Leaves: legs that go elsewhere. Source: mod
 
 from __future__ import annotations
 
-from freeswitch.simulator import meta_keys, parking, plan
-from freeswitch.simulator.channel import LEAD_S, Channel
-from freeswitch.simulator.joining import join
-from freeswitch.simulator.meta_keys import MetaKeys
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import meta_keys, parking
+from freeswitch.simulator.calls.channel import LEAD_S, Channel
+from freeswitch.simulator.calls.joining import join
+from freeswitch.simulator.calls.meta_keys import MetaKeys
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import html
 
-from freeswitch.simulator import plan, sounds
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.joining import join
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import sounds
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.switch import Switch
 
 _KEPT = (

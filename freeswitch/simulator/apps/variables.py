@@ -6,7 +6,7 @@ Enters: a leg and the expanded data. Leaves: its variables. Source: mod_dptools.
 from __future__ import annotations
 
 from freeswitch.simulator import plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.switch import Switch
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from freeswitch.simulator.check.narrowed import left_out
 from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
 from freeswitch.simulator.check.read import Headers, Trace, text
-from freeswitch.simulator.wire import Value
+from freeswitch.simulator.esl.wire import Value
 
 ABSENT = "(absent)"
 NO_EVENT = "(no such event)"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freeswitch.simulator.wire import Value
+from freeswitch.simulator.esl.wire import Value
 from services.eventsocket.frames import BrokenFrame, FrameReader, event_of
 
 Headers = Mapping[str, Value]

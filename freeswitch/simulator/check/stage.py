@@ -13,21 +13,22 @@ from dataclasses import dataclass, field
 
 import gevent
 
-from freeswitch.simulator import apps, legs
+from freeswitch.simulator import apps
 from freeswitch.simulator.api import Commands
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls import legs
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.check.configured import Configured, configured
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
 from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script, spoken_s
 from freeswitch.simulator.check.trunks import looks_at_us, trunks
 from freeswitch.simulator.clock import VirtualClock
-from freeswitch.simulator.esl_server import EslServer
+from freeswitch.simulator.esl.server import EslServer
+from freeswitch.simulator.esl.wire import Event
+from freeswitch.simulator.far_ends.people import Caller, Carrier, Phone
 from freeswitch.simulator.gateways import CHECK_S
-from freeswitch.simulator.people import Caller, Carrier, Phone
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import HEARTBEAT_S, Switch
-from freeswitch.simulator.wire import Event
 
 GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""

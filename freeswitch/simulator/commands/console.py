@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
 OK = "+OK\n"

@@ -10,7 +10,7 @@ import ipaddress
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.commands.console import Console, Table
-from freeswitch.simulator.people import Phone
+from freeswitch.simulator.far_ends.people import Phone
 
 _COLUMNS = "userid|context|domain|group|contact|callgroup|effective_caller_id_name|effective_caller_id_number\n"
 _LISTS = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from freeswitch.simulator import causes, joining, parking, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import causes, plan
+from freeswitch.simulator.calls import joining, parking
+from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.commands.console import FAILED, NO_CHANNEL, NO_SESSION, OK, SUCCESS, Console, Table, usage
 
 _TRANSFER = usage("<uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]")

@@ -6,9 +6,10 @@ the leg goes on by itself. Source: mod_commands.c (originate_function), switch_i
 
 from __future__ import annotations
 
-from freeswitch.simulator import dial, plan
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls import dial
+from freeswitch.simulator.calls.waiting import Waiter
 from freeswitch.simulator.commands.console import Console, Table, usage
-from freeswitch.simulator.waiting import Waiter
 
 _USAGE = usage(
     "<call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] "

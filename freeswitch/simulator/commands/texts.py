@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 
-from freeswitch.simulator.wire import to_bytes, url_encode
+from freeswitch.simulator.esl.wire import to_bytes, url_encode
 
 
 def _regex(argument: str) -> str:

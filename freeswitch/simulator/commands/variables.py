@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-from freeswitch.simulator import plan, wire
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.commands.console import NO_CHANNEL, OK, Console, Table, usage
+from freeswitch.simulator.esl import wire
 from freeswitch.simulator.events import channel_headers
-from freeswitch.simulator.profile import Headers
 
 _MULTI = usage("<uuid> <var>=<value>;<var>=<value>...")
 _DENIED = "<API execute Permission Denied>"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from freeswitch.simulator.wire import url_encode
+from freeswitch.simulator.esl.wire import url_encode
 
 Pairs = tuple[tuple[str, str], ...]
 

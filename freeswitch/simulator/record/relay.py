@@ -11,10 +11,10 @@ import socket
 import time
 from collections import deque
 
+from freeswitch.simulator.esl.wire import BrokenCommand, Command, CommandReader
 from freeswitch.simulator.record.errors import CannotRecord
 from freeswitch.simulator.record.names import Noted
 from freeswitch.simulator.record.taps import PATIENCE_S, PIECE, REPLIES
-from freeswitch.simulator.wire import BrokenCommand, Command, CommandReader
 from services.eventsocket.frames import BrokenFrame, FrameReader
 
 _OF_INTEREST = re.compile(r"(api|bgapi|sendmsg)\b", re.IGNORECASE)

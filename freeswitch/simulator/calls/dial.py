@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from freeswitch.simulator import acting, causes, legs, plan, sounds
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.joining import join
-from freeswitch.simulator.leg import Leg
+from freeswitch.simulator import causes, plan
+from freeswitch.simulator.calls import legs, sounds
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.joining import join
+from freeswitch.simulator.calls.leg import Leg
+from freeswitch.simulator.calls.reading import collect
+from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.waiting import Diverted, HungUp, Waiter
+from freeswitch.simulator.far_ends import acting
 from freeswitch.simulator.plan import DialString, Target
-from freeswitch.simulator.reading import collect
-from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
-from freeswitch.simulator.waiting import Diverted, HungUp, Waiter
 
 DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""

@@ -11,10 +11,10 @@ from dataclasses import replace
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import causes
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.parking import park
-from freeswitch.simulator.profile import STATES, Headers, OtherLeg
-from freeswitch.simulator.waiting import Diverted, HungUp
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.parking import park
+from freeswitch.simulator.calls.profile import STATES, Headers, OtherLeg
+from freeswitch.simulator.calls.waiting import Diverted, HungUp
 
 LOOKS_EVERY_S = 0.02
 """A leg learns of what happened to the other with its next frame."""

@@ -1,7 +1,7 @@
 """A leg of mod_sofia with whoever is at its far end: what phone or carrier does to it, by SIP and RTP.
 
 Enters: ringing, answers, refusals, keys, holds, transfers, hang-ups of the far end. Leaves: what the leg makes of them,
-with the sip_… variables of mod_sofia. People who act by themselves belong to acting.py. Source: sofia.c, mod_sofia.c.
+with the sip_… variables of mod_sofia. People who act by themselves belong to far_ends/acting.py. Source: sofia.c, mod_sofia.c.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import replace
 import gevent
 
 from freeswitch.simulator import causes
-from freeswitch.simulator.channel import LEAD_S, Channel, Home
-from freeswitch.simulator.joining import join
-from freeswitch.simulator.parking import park
-from freeswitch.simulator.people import Behaviour
+from freeswitch.simulator.calls.channel import LEAD_S, Channel, Home
+from freeswitch.simulator.calls.joining import join
+from freeswitch.simulator.calls.parking import park
+from freeswitch.simulator.calls.profile import STATES, Profile
+from freeswitch.simulator.far_ends.people import Behaviour
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import STATES, Profile
 
 
 class SipLeg(Channel):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from freeswitch.simulator.bridging import bridge, transfer_to
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.parking import park
-from freeswitch.simulator.profile import STATES, OtherLeg, Times
+from freeswitch.simulator.calls.bridging import bridge, transfer_to
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.parking import park
+from freeswitch.simulator.calls.profile import STATES, OtherLeg, Times
 
 
 def join(first: Channel, second: Channel) -> bool:

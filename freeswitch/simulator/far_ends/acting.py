@@ -5,9 +5,9 @@ Enters: a leg with a behaviour, the clock. Leaves: what the switch hears from th
 
 from __future__ import annotations
 
+from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.people import OUT_OF_SERVICE, Caller, Deed
-from freeswitch.simulator.sip_leg import SipLeg
+from freeswitch.simulator.far_ends.people import OUT_OF_SERVICE, Caller, Deed
 from freeswitch.simulator.switch import Switch
 
 

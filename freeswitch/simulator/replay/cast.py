@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from freeswitch.simulator.score import Cue, Line, Pairs, Request, variables_of
+from freeswitch.simulator.replay.score import Cue, Line, Pairs, Request, variables_of
 
 _ENDED = ("CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY")
 

@@ -6,8 +6,8 @@ Enters: the leg, its park_timeout. Leaves: CHANNEL_PARK, CHANNEL_UNPARK. Source:
 from __future__ import annotations
 
 from freeswitch.simulator import causes, plan
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.waiting import HungUp
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.waiting import HungUp
 
 
 def park(channel: Channel, state: str = "CS_EXECUTE") -> None:

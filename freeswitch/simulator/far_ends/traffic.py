@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator import legs, people
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.people import Behaviour, Caller, Phone
+from freeswitch.simulator.calls import legs
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.far_ends import people
+from freeswitch.simulator.far_ends.people import Behaviour, Caller, Phone
 from freeswitch.simulator.switch import Switch
 
 

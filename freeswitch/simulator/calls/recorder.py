@@ -13,10 +13,10 @@ from pathlib import Path
 import gevent
 
 from freeswitch.simulator import plan
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.leg import Leg, Recording
-from freeswitch.simulator.profile import Headers
-from freeswitch.simulator.sounds import SAMPLES_PER_S
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.leg import Leg, Recording
+from freeswitch.simulator.calls.profile import Headers
+from freeswitch.simulator.calls.sounds import SAMPLES_PER_S
 
 _BYTES_BEFORE_SOUND = 44
 _NOBODY_WRITES = ("/proc/", "/sys/")

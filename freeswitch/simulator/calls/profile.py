@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from freeswitch.simulator.wire import Value
+from freeswitch.simulator.esl.wire import Value
 
 Headers = dict[str, Value]
 

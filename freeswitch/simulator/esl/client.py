@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator import wire
-from freeswitch.simulator.subscription import DENIED, EslUser, Subscription
-from freeswitch.simulator.wire import Command, Event, Format
+from freeswitch.simulator.esl import wire
+from freeswitch.simulator.esl.subscription import DENIED, EslUser, Subscription
+from freeswitch.simulator.esl.wire import Command, Event, Format
 
 MAX_QUEUE = 100_000
 """Events that may wait for one client (MAX_QUEUE_LEN of mod_event_socket); what comes then is lost."""

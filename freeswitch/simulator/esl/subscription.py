@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from freeswitch.simulator.wire import EVENT_NAMES, Format, Value
+from freeswitch.simulator.esl.wire import EVENT_NAMES, Format, Value
 
 DENIED = "-ERR permission denied"
 _FORMATS: dict[str, Format] = {"plain": "plain", "json": "json", "xml": "xml"}

@@ -16,12 +16,12 @@ import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import events, plan
-from freeswitch.simulator.leg import Ear, Leg
-from freeswitch.simulator.meta_keys import MetaKeys
+from freeswitch.simulator.calls.leg import Ear, Leg
+from freeswitch.simulator.calls.meta_keys import MetaKeys
+from freeswitch.simulator.calls.profile import STATES, Headers, Profile
+from freeswitch.simulator.calls.story import Ran
+from freeswitch.simulator.calls.waiting import FRAME_S, Diverted, HungUp
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import STATES, Headers, Profile
-from freeswitch.simulator.story import Ran
-from freeswitch.simulator.waiting import FRAME_S, Diverted, HungUp
 
 State = Callable[[], None]
 

@@ -6,8 +6,8 @@ Source: switch_channel.c (switch_channel_perform_mark_answered), switch_core_io.
 
 from __future__ import annotations
 
-from freeswitch.simulator.leg import Leg
-from freeswitch.simulator.waiting import FRAME_S
+from freeswitch.simulator.calls.leg import Leg
+from freeswitch.simulator.calls.waiting import FRAME_S
 
 DEFAULT_S = 60
 

@@ -1,7 +1,7 @@
 """PURE: events and replies as bytes, and commands out of bytes, exactly as mod_event_socket writes and reads them.
 
 Enters: header values as text (undecodable bytes as surrogates), command bytes. Leaves: frames, commands. Sockets and
-subscriptions belong to esl_server.py.
+subscriptions belong to esl/server.py.
 Source: mod_event_socket.c (read_packet, parse_command), switch_event.c (serialize), switch_utils.c (url_encode_opt).
 """
 

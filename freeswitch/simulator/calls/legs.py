@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from freeswitch.simulator import acting, people, plan
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator import plan
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.profile import Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.events import channel_headers
-from freeswitch.simulator.people import Behaviour, Caller, Carrier, Phone
+from freeswitch.simulator.far_ends import acting, people
+from freeswitch.simulator.far_ends.people import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.plan import Target
-from freeswitch.simulator.profile import Headers, OtherLeg, Profile, Times
-from freeswitch.simulator.sip_leg import SipLeg
 from freeswitch.simulator.switch import Switch
 
 NO_CALLER_NUMBER = "0000000000"

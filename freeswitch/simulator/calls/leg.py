@@ -15,11 +15,11 @@ import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import plan
+from freeswitch.simulator.calls.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.calls.story import Story
+from freeswitch.simulator.calls.waiting import Waiter
 from freeswitch.simulator.clock import Clock
-from freeswitch.simulator.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
-from freeswitch.simulator.story import Story
-from freeswitch.simulator.waiting import Waiter
-from freeswitch.simulator.wire import Value
+from freeswitch.simulator.esl.wire import Value
 
 
 @dataclass

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from freeswitch.simulator.calls.profile import OtherLeg, Profile, Times
 from freeswitch.simulator.plan import App
-from freeswitch.simulator.profile import OtherLeg, Profile, Times
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The server side of the Event Socket, shared by the simulated switch and the player of captured traces.
 
 Enters: TCP clients, events to publish. Leaves: frames as the real switch writes them, to each client what it subscribed
-to. One client's commands belong to esl_client.py, what they do to the backend, the bytes to wire.py. Also modelled: a
+to. One client's commands belong to client.py, what they do to the backend, the bytes to wire.py. Also modelled: a
 client whose queue has overflowed stops the whole switch until its connection is reset, as on the real one.
 """
 
@@ -18,10 +18,10 @@ import gevent
 from gevent.event import Event as Signal
 from gevent.server import StreamServer
 
-from freeswitch.simulator import esl_client, wire
-from freeswitch.simulator.esl_client import Client
-from freeswitch.simulator.subscription import EslUser
-from freeswitch.simulator.wire import Command, Event, Format, Value
+from freeswitch.simulator.esl import wire
+from freeswitch.simulator.esl.client import KILLED, Client
+from freeswitch.simulator.esl.subscription import EslUser
+from freeswitch.simulator.esl.wire import Command, Event, Format, Value
 
 log = logging.getLogger("simulator")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -185,7 +185,7 @@ class EslServer:
     def _stuck_on(self, client: Client) -> None:
         """Too many events were lost: the farewell is written to a full socket while all listeners wait."""
         self._free.clear()
-        client.dismiss(esl_client.KILLED)
+        client.dismiss(KILLED)
         client.gone.rawlink(self._freed)
 
     def _freed(self, _gone: Signal) -> None:

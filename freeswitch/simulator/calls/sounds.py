@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Collection
 
 from freeswitch.simulator import plan
-from freeswitch.simulator.channel import Channel
-from freeswitch.simulator.profile import Headers
+from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.profile import Headers
 
 SAMPLES_PER_S = 8000
 READ_AHEAD_MS = 2048

@@ -2,7 +2,7 @@
 
 Enters: a trace, which of its commands are awaited, faults of the line. Leaves: its events on the wire, one after
 another without the gaps, with our ids in the place of the recorder's; replies as the switch words them, in trace time.
-Where events and commands belong in time is score.py's business; frames and subscriptions are esl_server.py's.
+Where events and commands belong in time is score.py's business; frames and subscriptions are esl/server.py's.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator import wire
-from freeswitch.simulator.cast import Cast
-from freeswitch.simulator.esl_server import Client, EslServer, UnknownCommand
-from freeswitch.simulator.score import Captured, Cue, Line, Request, arrange, read_command
+from freeswitch.simulator.esl import wire
+from freeswitch.simulator.esl.server import Client, EslServer, UnknownCommand
+from freeswitch.simulator.replay.cast import Cast
+from freeswitch.simulator.replay.score import Captured, Cue, Line, Request, arrange, read_command
 
 _GONE = "-ERR No such channel!\n"
 _CORE_HEADERS = ("Core-UUID", "FreeSWITCH-Hostname", "FreeSWITCH-Switchname", "Event-Date-Timestamp", "Event-Sequence")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from freeswitch.simulator import sounds
-from freeswitch.simulator.channel import Channel
+from freeswitch.simulator.calls import sounds
+from freeswitch.simulator.calls.channel import Channel
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The Event Socket as the real switch serves it: bytes, subscriptions, clients, the server."""

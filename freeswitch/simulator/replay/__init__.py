@@ -1,0 +1,1 @@
+"""A captured trace, played to whatever agent connects."""
