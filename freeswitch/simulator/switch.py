@@ -1,7 +1,7 @@
 """The simulated switch: its legs, its timers, who is registered, and who calls in.
 
-Enters: legs (calls/legs.py), commands through api.py. Leaves: the events of all legs, to the ESL server. What a leg does
-belongs to calls/ and apps/.
+Enters: legs (calls/legs.py), commands through api.py. Leaves: the events of all legs, to the ESL server. What a leg
+does belongs to calls/ and apps/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The application `bridge`: dials, then the caller and the winner hear each other.
 
-Enters: the caller's leg and a dial string. Leaves: what calls/dial.py and calls/bridging.py make of it. Source: mod_dptools.c.
+Enters: the caller's leg and a dial string. Leaves: what calls/dial.py and calls/bridging.py make of it. Source:
+mod_dptools.c.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Applications that play and record.
 
-Enters: a leg and the expanded data. Leaves: sounds and files, by calls/sounds.py and calls/recorder.py. Source: mod_dptools.c.
+Enters: a leg and the expanded data. Leaves: sounds and files, by calls/sounds.py and calls/recorder.py. Source:
+mod_dptools.c.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A leg of mod_sofia with whoever is at its far end: what phone or carrier does to it, by SIP and RTP.
 
-Enters: ringing, answers, refusals, keys, holds, transfers, hang-ups of the far end. Leaves: what the leg makes of them,
-with the sip_… variables of mod_sofia. People who act by themselves belong to far_ends/acting.py. Source: sofia.c, mod_sofia.c.
+Enters: ringing, answers, refusals, keys, holds, transfers, hang-ups of the far end. Leaves: what the leg makes of
+them, with the sip_… variables of mod_sofia. People who act by themselves belong to far_ends/acting.py. Source:
+sofia.c, mod_sofia.c.
 """
 
 from __future__ import annotations
