@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -36,6 +36,8 @@ from services.eventsocket.words import (
 
 FALLBACK_DIR = "fallback"
 GROUP = 300
+MOST_PHONES = 20
+"""So many ring together in a fallback."""
 RING_S = 40
 """A fallback rings so long where the route does not say."""
 _SUBSCRIBER = re.compile(r"0[1-9][0-9]{8,11}")
@@ -294,9 +296,9 @@ def fallback(
 ) -> str:
     """What a call to this number does when nobody decides: its main target, else the apology. Raises Refused.
 
-    The target is the phone of a direct number, else the first `forward` of its route. The hours of a route are not
-    looked at: the switch knows no holidays. The target is shown the client's number, never the caller's: whatever
-    the caller sent must not pass unread, and nobody is there to read it.
+    The target is the phone of a direct number, else the first `forward` of its route, else the phones of its first
+    `ring`. The hours of a route are not looked at: the switch knows no holidays. The target is shown the client's
+    number, never the caller's: whatever the caller sent must not pass unread, and nobody is there to read it.
     """
     number = dialled_number(entry.number)
     name = token_of_tenant(tenant.tenant)
@@ -315,10 +317,10 @@ def fallback(
     }
     actions = [("multiset", " ".join(f"{n}={v}" for n, v in variables.items()))]
     if bridge:
-        leg = {"tt_leg": "ring" if entry.id else "forward", "tt_tenant": name, "tt_payer": name, **bridge.variables}
+        leg = {"tt_leg": bridge.leg, "tt_tenant": name, "tt_payer": name, **bridge.variables}
         leg |= {"origination_caller_id_number": number, "origination_caller_id_name": number}
         listed = ",".join(f"{n}={argument(v)}" for n, v in leg.items())
-        actions.append(("bridge", f"[{listed}]{argument(bridge.address)}"))
+        actions.append(("bridge", ",".join(f"[{listed}]{argument(address)}" for address in bridge.addresses)))
     actions.append(("transfer", "apology XML fallback"))
     lines = [f"          <action application={quoteattr(a)} data={quoteattr(d)}/>" for a, d in actions]
     text = "\n".join(
@@ -342,7 +344,10 @@ def fallback(
 
 @dataclass(frozen=True)
 class _Bridge:
-    address: str
+    addresses: tuple[str, ...]
+    """Ring together."""
+    leg: str
+    """`ring` or `forward`."""
     variables: Mapping[str, str]
 
 
@@ -350,25 +355,39 @@ def _target(
     tenant: Tenant, entry: NumberEntry, platform: Platform, domain: str, settings: RenderSettings
 ) -> tuple[_Bridge | None, bool]:
     if entry.id:
-        address = f"sofia/{token(settings.phone_profile)}/{token(entry.id)}%{token(domain)}"
-        return _Bridge(address, {"leg_timeout": str(RING_S)}), False
-    action = _first_forward(tenant, entry)
+        return _phones((entry.id,), RING_S, domain, settings), False
+    action = _first(tenant, entry, lambda one: one.forward)
     if action is None:
-        return None, False
+        rings = _first(tenant, entry, lambda one: one.ring)
+        ids = _ids_of(tenant, rings.ring or "") if rings else ()
+        return (_phones(ids, rings.for_s or RING_S, domain, settings) if rings and ids else None), False
     called = dialled_number(action.forward or "")
     own = {other.number for other in tenant.numbers}
     if called in own or called in ("110", "118", "119"):
         return None, False  # it would come back, or call for help in nobody's name
     span = {"leg_timeout": str(action.for_s or RING_S)}
-    return _Bridge(_through(_carrier(platform, action), called), span), action.confirm == "key"
+    return _Bridge((_through(_carrier(platform, action), called),), "forward", span), action.confirm == "key"
 
 
-def _first_forward(tenant: Tenant, entry: NumberEntry) -> Action | None:
-    for rule in tenant.routes.get(entry.route, ()):
-        for action in rule.do:
-            if action.forward is not None:
-                return action
-    return None
+def _phones(ids: Sequence[str], for_s: int, domain: str, settings: RenderSettings) -> _Bridge:
+    profile = token(settings.phone_profile)
+    addresses = tuple(f"sofia/{profile}/{token(phone)}%{token(domain)}" for phone in ids[:MOST_PHONES])
+    return _Bridge(addresses, "ring", {"leg_timeout": str(for_s)})
+
+
+def _ids_of(tenant: Tenant, name: str) -> tuple[str, ...]:
+    """The devices of a group, a line, or an id, each once."""
+    lines = {line.line: line for line in tenant.lines}
+    group = next((group for group in tenant.groups if group.group == name), None)
+    named = group.lines if group else (name,)
+    found = [phone for line in named if line in lines for phone in lines[line].ids]
+    found += [entry.id for entry in tenant.ids if not found and entry.id == name]
+    return tuple(dict.fromkeys(found))
+
+
+def _first(tenant: Tenant, entry: NumberEntry, wanted: Callable[[Action], str | None]) -> Action | None:
+    actions = (action for rule in tenant.routes.get(entry.route, ()) for action in rule.do)
+    return next((action for action in actions if wanted(action) is not None), None)
 
 
 def _carrier(platform: Platform, action: Action) -> Carrier:

@@ -102,6 +102,20 @@ def test_a_direct_number_falls_back_to_its_phone() -> None:
     assert dialled.endswith("]sofia/internal/1001%pbx.example")
 
 
+def test_a_number_that_is_forwarded_nowhere_falls_back_to_the_phones_that_its_route_rings() -> None:
+    one = tenant(
+        ids=[{"id": "1001", "name": "佐藤"}, {"id": "1101", "name": "佐藤", "device": "app"}],
+        lines=[{"line": "sato", "ids": ["1001", "1101"]}],
+        groups=[{"group": "sales", "lines": ["sato"]}],
+        routes={"main": [{"do": [{"play": "closed"}]}, {"do": [{"ring": "sales", "for_s": 25}]}]},
+    )
+    (_set, (_bridge, dialled), (_transfer, then)) = actions(pieces(one).fallbacks["fallback/678/0312345678.xml"])
+    legs = re.findall(r"\[([^]]*)\]([^,]+)", dialled)
+    assert [address for _, address in legs] == ["sofia/internal/1001%pbx.example", "sofia/internal/1101%pbx.example"]
+    assert all("tt_leg=ring" in options and "leg_timeout=25" in options for options, _ in legs)
+    assert then == "apology XML fallback"
+
+
 @pytest.mark.parametrize("target", ["0312345678", "110"])
 def test_a_target_that_would_come_back_or_call_for_help_is_an_apology(target: str) -> None:
     one = tenant(routes={"main": [{"do": [{"forward": target}]}]})
