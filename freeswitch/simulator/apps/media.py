@@ -23,11 +23,16 @@ DEFAULT_SILENCE_S = 3
 def playback(switch: Switch, channel: Channel, data: str) -> str:
     """A file, until it ends or a key of playback_terminators (`*` unless set) is pressed."""
     path, _, _samples = data.partition("@@")
+    return _play(switch, channel, path, _terminator_pressed(channel))
+
+
+def _terminator_pressed(channel: Channel) -> Callable[[], bool]:
+    """Whether a key of playback_terminators was pressed, which is noted; other keys are lost. Source: on_dtmf."""
     wanted = channel.get("playback_terminators") or "*"
     terminators = {"none": "", "any": "1234567890*#"}.get(wanted.lower(), wanted)
     channel.variables.pop("playback_terminator_used", None)
 
-    def ended() -> bool:
+    def pressed() -> bool:
         while channel.digits:
             digit = channel.digits.popleft()
             if digit in terminators:
@@ -35,7 +40,7 @@ def playback(switch: Switch, channel: Channel, data: str) -> str:
                 return True
         return False
 
-    return _play(switch, channel, path, ended)
+    return pressed
 
 
 def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
@@ -61,13 +66,15 @@ def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
 
 
 def record(switch: Switch, channel: Channel, data: str) -> None:
-    """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has been silent for so long, or time is
-    up. Without a threshold nobody listens for silence. Source: switch_ivr_record_file_event.
+    """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has been silent for so long, time is
+    up, or a key of playback_terminators is pressed. Without a threshold nobody listens for silence. Source:
+    switch_ivr_record_file_event.
     """
     path, *figures = [*plan.words(data), "", "", "", ""][:4]
     limit_s, threshold, silence_s = (plan.whole(one) for one in figures)
     spoken_s = channel.message_s if isinstance(channel, SipLeg) else 0.0
     ends_s = spoken_s + (silence_s or DEFAULT_SILENCE_S) if threshold else math.inf
+    pressed = _terminator_pressed(channel)
     switch.recorder.begin_message(channel, path)
     channel.variables["silence_hits_exhausted"] = "false"
     channel.took_break()
@@ -75,7 +82,7 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     most_s = channel.clock.whole_second_in(limit_s + 1) if limit_s else math.inf
     try:
         by_silence = ends_s <= most_s
-        if not channel.pause(min(most_s, ends_s), until=channel.took_break) and by_silence:
+        if not channel.pause(min(most_s, ends_s), until=lambda: channel.took_break() or pressed()) and by_silence:
             channel.variables["silence_hits_exhausted"] = "true"
     finally:
         if path in channel.recordings:
