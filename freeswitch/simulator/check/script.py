@@ -164,9 +164,12 @@ class _Reader:
 
     def _ours(self, who: str, code: int) -> None:
         dialog = self._last(who, incoming=True)
-        if dialog is not None and code in (401, 407):
+        if dialog is None or not dialog.incoming:
+            # The echo of a CANCEL: of the calls of this far end only those to it go on.
+            return
+        if code in (401, 407):
             dialog.refused_once = True
-        elif dialog is not None and code >= 300:
+        elif code >= 300:
             dialog.over = True
 
     def _last(self, who: str, *, incoming: bool | None, user: str = "") -> Dialog | None:
