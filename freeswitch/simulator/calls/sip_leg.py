@@ -35,6 +35,8 @@ class SipLeg(Channel):
         """Where the gateway is through which it was dialled."""
         self.invited_as = (profile.caller_name, profile.caller_number)
         """The caller's name and number in the From of our INVITE."""
+        self.named_by_us = False
+        """Whether its From is ours although it called: a re-INVITE of ours was answered."""
         self.message_s = 3.0
         """How long whoever calls on this leg speaks after the tone."""
 
@@ -145,6 +147,16 @@ class SipLeg(Channel):
             self.bond.transfer(self.bond.profile.destination, "XML")
 
     # --- hold and transfer -----------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Also a re-INVITE to a caller, whose answer has our From: the To of theirs. Source: extract_header_vars."""
+        asked = not self.held and self.direction == "inbound" and not self.named_by_us
+        super().hold()
+        if asked and "sip_to_user" in self.variables:
+            self.named_by_us = True
+            own = self.variables
+            own["sip_from_user"], own["sip_to_user"] = own["sip_to_user"], own.get("sip_from_user", "")
+            self.variables.pop("sip_from_display", None)
 
     def far_hold(self) -> None:
         """re-INVITE with a=sendonly: whoever talks to this leg hears music. Source: switch_core_media_toggle_hold."""
@@ -261,7 +273,8 @@ class SipLeg(Channel):
 def _own_address(leg: Channel) -> str:
     """user@host of who is at the far end."""
     if leg.direction == "inbound":
-        return f"{leg.get('sip_from_user')}@{leg.get('sip_from_host') or '127.0.0.1'}"
+        theirs = "sip_to_user" if isinstance(leg, SipLeg) and leg.named_by_us else "sip_from_user"
+        return f"{leg.get(theirs)}@{leg.get('sip_from_host') or '127.0.0.1'}"
     user, _, host = leg.profile.destination.replace("%", "@", 1).partition("@")
     host = host or leg.profile.channel_name.rpartition("/")[2].partition("@")[2]
     if not host and isinstance(leg, SipLeg):
