@@ -186,6 +186,32 @@ def test_hold_plays_music_to_the_other_and_ends_it() -> None:
         assert end["variable_hold_events"].startswith("{{")
 
 
+def test_a_caller_whom_we_hold_has_our_from_in_its_variables() -> None:
+    """The answer to our re-INVITE swaps the two ends (sofia.c, extract_header_vars)."""
+    with switch([Phone("1001", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(listener, leg, f"~{EXT.format(1)}~park")
+        dialled(simulator, listener)
+        before = [listener.send(f"api uuid_getvar {leg.uuid} sip_{end}_user") for end in ("from", "to")]
+        assert listener.send(f"api uuid_hold {leg.uuid}").startswith("+OK")
+        held = [listener.send(f"api uuid_getvar {leg.uuid} sip_{end}_user") for end in ("from", "to")]
+        assert (before[0], held) == (CALLER.number, before[::-1])
+
+
+def test_a_caller_ends_the_message_with_a_key() -> None:
+    with switch([]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(listener, leg, "|playback_terminators=#~answer~record:/r/vm.wav 60~hangup")
+        listener.name("RECORD_START", leg.uuid)
+        simulator.switch.channels[leg.uuid].far_digit("#")
+        finish(listener, leg.uuid)
+        stopped = listener.name("RECORD_STOP", leg.uuid)
+        assert int(stopped["variable_record_ms"]) < 10_000, "not the 60 s that were allowed"
+        assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["variable_playback_terminator_used"] == "#"
+
+
 def test_who_hangs_up_while_holding_ends_the_call_of_the_other_too() -> None:
     """Even where the plan would go on after the bridge."""
     with switch([Phone("1001", QUICK)]) as simulator:
