@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,36 +50,31 @@ def _frame(stream: Any) -> bytes | None:
 
 def facts(url: str, file: Path) -> None:
     """Our facts, on a queue of its own."""
-    channel = pika.BlockingConnection(pika.URLParameters(url)).channel()
-    channel.exchange_declare("toritsugi.events", "topic", durable=True)
-    queue = channel.queue_declare("", exclusive=True).method.queue
-    channel.queue_bind(queue, "toritsugi.events", "#")
-    with file.open("w", encoding="utf-8") as out:
 
-        def heard(_channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
-            heard_us = time.time_ns() // 1000
-            fact = json.loads(body)
-            leg = fact["data"].get("leg")
-            line = {"id": fact["id"].split(".")[0], "name": fact["type"], "heard_us": heard_us, "leg": leg}
-            out.write(json.dumps(line) + "\n")
-            out.flush()
+    def note(out: Any, fact: dict[str, Any], heard_us: int) -> None:
+        leg = fact["data"].get("leg")
+        line = {"id": fact["id"].split(".")[0], "name": fact["type"], "heard_us": heard_us, "leg": leg}
+        out.write(json.dumps(line) + "\n")
+        out.flush()
 
-        channel.basic_consume(queue, heard, auto_ack=True)
-        print(READY, flush=True)
-        channel.start_consuming()
+    _consume(url, "toritsugi.events", file, note)
 
 
 def mod_amqp(url: str, file: Path) -> None:
     """The events of mod_amqp's topic exchange TAP.Events."""
+    _consume(url, "TAP.Events", file, _note)
+
+
+def _consume(url: str, exchange: str, file: Path, note: Callable[[Any, dict[str, Any], int], None]) -> None:
     channel = pika.BlockingConnection(pika.URLParameters(url)).channel()
-    channel.exchange_declare("TAP.Events", "topic", durable=True)
+    channel.exchange_declare(exchange, "topic", durable=True)
     queue = channel.queue_declare("", exclusive=True).method.queue
-    channel.queue_bind(queue, "TAP.Events", "#")
+    channel.queue_bind(queue, exchange, "#")
     with file.open("w", encoding="utf-8") as out:
 
         def heard(_channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
             heard_us = time.time_ns() // 1000
-            _note(out, json.loads(body), heard_us)
+            note(out, json.loads(body), heard_us)
 
         channel.basic_consume(queue, heard, auto_ack=True)
         print(READY, flush=True)

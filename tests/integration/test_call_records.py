@@ -123,18 +123,7 @@ def _calls(expected: Book, told: Played) -> None:
     for call in expected.calls:
         row = told.calls[expected.leg(call["call"])]
         legs = [leg for leg in expected.legs if leg["call"] == call["call"]]
-        wanted = {
-            "tenant": "acme",
-            "state": "ended",
-            "direction": call["direction"],
-            "dialled": call["dialled"],
-            "caller_number": call["caller"],
-            "legs": len(legs),
-            "charges": len([leg for leg in legs if "answered_us" in leg]),
-            "estimated": False,
-        }
-        wanted |= {key: call[key] for key in ("result", "answered_by") if key in call}
-        wanted |= {"caller_presentation": call["presentation"]} if "presentation" in call else {}
+        wanted = expected.row(call)
         assert {key: row[key] for key in wanted} == wanted
         (over,) = [f.body for f in told.facts if isinstance(f.body, CallEnded) and f.call == row["call"]]
         assert (over.result, over.legs, over.talk_ms) == (row["result"], len(legs), row["talk_ms"])

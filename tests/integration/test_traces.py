@@ -213,18 +213,7 @@ def _calls(expected: Book, played: Played) -> None:
     for call in expected.calls:
         row = played.calls[ours(expected.leg(call["call"]))]
         legs = [leg for leg in expected.legs if leg["call"] == call["call"]]
-        wanted = {
-            "tenant": "acme",
-            "state": "ended",
-            "direction": call["direction"],
-            "dialled": call["dialled"],
-            "caller_number": call["caller"],
-            "legs": len(legs),
-            "charges": len([leg for leg in legs if "answered_us" in leg]),
-            "estimated": False,
-        }
-        wanted |= {key: call[key] for key in ("result", "answered_by") if key in call}
-        wanted |= {"caller_presentation": call["presentation"]} if "presentation" in call else {}
+        wanted = expected.row(call)
         assert {key: row[key] for key in wanted} == wanted
         charged = sum((leg["charge"] for leg in legs if leg["charge"] is not None), Decimal(0))
         assert Decimal(row["charge_incl"]) + Decimal(row["charge_excl"]) == charged

@@ -38,6 +38,22 @@ class Book:
         """The leg of this role, as the trace names it; a call that no leg of ours began keeps its own id."""
         return next((str(leg["leg"]) for leg in self.legs if leg["role"] == role), role)
 
+    def row(self, call: dict[str, Any]) -> dict[str, Any]:
+        """What history's row must say of this call, of `calls`."""
+        legs = [leg for leg in self.legs if leg["call"] == call["call"]]
+        wanted = {
+            "tenant": "acme",
+            "state": "ended",
+            "direction": call["direction"],
+            "dialled": call["dialled"],
+            "caller_number": call["caller"],
+            "legs": len(legs),
+            "charges": len([leg for leg in legs if "answered_us" in leg]),
+            "estimated": False,
+        }
+        wanted |= {key: call[key] for key in ("result", "answered_by") if key in call}
+        return wanted | ({"caller_presentation": call["presentation"]} if "presentation" in call else {})
+
 
 def book(number: int) -> Book:
     """The expectations for a trace."""

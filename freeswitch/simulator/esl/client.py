@@ -223,9 +223,9 @@ class Client:
         self._runner, self._writer = gevent.getcurrent(), gevent.spawn(self._write)
         self.send(wire.AUTH_REQUEST)
         try:
-            if self._first_command():
-                while self._read():
-                    pass
+            goes_on = self._first_command()
+            while goes_on:
+                goes_on = self._read()
             self._end(2.0)
         except (OSError, wire.BrokenCommand):
             self._end(0.5)
