@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.eventsocket.plan_text import GOES_ON
 from services.history import words
 from services.history.fold import fold
 from services.history.model import Call, Client, Known, PlanStep, Step, Story
@@ -190,3 +191,8 @@ def test_nothing_that_can_be_stored_breaks_a_page(text: str, digits: str, at_us:
     assert not {unicodedata.category(c) for c in words.shown(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert len(words.number(digits)) <= 40
     assert words.date_time(abs(at_us), text, "ja")
+
+
+@pytest.mark.parametrize("cause", GOES_ON)
+def test_why_a_leg_ended_is_told_in_words(cause: str) -> None:
+    assert cause not in (words.word(words.CAUSES, cause, "ja"), words.word(words.CAUSES, cause, "en"))
