@@ -9,9 +9,10 @@ from types import TracebackType
 import pytest
 from gevent.hub import Hub
 
+from tests.postgres import postgres
 from tests.rabbitmq import broker
 
-__all__ = ["broker"]
+__all__ = ["broker", "postgres"]
 
 _died: list[str] = []
 _report = Hub.handle_error

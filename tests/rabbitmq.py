@@ -51,7 +51,7 @@ class Broker:
         self._password = secrets.token_hex(8)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self.port, self._dist_port, self._epmd_port = _free_ports(3)
+        self.port, self._dist_port, self._epmd_port = free_ports(3)
         self._write_files()
 
     def _define(self, names: list[str]) -> Path:
@@ -186,7 +186,7 @@ def _spawn(command: list[str], environment: dict[str, str], output: int | None) 
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     try:
         for one in held:
