@@ -1,12 +1,11 @@
-"""A whole house on a simulated switch that is cut off, killed and frozen; and what the books say against the truth.
+"""A whole house in this process, on the embedded bus, whose simulated switch is cut off, killed and frozen.
 
-Enters: people who call, faults. Leaves: a `Verdict`: legs that nobody told the end of, ends or charges told twice, ends
-that are wrong. The truth is the switch's own: when each leg began, was answered, and ended.
+Enters: people who call, faults. Leaves: what was told, and the `Verdict` about it. It is for faults between agent and
+switch, with the product's spans made short; the house of processes on RabbitMQ is `site.py`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ import pytest
 from gevent.server import StreamServer
 from gevent.socket import create_connection
 
-from freeswitch.simulator import Behaviour, Caller, Carrier, Channel, Phone, Simulator
-from proto.envelope import MESSAGES, Envelope, decode
-from proto.events import CallAnswered, CallArrived, CommandFinished, LegCharged, LegEnded, SwitchConnected, SwitchLost
-from proto.message import Event
+from freeswitch.simulator import Channel
+from proto.envelope import Envelope, decode
+from proto.events import CallAnswered, CallArrived, CommandFinished, LegEnded, SwitchConnected, SwitchLost
 from proto.topics import Queue
 from services.compose import House, compose
 from services.eventsocket import lookout, snapshot, supervisor
@@ -29,47 +27,13 @@ from services.eventsocket.agent import Agent
 from services.runtime.app import App
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.settings import Settings, SwitchLink, Web
+from tests.faults.switch import PASSWORD, Switch, Truth, write_clients
+from tests.faults.verdict import TAP, Verdict, verdict
 
-PASSWORD = "faults"  # noqa: S105
 DEADLINE_S = 20.0
 ALIVE_S, SILENT_S, APART_S = 0.2, 0.6, 0.6
 """The product's 2, 2.5 and 5 s, made short: what they mean is the same."""
 ROOMS = ("directory", "routing", "recording", "answering", "billing", "history", "eventsocket")
-NUMBER, MOBILE = "0312345678", "09011112222"
-PLATFORM = """
-switches: [{switch: fs1, domain: pbx.example}, {switch: fs2, domain: pbx.example}]
-carriers: [{name: main, gateway: trunk1}]
-prices:
-- table: standard
-  versions: [{from: 2026-04-01, basis: excl, rules: [{name: all, prefixes: ['0'], unit_s: 9, unit: 1}]}]
-"""
-ACME = f"""
-tenant: acme
-name: 株式会社アクメ
-contract: {{from: '2026-04-01', closing_day: 20, plan: cloud-pbx, prices: standard}}
-numbers: [{{number: '{NUMBER}', kind: representative, route: main}}]
-ids: [{{id: '1001', name: 佐藤, device: desk}}]
-lines: [{{line: sato, ids: ['1001']}}]
-routes: {{main: [{{do: [{{forward: '{MOBILE}', for_s: 60}}]}}]}}
-"""
-TAP = Queue("tap", "fact", tuple(f"*.{name}" for name, kind in MESSAGES.items() if issubclass(kind, Event)))
-
-
-def write_clients(folder: Path) -> Path:
-    """One client whose only number is forwarded to a mobile: each call has a leg that costs."""
-    folder.mkdir()
-    (folder / "platform.yaml").write_text(PLATFORM, encoding="utf-8")
-    (folder / "acme.yaml").write_text(ACME, encoding="utf-8")
-    return folder
-
-
-@dataclass
-class Truth:
-    """What really became of one leg, µs of the switch; 0: not."""
-
-    started_us: int
-    answered_us: int
-    ended_us: int
 
 
 class Bus(EmbeddedBus):
@@ -132,91 +96,6 @@ def _pump(source: Any, sink: Any) -> None:
     finally:
         source.close()
         sink.close()
-
-
-class Switch:
-    """The simulated switch with everything that really happened on it."""
-
-    def __init__(self, folder: Path, *, cdr: bool = True) -> None:
-        self.cdr = folder / "cdr" if cdr else None
-        if self.cdr is not None:
-            self.cdr.mkdir()
-        self.truth: dict[str, Truth] = {}
-        self.mobile = Carrier("main", gateway="trunk1")
-        self.simulator = Simulator(
-            password=PASSWORD,
-            carriers=[self.mobile],
-            phones=[Phone("1001", tenant="acme")],
-            numbers=[NUMBER],
-            recordings=folder / "recordings",
-            cdr=self.cdr,
-        )
-        self.simulator.switch.on_end = self._ended
-        self.behave(Behaviour(after_s=0.05))
-
-    @property
-    def port(self) -> int:
-        """Its own Event Socket."""
-        return self.simulator.port
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """How the mobile behaves from now on."""
-        self.mobile.otherwise = behaviour
-
-    def call(self, number: int = 1) -> list[Channel]:
-        """So many people call; they stay until they are hung up."""
-        return [self.simulator.call(Caller(f"0901234{n:04d}"), NUMBER, carrier=self.mobile) for n in range(number)]
-
-    def up(self) -> list[Channel]:
-        """Every leg that is up."""
-        return list(self.simulator.switch.channels.values())
-
-    def talking(self, legs: int) -> bool:
-        """Whether so many legs are up and all are answered."""
-        return len(self.up()) == legs and all(leg.times.answered for leg in self.up())
-
-    def hang_up(self, caller: Channel) -> None:
-        """The caller hangs up; both legs end."""
-        caller.hangup("NORMAL_CLEARING")
-
-    def kill(self) -> None:
-        """kill -9: whatever is up is gone in this moment, without a word."""
-        now_us = self.simulator.switch.clock.now_us()
-        for leg in self.up():
-            self.truth[leg.uuid] = Truth(leg.times.created, leg.times.answered, now_us)
-        self.simulator.kill()
-
-    def _ended(self, leg: Channel) -> None:
-        self.truth[leg.uuid] = Truth(leg.times.created, leg.times.answered, leg.times.hangup)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The books against the truth."""
-
-    legs: int
-    lost: frozenset[str]
-    """Ended, and nobody told it."""
-    doubled: frozenset[str]
-    """An exact end, an estimated one, or a charge told twice."""
-    wrong: frozenset[str]
-    """Told as ended while up; exact, and not as the switch has it; estimated, and later than the truth."""
-    estimated: frozenset[str]
-    """Legs of which only an estimated end is told."""
-    charged: frozenset[str]
-    early_s: float
-    """By how much the earliest estimate is before the truth."""
-
-    @property
-    def clean(self) -> bool:
-        """Nothing lost, nothing doubled, nothing wrong."""
-        return not (self.lost or self.doubled or self.wrong)
-
-    def __str__(self) -> str:
-        return (
-            f"legs {self.legs} lost {len(self.lost)} doubled {len(self.doubled)} wrong {len(self.wrong)}"
-            f" estimated {len(self.estimated)} charged {len(self.charged)} early {self.early_s:.2f} s"
-        )
 
 
 @dataclass
@@ -338,35 +217,7 @@ class FaultHouse:
 
     def verdict(self) -> Verdict:
         """The books against the truth, now."""
-        truth, up = self.truth, {leg.uuid for switch in self._switches for leg in switch.up()}
-        ends = [(fact.body, fact.estimated) for fact in self.facts if isinstance(fact.body, LegEnded)]
-        times = Counter((end.leg, estimated) for end, estimated in ends)
-        charges = Counter(charge.leg for charge in self.told(LegCharged))
-        exact = {end.leg for end, estimated in ends if not estimated}
-        early = [truth[end.leg].ended_us - end.ended_at_us for end, estimated in ends if estimated and end.leg in truth]
-        return Verdict(
-            legs=len(truth),
-            lost=frozenset(truth.keys() - {leg for leg, _ in times}),
-            doubled=frozenset(
-                leg for (leg, _), n in [*times.items(), *(((c, 0), n) for c, n in charges.items())] if n > 1
-            ),
-            wrong=frozenset(end.leg for end, estimated in ends if end.leg in up or self._is_wrong(end, estimated)),
-            estimated=frozenset({leg for leg, _ in times} - exact),
-            charged=frozenset(charges),
-            early_s=max(early, default=0) / 1_000_000,
-        )
-
-    def _is_wrong(self, end: LegEnded, estimated: bool) -> bool:
-        one = self.truth.get(end.leg)
-        if one is None or (end.answered_at_us or 0) not in (one.answered_us, 0):
-            return True
-        if estimated:
-            return end.ended_at_us > one.ended_us
-        return (end.started_at_us, end.answered_at_us or 0, end.ended_at_us) != (
-            one.started_us,
-            one.answered_us,
-            one.ended_us,
-        )
+        return verdict(self.truth, {leg.uuid for switch in self._switches for leg in switch.up()}, self.facts)
 
 
 @contextmanager

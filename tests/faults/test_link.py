@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from freeswitch.simulator import Behaviour
-from tests.faults.house import ALIVE_S, FaultHouse, Switch, in_short_time
+from tests.faults.house import ALIVE_S, FaultHouse, in_short_time
+from tests.faults.switch import Switch
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 
 from freeswitch.simulator import Channel
 from tests.command import ROOT, until
-from tests.faults.house import PASSWORD, Switch, write_clients
+from tests.faults.switch import PASSWORD, Switch, write_clients
 
 WATCHDOG_S = 5.0
 """WatchdogSec of deploy/systemd/toritsugi-eventsocket.service."""
