@@ -72,7 +72,7 @@ class Run:
     def go(self) -> int:
         """Run until asked to stop or the time is over; the exit code."""
         settings = self.settings
-        self.house = compose(settings, connect(settings.bus, settings.data_dir), self.names, self._narrate)
+        self.house = compose(settings, _bus(settings), self.names, self._narrate)
         parts = list(self.house.parts)
         log_in, callers = self._first_log_in(), None
         if log_in is not None:
@@ -203,6 +203,10 @@ def _run(settings: Settings, names: Sequence[str], build: Callable[[Settings, Si
     finally:
         if simulator is not None:
             simulator.stop()
+
+
+def _bus(settings: Settings) -> Bus:
+    return connect(settings.bus, settings.data_dir, settings.bus_tls, declares=settings.bus_declares)
 
 
 def _environment(**arguments: object) -> dict[str, str]:

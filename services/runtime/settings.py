@@ -2,94 +2,29 @@
 
 Enters: a file, `TORITSUGI_…` variables (they win). Leaves: Settings, or exit code 2 and a line per mistake: file, line,
 key, the value and what is allowed. Every scalar is read as text, so YAML guesses nothing. Passwords stand in the
-environment or in files of their own (`password_file`, `bus_file`), never in the YAML.
+environment or in files of their own (`password_file`, `bus_file`), never in the YAML; what lies open is warned about.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import msgspec
 import yaml
 
+from services.runtime.settings_values import ESL_PASSWORD, ESL_PORT, BusTls, Settings, SwitchLink, Web
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-ESL_PORT = 8021
-ESL_PASSWORD = "ClueCon"  # noqa: S105  (FreeSWITCH ships with it: conf/vanilla/autoload_configs/event_socket.conf.xml)
 MAX_BYTES = 1 << 20
 
-
-class Web(msgspec.Struct, frozen=True):
-    """Where the pages are served."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    https: bool = False
-    """Whether people reach them by https (a web server in front speaks TLS): cookies are then never sent without."""
-    trusted_proxies: int = 0
-    """How many web servers in front add to X-Forwarded-For and set X-Forwarded-Proto; without one both are ignored."""
-
-
-class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
-    """A FreeSWITCH and how its agent reaches it. Without a password its agent cannot start; others need none."""
-
-    name: str
-    agent: str = ""
-    """Which of several agents of this switch, each with a data_dir of its own; empty: the only one, or the first."""
-    host: str = "127.0.0.1"
-    port: int = ESL_PORT
-    password: str = ""
-    recordings_dir: Path = Path("/var/lib/freeswitch/recordings")
-    sounds_dir: Path | None = None
-    """Folder of prompts; None: tones in their place."""
-    newline_every_ms: int = 2
-    """While a call is up, wake the switch's Event Socket so often: events come after 1.6 instead of 10 ms; 0: never."""
-    cdr_dir: Path | None = None
-    """Where mod_json_cdr writes (log-dir); None: its call records are not read."""
-    cdr_every_ms: int = 1000
-    """So often the folder is looked through."""
-    cdr_keep_days: int = 90
-    """Call records that were read are erased after so many days."""
-    user: str = ""
-    """`id@domain` in the switch's directory to log in as (userauth, fewer rights); empty: with the one password."""
-    conf_dir: Path | None = None
-    """FreeSWITCH's own conf_dir, in whose toritsugi/agent the agent writes phones, carriers and fallbacks; None: it
-    writes nothing, and a call that nobody decides about hears an apology."""
-    credentials_file: Path | None = None
-    """Passwords of phones and carriers, JSON; without it no phone and no carrier is written."""
-
-    def __repr__(self) -> str:
-        return f"SwitchLink(name={self.name!r}, host={self.host!r}, port={self.port})"
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a process is told. Relative folders are relative to where it was started."""
-
-    data_dir: Path = Path("data")
-    bus: str = "embedded:"
-    """`embedded:` or `amqp[s]://…`."""
-    web: Web = Web()
-    session_key_file: Path | None = None
-    """Signs session cookies: the same file for every process that serves pages. None: `session.key` in `data_dir`."""
-    metrics_port: int | None = None
-    """Where 127.0.0.1 serves /metrics; None: nowhere."""
-    partitions: int = 1
-    log_level: str = "INFO"
-    tenants_dir: Path = Path("deploy/tenants")
-    switches: tuple[SwitchLink, ...] = ()
-    """Empty: the simulator."""
-    allow_private_webhooks: bool = False
-    drain_s: float = 15.0
-    """How long a stopping process may take to finish what it has begun."""
-
-    def __repr__(self) -> str:
-        return f"Settings(data_dir={str(self.data_dir)!r}, switches={self.switches!r}, …)"
+__all__ = ["ESL_PASSWORD", "BusTls", "Settings", "SettingsError", "SwitchLink", "Web", "load", "load_or_exit"]
 
 
 class SettingsError(Exception):
@@ -107,6 +42,8 @@ class _Key:
     allowed: str
     hides: Literal["", "all", "login"] = ""
     """all: the value is never shown; login: a password in it is never shown, nor accepted in the YAML."""
+    secret: bool = False
+    """A file that holds a secret: it is warned about if everybody on the machine can read it."""
 
 
 def _path(text: str) -> Path:
@@ -147,11 +84,19 @@ def _bus(text: str) -> str:
     parts = urlsplit(text)
     if text != "embedded:" and (parts.scheme not in ("amqp", "amqps") or not parts.hostname or parts.port == 0):
         raise ValueError
+    if "ssl_options" in parts.query:  # could switch verification off; `bus_tls` says what is trusted
+        raise ValueError
     return text
 
 
+def holds_password(text: str) -> bool:
+    """Whether an address carries a password: `amqp://user:password@host`."""
+    return re.search(r"//[^/]*:[^/]*@", text) is not None
+
+
 _FOLDER = _Key(_path, "a folder")
-_FILE = _Key(_path, "a file that holds nothing but the value")
+_FILE = _Key(_path, "a file that holds nothing but the value", secret=True)
+_PEM, _PEM_KEY = _Key(_path, "a PEM file"), _Key(_path, "a PEM file", secret=True)
 _HOST = _matching(
     r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", "a host name or address"
 )
@@ -168,7 +113,7 @@ _SWITCH: dict[str, _Key] = {
     "newline_every_ms": _whole(0, 1000),
     "user": _matching(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,253}", "id@domain of the switch's directory"),
     "conf_dir": _FOLDER,
-    "credentials_file": _Key(_path, "a JSON file"),
+    "credentials_file": _Key(_path, "a JSON file", secret=True),
     "cdr_dir": _FOLDER,
     "cdr_every_ms": _whole(100, 60_000),
     "cdr_keep_days": _whole(1, 3660),
@@ -178,7 +123,17 @@ _TOP: dict[str, Any] = {
     "data_dir": _FOLDER,
     "bus": _Key(_bus, "`embedded:` or `amqp://host[:port]/…`", "login"),
     "bus_file": _FILE,
-    "web": {"host": _HOST, "port": _whole(0, 65535), "https": _YES_OR_NO, "trusted_proxies": _whole(0, 9)},
+    "bus_password_file": _FILE,
+    "bus_tls": {"ca_file": _PEM, "certificate_file": _PEM, "key_file": _PEM_KEY},
+    "bus_declares": _YES_OR_NO,
+    "web": {
+        "host": _HOST,
+        "port": _whole(0, 65535),
+        "https": _YES_OR_NO,
+        "trusted_proxies": _whole(0, 9),
+        "certificate_file": _PEM,
+        "key_file": _PEM_KEY,
+    },
     "session_key_file": _Key(_path, "a file; it is made if there is none"),
     "metrics_port": _whole(0, 65535),
     "partitions": _whole(1, 64),
@@ -194,12 +149,17 @@ _ESL = re.compile(
 )
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings in `path` (None: defaults) and `environ`. Raises SettingsError with every mistake."""
+def load(path: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = lambda _: None) -> Settings:
+    """The settings in `path` (None: defaults) and `environ`. Raises SettingsError with every mistake.
+
+    `warn` is told what lies more open than it should: readable files of secrets, a bus without TLS on a network.
+    """
     reading = _Reading("" if path is None else str(path), environ)
     raw = {} if path is None else reading.mapping(reading.compose(path), _TOP, "")
     reading.overlay(raw, _TOP, "")
     reading.secret(raw, "bus", "TORITSUGI_BUS", _TOP["bus"])
+    reading.secret(raw, "bus_password", "TORITSUGI_BUS_PASSWORD", _PASSWORD)
+    reading.bus(raw)
     switches = [reading.switch(entry, n) for n, entry in enumerate(raw.pop("switches", []))]
     switches = reading.named_by_esl(switches)
     names = [switch["name"] for switch in switches if "name" in switch]
@@ -210,14 +170,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         reading.mistake("switches", folder, "every switch needs a cdr_dir of its own")
     if reading.mistakes:
         raise SettingsError(reading.mistakes)
+    for warning in reading.warnings:
+        warn(warning)
     raw["web"] = Web(**raw.get("web", {}))
+    raw["bus_tls"] = BusTls(**raw.get("bus_tls", {}))
     return Settings(**raw, switches=tuple(SwitchLink(**switch) for switch in switches))
 
 
 def load_or_exit(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """As `load`; mistakes go to stderr and the process ends with 2."""
+    """As `load`; warnings and mistakes go to stderr, and with a mistake the process ends with 2."""
     try:
-        return load(path, environ)
+        return load(path, environ, lambda warning: print(f"toritsugi: warning: {warning}", file=sys.stderr))
     except SettingsError as error:
         _exit(error)
 
@@ -236,6 +199,7 @@ class _Reading:
     environ: Mapping[str, str]
     lines: dict[str, int] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def mistake(self, key: str, value: object, allowed: str, variable: str = "") -> None:
         place = f"environment: {variable}" if variable else f"{self.file}:{self.lines.get(key, 1)}: {key or '(file)'}"
@@ -290,7 +254,7 @@ class _Reading:
         if not isinstance(node, yaml.ScalarNode):
             self.mistake(place, None, f"one value is expected here: {shape.allowed}")
             return None
-        if shape.hides == "login" and re.search(r"//[^/]*:[^/]*@", node.value):
+        if shape.hides == "login" and holds_password(node.value):
             variable = f"TORITSUGI_{place.upper()}"
             self.mistake(place, None, f"holds a password; give it as {variable} or in {place}_file")
             return None
@@ -298,11 +262,14 @@ class _Reading:
 
     def parse(self, text: str, shape: _Key, key: str, variable: str = "") -> Any:
         try:
-            return shape.parse(text)
+            value = shape.parse(text)
         except ValueError:
             shown = None if shape.hides == "all" else re.sub(r"//.*@", "//…@", text)
             self.mistake(key, shown, f"allowed is {shape.allowed}", variable)
             return None
+        if shape.secret and _open_to_all(value):
+            self.warnings.append(f"{value}: everybody on this machine can read this secret; chmod o-rwx it")
+        return value
 
     def overlay(self, raw: dict[str, Any], keys: Mapping[str, Any], inside: str) -> None:
         """`TORITSUGI_WEB_PORT` over `web.port`, and so on for every key outside lists."""
@@ -331,6 +298,23 @@ class _Reading:
                 raw[name] = shape.parse(text)
             except ValueError:
                 self.mistake(key, file, f"what the file holds is not {shape.allowed}")
+
+    def bus(self, raw: dict[str, Any]) -> None:
+        """The password into the address; a user needs one, and on a network both need TLS."""
+        address, password = raw.get("bus", "embedded:"), raw.pop("bus_password", None)
+        parts = urlsplit(address)
+        if password is not None:
+            if parts.username is None or parts.password is not None:
+                wanted = "names a user and no password" if parts.username is None else "holds a password already"
+                self.mistake("bus_password_file", None, f"belongs to a bus that {wanted}: amqps://user@host/vhost")
+                return
+            login = f"{parts.username}:{quote(password, safe='')}@"
+            raw["bus"] = parts._replace(netloc=login + parts.netloc.rpartition("@")[2]).geturl()
+        elif parts.username is not None and parts.password is None:
+            self.mistake("bus", None, "names a user without a password: bus_password_file or TORITSUGI_BUS_PASSWORD")
+        if parts.scheme == "amqp" and not _is_here(parts.hostname or ""):
+            text = "calls and the password cross the network in the clear; amqps:// encrypts them"
+            self.warnings.append(f"bus: amqp://{parts.hostname}: {text}")
 
     def switch(self, entry: dict[str, Any], number: int) -> dict[str, Any]:
         """One entry of `switches`, with its password."""
@@ -361,6 +345,17 @@ class _Reading:
         if "TORITSUGI_ESL_USER" in self.environ:
             named["user"] = self.parse(self.environ["TORITSUGI_ESL_USER"], _SWITCH["user"], "", "TORITSUGI_ESL_USER")
         return [first | where | named]
+
+
+def _open_to_all(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _secret_hint(name: str) -> str:

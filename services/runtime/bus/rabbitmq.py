@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from ssl import SSLContext
 from typing import Any, NamedTuple
 
 import gevent
 import gevent.event
 import msgspec
-from pika import BasicProperties, SelectConnection, URLParameters
+from pika import BasicProperties, SelectConnection, SSLOptions, URLParameters
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
@@ -26,12 +27,14 @@ from pika.spec import Basic
 from proto.envelope import CONTENT_TYPE
 from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, EVENTS_EXCHANGE, Outgoing, Queue, matches
 from services.runtime.bus import DeadLetter, Unavailable, reason_text
+from services.runtime.bus.declaring import advice_on, declare
 from services.runtime.bus.questions import ask, count, first_standing, letters
 from services.runtime.bus.reasons import said
 from services.runtime.bus.subscription import RabbitConsumer
 from services.runtime.bus.topology import Declaration, declarations, one_too_many
 from services.runtime.log import get_logger
 from services.runtime.metrics import UNHEARD
+from services.runtime.tls import client_context
 
 HEARTBEAT_S = 15
 CONNECT_S = 15.0
@@ -47,8 +50,10 @@ log = get_logger("bus")
 class _Line:
     """One connection that comes back by itself. `up` and `down` are called on its greenlet and must not block."""
 
-    def __init__(self, url: str, up: Callable[[SelectConnection], None], down: Callable[[], None]) -> None:
-        self._url, self._up, self._down = url, up, down
+    def __init__(
+        self, parameters: URLParameters, up: Callable[[SelectConnection], None], down: Callable[[], None]
+    ) -> None:
+        self._parameters, self._up, self._down = parameters, up, down
         self._connection: SelectConnection | None = None
         self._greenlet: gevent.Greenlet | None = None
         self._stopping = gevent.event.Event()
@@ -113,7 +118,7 @@ class _Line:
             connection.ioloop.stop()
 
         connection = SelectConnection(
-            _parameters(self._url), on_open_callback=self._up, on_open_error_callback=lost, on_close_callback=lost
+            self._parameters, on_open_callback=self._up, on_open_error_callback=lost, on_close_callback=lost
         )
         self._connection = connection
         try:
@@ -122,8 +127,10 @@ class _Line:
             connection.ioloop.close()
 
 
-def _parameters(url: str) -> URLParameters:
+def _parameters(url: str, tls: SSLContext | None) -> URLParameters:
     parameters = URLParameters(url)
+    if parameters.ssl_options is not None:
+        parameters.ssl_options = SSLOptions(tls or client_context(), parameters.host)
     if "heartbeat" not in url:
         parameters.heartbeat = HEARTBEAT_S
     parameters.blocked_connection_timeout = 60
@@ -166,10 +173,14 @@ class _Parcel(NamedTuple):
 
 
 class _Publisher:
-    """Publishes in order with a window of unconfirmed messages; declares everything on every new connection."""
+    """Publishes in order with a window of unconfirmed messages; declares everything on every new connection.
 
-    def __init__(self, url: str) -> None:
-        self.line = _Line(url, self._connected, self._lost)
+    Without the right to declare it looks, as often, whether everything stands.
+    """
+
+    def __init__(self, parameters: URLParameters, declares: bool) -> None:
+        self._declares = declares
+        self.line = _Line(parameters, self._connected, self._lost)
         self.ready = gevent.event.Event()
         self._declarations: tuple[Declaration, ...] = ()
         self._queues: Sequence[Queue] = ()
@@ -227,16 +238,11 @@ class _Publisher:
     def _declare(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._returned)
-        steps = iter(self._declarations)
 
-        def proceed(_answer: object = None) -> None:
-            step = next(steps, None)
-            if step is None:
-                channel.confirm_delivery(self._confirmed, callback=lambda _: self._open(channel))
-            else:
-                _send(channel, step, proceed)
+        def done() -> None:
+            channel.confirm_delivery(self._confirmed, callback=lambda _: self._open(channel))
 
-        proceed()
+        declare(channel, iter(self._declarations), done, only_look=not self._declares)
 
     def _open(self, channel: Channel) -> None:
         self._channel, self._last_tag = channel, 0
@@ -246,6 +252,10 @@ class _Publisher:
 
     def _channel_closed(self, channel: Channel, reason: Exception) -> None:
         self.line.problem = said(reason)
+        advice = advice_on(reason)
+        if advice and not self.decided.is_set():
+            self.refusal = advice
+            self.decided.set()
         if channel.connection.is_open:
             log.error("bus channel closed", reason=said(reason))
             channel.connection.close(320, said(reason)[:120])
@@ -300,17 +310,6 @@ class _Publisher:
             UNHEARD.labels("fact").inc()
 
 
-def _send(channel: Channel, step: Declaration, proceed: Callable[..., None]) -> None:
-    if step.method == "exchange":
-        channel.exchange_declare(step.name, step.kind, durable=True, arguments=step.arguments, callback=proceed)
-    elif step.method == "queue":
-        channel.queue_declare(step.name, durable=True, arguments=step.arguments, callback=proceed)
-    elif step.method == "bind_queue":
-        channel.queue_bind(step.name, step.source, step.key, callback=proceed)
-    else:
-        channel.exchange_bind(step.name, step.source, step.key, callback=proceed)
-
-
 class _TypeOf(msgspec.Struct):
     type: str = ""
 
@@ -343,15 +342,26 @@ def _letter(write: _Write, queue: str, reason: str, body: bytes) -> _Parcel:
 class RabbitBus:
     """The connection of one process to RabbitMQ."""
 
-    def __init__(self, url: str, connect_s: float = CONNECT_S, publish_s: float = PUBLISH_S) -> None:
-        """`url` is `amqp://user:password@host:port/vhost`, with pika's query parameters if need be.
+    def __init__(
+        self,
+        url: str,
+        connect_s: float = CONNECT_S,
+        publish_s: float = PUBLISH_S,
+        *,
+        tls: SSLContext | None = None,
+        declares: bool = True,
+    ) -> None:
+        """`url` is `amqp[s]://user:password@host:port/vhost`, with pika's query parameters if need be.
 
-        `connect_s`: how long `start` tries. `publish_s`: how long a publish may wait without progress.
+        `connect_s`: how long `start` tries. `publish_s`: how long a publish may wait without progress. `tls`: what an
+        `amqps:` trusts and shows; None: the system's certificates. `declares`: whether `start` makes what is missing,
+        or only looks that all of it stands.
         """
         self._connect_s, self._publish_s = connect_s, publish_s
-        self._publisher = _Publisher(url)
+        parameters = _parameters(url, tls)
+        self._publisher = _Publisher(parameters, declares)
         self._consumers: list[RabbitConsumer] = []
-        self._consuming = _Line(url, self._consume_all, self._lose_all)
+        self._consuming = _Line(parameters, self._consume_all, self._lose_all)
 
     def start(self, queues: Sequence[Queue]) -> None:
         """See `services.runtime.bus.Bus.start`."""

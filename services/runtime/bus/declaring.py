@@ -1,0 +1,47 @@
+"""Makes what RabbitMQ must hold, or only looks whether it stands, one step after another on a channel.
+
+Enters: declarations of `topology.py` and an open channel (pika's, duck-typed: pika itself is imported in `rabbitmq.py`
+alone). Leaves: a call when all is there, or a channel that RabbitMQ closed, and what a person can do about that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from services.runtime.bus.topology import Declaration
+
+_ADVICE = {
+    403: "this user may not; one that may declare nothing needs `bus_declares: no`",
+    404: "with `bus_declares: no` it must stand: import what `toritsugi bus definitions` prints",
+}
+
+
+def declare(channel: Any, steps: Iterator[Declaration], done: Callable[[], None], *, only_look: bool) -> None:
+    """Take each step, then call `done`. `only_look`: make nothing; a binding cannot be looked at and is taken as given.
+
+    What is refused closes the channel, with RabbitMQ's reason.
+    """
+    step = next((one for one in steps if not (only_look and one.method.startswith("bind"))), None)
+    if step is None:
+        done()
+        return
+
+    def proceed(_answer: object = None) -> None:
+        declare(channel, steps, done, only_look=only_look)
+
+    if step.method == "exchange":
+        # When it is only looked at, RabbitMQ compares neither kind nor arguments.
+        channel.exchange_declare(step.name, step.kind, only_look, True, arguments=step.arguments, callback=proceed)
+    elif step.method == "queue":
+        channel.queue_declare(step.name, only_look, True, arguments=step.arguments, callback=proceed)
+    elif step.method == "bind_queue":
+        channel.queue_bind(step.name, step.source, step.key, callback=proceed)
+    else:
+        channel.exchange_bind(step.name, step.source, step.key, callback=proceed)
+
+
+def advice_on(reason: Any) -> str:
+    """What RabbitMQ said when it closed a channel and what to do about it, or nothing if a new try may help."""
+    advice = _ADVICE.get(getattr(reason, "reply_code", 0))
+    return "" if advice is None else f"RabbitMQ says {reason.reply_text}: {advice}"
