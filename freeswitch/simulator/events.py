@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 
 from freeswitch.simulator import causes
 from freeswitch.simulator.calls.leg import Leg
@@ -26,6 +27,30 @@ _CALLED_FROM = {
     "HEARTBEAT": ("switch_core.c", "send_heartbeat", "95"),
     "CUSTOM": ("sofia_reg.c", "sofia_reg_handle_register_token", "2059"),
 }
+_PREFIXES = ("Caller", "Other-Leg")
+_LEG = """
+Direction Logical-Direction Username Dialplan Caller-ID-Name Caller-ID-Number Orig-Caller-ID-Name Orig-Caller-ID-Number
+Callee-ID-Name Callee-ID-Number Network-Addr ANI Destination-Number Unique-ID Source Transfer-Source Context RDNIS
+Channel-Name
+"""
+_NOT_OF_OTHER_LEG = ("Transfer-Source", "RDNIS")
+_LEG_NAMES = {
+    prefix: ["" if prefix == "Other-Leg" and one in _NOT_OF_OTHER_LEG else f"{prefix}-{one}" for one in _LEG.split()]
+    for prefix in _PREFIXES
+}
+_TIMES = """
+Profile-Created-Time Channel-Created-Time Channel-Answered-Time Channel-Progress-Time Channel-Progress-Media-Time
+Channel-Hangup-Time Channel-Transfer-Time Channel-Resurrect-Time Channel-Bridged-Time Channel-Last-Hold
+Channel-Hold-Accum
+"""
+_TIMES_NAMES = {prefix: [f"{prefix}-{one}" for one in _TIMES.split()] for prefix in _PREFIXES}
+
+
+@lru_cache(16)
+def _dates(second: int) -> tuple[str, str]:
+    """Event-Date-Local and Event-Date-GMT: the same for all events of a second."""
+    local, gmt = time.localtime(second), time.gmtime(second)
+    return time.strftime("%Y-%m-%d %H:%M:%S", local), time.strftime("%a, %d %b %Y %H:%M:%S GMT", gmt)
 
 
 class Core:
@@ -50,7 +75,7 @@ class Core:
         """The headers that every event begins with."""
         self.sequence += 1
         now_us = self.clock.now_us()
-        local, gmt = time.localtime(now_us / 1e6), time.gmtime(now_us / 1e6)
+        local, gmt = _dates(now_us // 1_000_000)
         file, function, line = _CALLED_FROM.get(name, ("switch_channel.c", "switch_channel_perform", "1"))
         first: Headers = {"Event-Subclass": subclass} if subclass else {}
         return first | {
@@ -60,8 +85,8 @@ class Core:
             "FreeSWITCH-Switchname": self.hostname,
             "FreeSWITCH-IPv4": "127.0.0.1",
             "FreeSWITCH-IPv6": "::1",
-            "Event-Date-Local": time.strftime("%Y-%m-%d %H:%M:%S", local),
-            "Event-Date-GMT": time.strftime("%a, %d %b %Y %H:%M:%S GMT", gmt),
+            "Event-Date-Local": local,
+            "Event-Date-GMT": gmt,
             "Event-Date-Timestamp": str(now_us),
             "Event-Calling-File": file,
             "Event-Calling-Function": function,
@@ -83,8 +108,11 @@ class Core:
         subclass: str = "",
     ) -> None:
         """An event of a channel; `before` stands ahead of the channel's headers, `after` behind them."""
-        body = channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
-        self._publish(self.stamp(name, subclass) | (before or {}) | body | (after or {}))
+        headers = self.stamp(name, subclass)
+        headers |= before or {}
+        headers |= channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
+        headers |= after or {}
+        self._publish(headers)
 
 
 def channel_headers(channel: Leg, *, variables: bool = True) -> Headers:
@@ -131,48 +159,45 @@ def _basics(channel: Leg) -> Headers:
 
 
 def _leg(prefix: str, direction: str, logical: str, leg: str, profile: Profile) -> Headers:
-    pairs = (
-        ("Direction", direction),
-        ("Logical-Direction", logical),
-        ("Username", profile.username),
-        ("Dialplan", profile.dialplan),
-        ("Caller-ID-Name", profile.caller_name),
-        ("Caller-ID-Number", profile.caller_number),
-        ("Orig-Caller-ID-Name", profile.original_name),
-        ("Orig-Caller-ID-Number", profile.original_number),
-        ("Callee-ID-Name", profile.callee_name),
-        ("Callee-ID-Number", profile.callee_number),
-        ("Network-Addr", profile.network_addr),
-        ("ANI", profile.original_number),
-        ("Destination-Number", profile.destination),
-        ("Unique-ID", leg),
-        ("Source", profile.source),
-        ("Transfer-Source", profile.transfer_source),
-        ("Context", profile.context),
-        ("RDNIS", profile.rdnis),
-        ("Channel-Name", profile.channel_name),
+    values = (
+        direction,
+        logical,
+        profile.username,
+        profile.dialplan,
+        profile.caller_name,
+        profile.caller_number,
+        profile.original_name,
+        profile.original_number,
+        profile.callee_name,
+        profile.callee_number,
+        profile.network_addr,
+        profile.original_number,
+        profile.destination,
+        leg,
+        profile.source,
+        profile.transfer_source,
+        profile.context,
+        profile.rdnis,
+        profile.channel_name,
     )
-    left_out = {"Transfer-Source", "RDNIS"} if prefix == "Other-Leg" else set()
-    return {f"{prefix}-{name}": value for name, value in pairs if value and name not in left_out}
+    return {name: value for name, value in zip(_LEG_NAMES[prefix], values, strict=True) if value and name}
 
 
 def _times(prefix: str, times: Times) -> Headers:
-    pairs = (
-        ("Profile-Created", times.profile_created),
-        ("Channel-Created", times.created),
-        ("Channel-Answered", times.answered),
-        ("Channel-Progress", times.progress),
-        ("Channel-Progress-Media", times.progress_media),
-        ("Channel-Hangup", times.hangup),
-        ("Channel-Transfer", 0),
-        ("Channel-Resurrect", 0),
-        ("Channel-Bridged", times.bridged),
+    values = (
+        times.profile_created,
+        times.created,
+        times.answered,
+        times.progress,
+        times.progress_media,
+        times.hangup,
+        0,
+        0,
+        times.bridged,
+        times.last_hold,
+        times.hold_accum,
     )
-    headers: Headers = {f"{prefix}-{name}-Time": str(value) for name, value in pairs}
-    return headers | {
-        f"{prefix}-Channel-Last-Hold": str(times.last_hold),
-        f"{prefix}-Channel-Hold-Accum": str(times.hold_accum),
-    }
+    return dict(zip(_TIMES_NAMES[prefix], map(str, values), strict=True))
 
 
 def _privacy(prefix: str, profile: Profile) -> Headers:

@@ -30,6 +30,7 @@ MAX_REPLY = 511
 """Bytes of a Reply-Text (a C buffer of 512)."""
 MAX_JOB_ID = 256
 RECEIVES = 8192
+WRITES = 32_768
 """Bytes at a time."""
 KILLED = "killed listener because of lost events\n"
 _LEVELS = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
@@ -205,16 +206,28 @@ class Client:
             while True:
                 while self._waiting:
                     self._server.running.wait()
-                    data = self._waiting.popleft()
-                    if not data:
+                    data, last = self._next_bytes()
+                    self._socket.sendall(data)
+                    if last:
                         self.close()
                         return
-                    self._socket.sendall(data)
                 self.idle.set()
                 self._wake.wait()
                 self._wake.clear()
         except OSError:
             self.close()
+
+    def _next_bytes(self) -> tuple[bytes, bool]:
+        """What is written at once, and whether the connection ends with it: one write for whatever has gathered."""
+        frames: list[bytes] = []
+        size = 0
+        while self._waiting and size < WRITES:
+            frame = self._waiting.popleft()
+            if not frame:
+                return b"".join(frames), True
+            frames.append(frame)
+            size += len(frame)
+        return b"".join(frames), False
 
     # --- from the client ---------------------------------------------------------------------------------------------
 

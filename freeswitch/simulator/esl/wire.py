@@ -11,8 +11,12 @@ import html
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 Value = str | Sequence[str]
 Event = Mapping[str, Value] | Sequence[tuple[str, Value]]
@@ -38,6 +42,7 @@ EVENT_NAMES = frozenset(_EVENT_NAMES.split())
 """Every type of event; ALL stands for all of them."""
 
 _UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"')
+_HARMLESS = re.compile(r"[!$'()*,\-./0-9A-Z_a-z~]*")
 _HEX = frozenset(b"0123456789ABCDEF")
 _MAX_HEADERS = 10_485_760
 _MAX_BODY = 16 * 1024 * 1024
@@ -51,6 +56,8 @@ def to_bytes(text: str) -> bytes:
 
 def url_encode(text: str) -> bytes:
     """A value as `event plain` shows it: an upper-case %XX that is there already is not encoded again."""
+    if _HARMLESS.fullmatch(text):
+        return text.encode("ascii")
     raw, out, at = to_bytes(text), bytearray(), 0
     while at < len(raw):
         byte = raw[at]
@@ -63,24 +70,34 @@ def url_encode(text: str) -> bytes:
     return bytes(out)
 
 
+@lru_cache(4096)
+def _plain_value(text: str) -> str:
+    """Most values of a leg stand in each of its events: they are encoded once."""
+    return url_encode(text).decode("ascii") or "_undef_"
+
+
 def _pairs(event: Event) -> Iterable[tuple[str, Value]]:
     return event.items() if isinstance(event, Mapping) else event
 
 
 def _as_plain(event: Event) -> bytes:
-    lines, body = bytearray(), b""
+    lines, body = [], b""
     for name, value in _pairs(event):
         if name == "_body":
             body = to_bytes(str(value))
             continue
         text = value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
-        lines += to_bytes(name) + b": " + (url_encode(text) or b"_undef_") + b"\n"
+        lines.append(f"{name}: {_plain_value(text)}\n")
+    head = to_bytes("".join(lines))
     if body:
-        return bytes(lines) + b"Content-Length: %d\n\n" % len(body) + body
-    return bytes(lines) + b"\n"
+        return head + b"Content-Length: %d\n\n" % len(body) + body
+    return head + b"\n"
 
 
 def _as_json(event: Event) -> bytes:
+    if isinstance(event, dict) and "_body" not in event:
+        with suppress(UnicodeEncodeError):  # a surrogate: a byte that is no UTF-8, and goes out as it came
+            return msgspec.json.encode(event)
     members: list[tuple[str, str | list[str]]] = []
     for name, value in _pairs(event):
         if name == "_body":
