@@ -30,6 +30,7 @@ PURE = (
     "services/eventsocket/facts.py",
     "services/eventsocket/call_record.py",
     "services/eventsocket/frames.py",
+    "services/eventsocket/heard.py",
     "services/eventsocket/normalise.py",
     "services/eventsocket/records.py",
     "services/eventsocket/render.py",

@@ -25,7 +25,8 @@ from proto.topics import Outgoing, agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.commander import Arrivals, Commander
 from services.eventsocket.facts import Facts
-from services.eventsocket.frames import Event, Frame, decode_json, event_of
+from services.eventsocket.frames import Event, Frame, event_of
+from services.eventsocket.heard import Heard
 from services.eventsocket.journal import Journal
 from services.eventsocket.lookout import Lookout
 from services.eventsocket.normalise import Normaliser
@@ -298,7 +299,7 @@ class Agent:
     def _messages_of(self, item: Item, learned: list[Event]) -> Sequence[Outgoing]:
         """A record that trips us is logged and left behind: the next ones are other people's calls."""
         try:
-            event = decode_json(item.raw)
+            event = Heard(item.raw)
             if source_of(event):
                 learned.append(event)
             facts = self._normaliser.facts_of(event)

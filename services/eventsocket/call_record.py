@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from services.eventsocket.frames import Event
+from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import count, number, text, token
 from services.eventsocket.records import LEG_RECORDED, RECORDED_UNTIL, SOURCE
 
@@ -97,7 +97,7 @@ def read(raw: bytes, leg: str) -> CallRecord:
     # Not the profile's originator: a bridge by command writes it too. What a dialled leg shows is not who called.
     parent = "" if inbound else token(variables.get("originating_leg_uuid", ""))
     hidden = bool(parent) or _hidden(variables)
-    ended: Event = {
+    ended: Record = {
         "Event-Name": "CHANNEL_HANGUP_COMPLETE",
         "Core-UUID": core,
         "Event-Sequence": f"cdr.{leg}",
@@ -255,7 +255,7 @@ def _hidden(variables: Mapping[str, str]) -> bool:
     return party is not None and party[1].lower() in ("yes", "full", "name", "number")
 
 
-def _message(cdr: Mapping[str, object], variables: Mapping[str, str]) -> Event:
+def _message(cdr: Mapping[str, object], variables: Mapping[str, str]) -> Record:
     """The message that the caller left, if it was one: only those are recorded by a plan's own `record`.
 
     What record_ms says is of the last recording of the leg, whatever made it.

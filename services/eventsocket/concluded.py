@@ -15,7 +15,7 @@ from proto.events import CallAnswered
 from proto.message import Event as Fact
 from services.eventsocket.beliefs import Beliefs, Leg
 from services.eventsocket.facts import Facts, envelopes
-from services.eventsocket.frames import Event
+from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import count, text, token, variable
 from services.eventsocket.records import (
     LEG_GONE,
@@ -133,13 +133,13 @@ def _recorded(about: About, event: Event) -> Facts:
             at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
             made.append(envelopes(about.switch, {**event, **at}, caller.tenant, caller.call, facts))
     if leg.over != "exact" and (stopped := _recording_of(leg, event)):
-        made.append(about.facts_as_of_event(event | stopped))
+        made.append(about.facts_as_of_event({**event, **stopped}))
     return Facts(tuple(envelope for facts in made for envelope in facts.envelopes))
 
 
-def _recording_of(leg: Leg, event: Event) -> Event:
+def _recording_of(leg: Leg, event: Event) -> Record:
     """The end of its last recording: a message that the record itself names, else the file that we heard begun."""
-    stopped: Event = {"Event-Name": "RECORD_STOP", "Event-Sequence": f"cdr-recording.{leg.id}"}
+    stopped: Record = {"Event-Name": "RECORD_STOP", "Event-Sequence": f"cdr-recording.{leg.id}"}
     if until := text(event, RECORDED_UNTIL):
         return stopped | {"Event-Date-Timestamp": until, "variable_tt_stage": "voicemail"}
     if leg.recording:

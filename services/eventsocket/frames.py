@@ -8,7 +8,7 @@ to `link.py`; what an event means belongs to `normalise.py`. Wire: mod_event_soc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -18,13 +18,16 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """`show channels as json` of a busy switch has megabytes; a length beyond this is garbage."""
 
-Event = dict[str, str | list[str]]
+Record = dict[str, str | list[str]]
+"""Headers as they are put together, by the decoders here and by whoever makes an event of something else."""
+
+Event = Mapping[str, str | list[str]]
 """Header name -> value; a list where the switch keeps several; the body under `_body`."""
 
 EVENT_JSON = "text/event-json"
 EVENT_PLAIN = "text/event-plain"
-_ARRAY = "ARRAY::"
-_decoder = msgspec.json.Decoder(Event)
+ARRAY = "ARRAY::"
+_decoder = msgspec.json.Decoder(Record)
 
 
 class BrokenFrame(ValueError):
@@ -165,12 +168,12 @@ def decode_json(body: bytes) -> Event:
     except (UnicodeDecodeError, msgspec.DecodeError):
         event = _decode_leniently(body)
     for name, value in event.items():
-        if isinstance(value, str) and value.startswith(_ARRAY):
-            event[name] = value[len(_ARRAY) :].split("|:")
+        if isinstance(value, str) and value.startswith(ARRAY):
+            event[name] = value[len(ARRAY) :].split("|:")
     return event
 
 
-def _decode_leniently(body: bytes) -> Event:
+def _decode_leniently(body: bytes) -> Record:
     try:
         loaded = json.loads(body.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError) as error:
@@ -191,7 +194,7 @@ def _whole(value: object) -> str:
 def decode_plain(body: bytes) -> Event:
     """An event in plain form: lines first, then each value percent-decoded once. Raises ValueError."""
     head, _, rest = body.partition(b"\n\n")
-    event: Event = {}
+    event: Record = {}
     for line in head.split(b"\n"):
         if not line:
             continue
@@ -199,7 +202,7 @@ def decode_plain(body: bytes) -> Event:
         if not colon or not name:
             raise ValueError(f"{line[:40]!r} is no header line")
         text = unquote_to_bytes(value.removeprefix(b" ")).decode("utf-8", "replace")
-        event[name.decode("utf-8", "replace")] = text[len(_ARRAY) :].split("|:") if text.startswith(_ARRAY) else text
+        event[name.decode("utf-8", "replace")] = text[len(ARRAY) :].split("|:") if text.startswith(ARRAY) else text
     length = event.get("Content-Length")
     if isinstance(length, str):
         if not length.isascii() or not length.isdigit() or len(length) > 12:

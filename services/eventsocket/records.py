@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from services.eventsocket.frames import Event
+from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import text
 
 SOURCE = "Toritsugi-Source"
@@ -53,7 +53,7 @@ def raw_of(record: Event) -> bytes:
     return _encode(record)
 
 
-def _record(name: str, source: Source, core: str, sequence: str, at_us: int) -> Event:
+def _record(name: str, source: Source, core: str, sequence: str, at_us: int) -> Record:
     return {
         "Event-Name": name,
         SOURCE: source,
@@ -63,17 +63,17 @@ def _record(name: str, source: Source, core: str, sequence: str, at_us: int) -> 
     }
 
 
-def link_record(name: str, core: str, at_us: int) -> Event:
+def link_record(name: str, core: str, at_us: int) -> Record:
     """LINK_FOUND, LINK_ALIVE (all that happened until `at_us` was delivered) or LINK_LOST."""
     return _record(name, "link", core, f"{name.lower()}.{at_us}", at_us)
 
 
-def legs_up(core: str, asked_us: int, legs: Iterable[str]) -> Event:
+def legs_up(core: str, asked_us: int, legs: Iterable[str]) -> Record:
     """A snapshot asked for at this time lists these legs."""
     return _record(LEGS_UP, "snapshot", core, f"up.{asked_us}", asked_us) | {LEGS: sorted(legs)}
 
 
-def leg_gone(leg: str, core: str, since_us: int) -> Event:
+def leg_gone(leg: str, core: str, since_us: int) -> Record:
     """The switch no longer has this leg, and no event told its end."""
     return _record(LEG_GONE, "snapshot", core, f"gone.{leg}", since_us) | {
         "Unique-ID": leg,
@@ -81,6 +81,6 @@ def leg_gone(leg: str, core: str, since_us: int) -> Event:
     }
 
 
-def leg_seen(dump: Event) -> Event:
+def leg_seen(dump: Event) -> Record:
     """What `uuid_dump` says of a leg."""
-    return dump | {SOURCE: "snapshot"}
+    return {**dump, SOURCE: "snapshot"}

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from services.eventsocket.beliefs import Leg
-from services.eventsocket.frames import Event
+from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import count, text, token, variable
 from services.eventsocket.records import ESTIMATED, SOURCE
 
@@ -187,7 +187,7 @@ def _as_event(dump: Event, leg: Leg, name: str, at_us: int, mark: str) -> Event:
 
     Whom the dump names as the other leg may only have been dialled: who is bridged is said by the bridge alone.
     """
-    kept: Event = {key: value for key, value in dump.items() if not key.startswith(_OTHERS) and key != ESTIMATED}
+    kept: Record = {key: value for key, value in dump.items() if not key.startswith(_OTHERS) and key != ESTIMATED}
     kept |= {
         "Event-Name": name,
         "Event-Date-Timestamp": str(at_us),
