@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 VHOSTS = 12
@@ -34,6 +35,12 @@ num_acceptors.tcp = 2
 vm_memory_high_watermark.absolute = 600MB
 disk_free_limit.absolute = 20MB
 raft.wal_max_size_bytes = 33554432
+listeners.ssl.1 = 127.0.0.1:{tls_port}
+ssl_options.cacertfile = {base}/ca.pem
+ssl_options.certfile = {base}/broker.pem
+ssl_options.keyfile = {base}/broker.pem
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
 log.console = false
 log.file.level = warning
 """
@@ -51,7 +58,9 @@ class Broker:
         self._password = secrets.token_hex(8)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self.port, self._dist_port, self._epmd_port = free_ports(3)
+        self.port, self.tls_port, self._dist_port, self._epmd_port = free_ports(4)
+        self.ca = trustme.CA()
+        """Made for this broker alone: it signs the broker's certificate, which names `localhost`, and its clients'."""
         self._write_files()
 
     def _define(self, names: list[str]) -> Path:
@@ -67,7 +76,10 @@ class Broker:
 
     def _write_files(self) -> None:
         self._define(self._unused)
-        config = _CONFIG.format(port=self.port, definitions=self._base / "definitions.json")
+        self.ca.cert_pem.write_to_path(self._base / "ca.pem")
+        self.ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(self._base / "broker.pem")
+        places = {"port": self.port, "tls_port": self.tls_port, "base": self._base}
+        config = _CONFIG.format(definitions=self._base / "definitions.json", **places)
         (self._base / "rabbitmq.conf").write_text(config)
         (self._base / "enabled_plugins").write_text("[rabbitmq_consistent_hash_exchange].\n")
         cookie = self._base / ".erlang.cookie"
@@ -107,6 +119,13 @@ class Broker:
     def url_of(self, vhost: str) -> str:
         """The address of a virtual host by name; one that does not exist is refused by the broker."""
         return f"amqp://tests:{self._password}@127.0.0.1:{self.port}/{vhost}"
+
+    def tls_url(self, host: str = "localhost") -> str:
+        """The same by TLS, where the broker asks for a certificate of `ca`."""
+        return self.url().replace(
+            f"amqp://tests:{self._password}@127.0.0.1:{self.port}",
+            f"amqps://tests:{self._password}@{host}:{self.tls_port}",
+        )
 
     def start(self) -> None:
         """Run it and wait until it speaks AMQP. Raises RuntimeError with the end of its log."""
