@@ -27,8 +27,9 @@ from services.runtime import clock, log
 from services.runtime.app import EXIT_DRAIN_CUT, EXIT_START_FAILED, App
 from services.runtime.bus import Bus
 from services.runtime.bus.choose import EMBEDDED, connect
-from services.runtime.settings import Settings, SwitchLink, load_or_exit
+from services.runtime.settings import Settings, SwitchLink, holds_password, load_or_exit
 from services.runtime.store import Store
+from services.runtime.tls import UnusableCertificate
 from services.runtime.virtual import virtual_time
 from services.simulated import DRAIN_S, Callers, NothingToSimulate, simulator_for
 
@@ -206,12 +207,20 @@ def _run(settings: Settings, names: Sequence[str], build: Callable[[Settings, Si
 
 
 def _bus(settings: Settings) -> Bus:
-    return connect(settings.bus, settings.data_dir, settings.bus_tls, declares=settings.bus_declares)
+    try:
+        return connect(settings.bus, settings.data_dir, settings.bus_tls, declares=settings.bus_declares)
+    except UnusableCertificate as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _environment(**arguments: object) -> dict[str, str]:
     """The environment, with what was typed over it: an argument is a setting by another road."""
     typed = {f"TORITSUGI_{name.upper()}": str(value) for name, value in arguments.items() if value is not None}
+    for variable, value in typed.items():
+        if holds_password(value):
+            option = "--" + variable.removeprefix("TORITSUGI_").lower()
+            text = f"the password in {option} stands in the process list; {variable} or a settings file hide it"
+            click.echo(f"toritsugi: warning: {text}", err=True)
     return {**os.environ, **typed}
 
 

@@ -24,7 +24,17 @@ from services.runtime.settings_values import ESL_PASSWORD, ESL_PORT, BusTls, Set
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MAX_BYTES = 1 << 20
 
-__all__ = ["ESL_PASSWORD", "BusTls", "Settings", "SettingsError", "SwitchLink", "Web", "load", "load_or_exit"]
+__all__ = [
+    "ESL_PASSWORD",
+    "BusTls",
+    "Settings",
+    "SettingsError",
+    "SwitchLink",
+    "Web",
+    "holds_password",
+    "load",
+    "load_or_exit",
+]
 
 
 class SettingsError(Exception):
@@ -361,4 +371,6 @@ def _is_here(host: str) -> bool:
 def _secret_hint(name: str) -> str:
     if name == "password":
         return "a password must not stand in this file (use password_file or TORITSUGI_SWITCH_<NAME>_PASSWORD); "
+    if name.endswith("password"):
+        return f"a password must not stand in this file (use {name}_file or TORITSUGI_{name.upper()}); "
     return "is not known; "

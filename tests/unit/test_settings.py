@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.settings import Settings, SettingsError, SwitchLink, Web, load
+from services.runtime.settings import BusTls, Settings, SettingsError, SwitchLink, Web, load
 
 SAMPLES = Path(__file__).parents[2] / "deploy" / "settings"
 SECRETS = {
@@ -89,6 +89,60 @@ def test_secrets_come_from_files_or_the_environment(tmp_path: Path) -> None:
     assert "from-" not in f"{settings.switches}"
 
 
+def test_a_bus_takes_its_password_from_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "routing").write_text("p/w:@%\n", encoding="utf-8")
+    text = f"bus: amqps://routing@rabbit:5671/v\nbus_password_file: {tmp_path}/routing\n"
+    settings = load(write(tmp_path, text), {})
+    assert settings.bus == "amqps://routing:p%2Fw%3A%40%25@rabbit:5671/v"
+    assert "p/w" not in repr(settings)
+    by_variable = load(write(tmp_path, text.splitlines()[0]), {"TORITSUGI_BUS_PASSWORD": "other"})
+    assert by_variable.bus == "amqps://routing:other@rabbit:5671/v"
+
+
+def test_what_tls_trusts_and_shows(tmp_path: Path) -> None:
+    text = "bus_tls: {ca_file: ca, certificate_file: c, key_file: k}\nweb: {certificate_file: w}\nbus_declares: no\n"
+    settings = load(write(tmp_path, text), {"TORITSUGI_BUS_TLS_CA_FILE": "other", "TORITSUGI_WEB_KEY_FILE": "wk"})
+    assert settings.bus_tls == BusTls(Path("other"), Path("c"), Path("k"))
+    assert (settings.web.certificate_file, settings.web.key_file) == (Path("w"), Path("wk"))
+    assert not settings.bus_declares
+
+
+def warnings(path: Path | None, **environ: str) -> list[str]:
+    heard: list[str] = []
+    load(path, environ, heard.append)
+    return heard
+
+
+def test_a_secret_that_everybody_can_read_is_warned_about_once_for_each_file(tmp_path: Path) -> None:
+    for name in ("esl", "phones", "web", "bus", "mine"):
+        (tmp_path / name).write_text("s3cret", encoding="utf-8")
+        (tmp_path / name).chmod(0o600 if name == "mine" else 0o644)
+    path = write(
+        tmp_path,
+        f"bus: amqps://routing@rabbit/v\nbus_password_file: {tmp_path}/bus\nweb: {{key_file: {tmp_path}/web}}\n"
+        f"switches:\n  - {{name: fs1, password_file: {tmp_path}/esl, credentials_file: {tmp_path}/phones}}\n"
+        f"  - {{name: fs2, password_file: {tmp_path}/mine}}\n",
+    )
+    heard = warnings(path)
+    assert sorted(line.partition(":")[0] for line in heard) == [
+        f"{tmp_path}/{n}" for n in ("bus", "esl", "phones", "web")
+    ]
+    assert all("everybody on this machine can read this secret" in line and "s3cret" not in line for line in heard)
+    assert not warnings(None, TORITSUGI_BUS="amqps://u:s3cret@rabbit/v")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.3.0.1:5672"])
+def test_a_bus_on_this_machine_needs_no_tls(host: str) -> None:
+    assert not warnings(None, TORITSUGI_BUS=f"amqp://u:p@{host}/v")
+
+
+@pytest.mark.parametrize("host", ["rabbit", "10.0.0.1:5672", "localhost.example", "[2001:db8::1]"])
+def test_a_bus_on_a_network_without_tls_is_warned_about(host: str) -> None:
+    (only,) = warnings(None, TORITSUGI_BUS=f"amqp://u:s3cret@{host}/v")
+    assert "amqps:// encrypts them" in only
+    assert "s3cret" not in only
+
+
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
@@ -115,6 +169,9 @@ def test_secrets_come_from_files_or_the_environment(tmp_path: Path) -> None:
         ("switches: [{name: a, cdr_keep_days: 0}]\n", "cdr_keep_days: '0': allowed is a whole number from 1 to 3660"),
         ("switches:\n- {name: a, password: x}\n", "a password must not stand in this file (use password_file or"),
         ("bus: amqp://u:s3cret@h\n", ":1: bus: holds a password; give it as TORITSUGI_BUS or in bus_file"),
+        ("bus: amqps://u@h\n", ":1: bus: names a user without a password: bus_password_file or TORITSUGI_BUS_PASSWORD"),
+        ("bus: amqps://h?ssl_options={}\n", ":1: bus: 'amqps://h?ssl_options={}': allowed is"),
+        ("bus_password: s3cret\n", ":1: bus_password: a password must not stand in this file"),
         ("bus_file: nowhere/x\n", ":1: bus_file: 'nowhere/x': the file cannot be read"),
         ("switches:\n- {name: a, newline_every_ms: -1}\n", "'-1': allowed is a whole number from 0 to 1000"),
         ("- a\n", "keys are expected here: data_dir, bus"),
