@@ -11,8 +11,9 @@ from gevent.hub import Hub
 
 from tests.postgres import postgres
 from tests.rabbitmq import broker
+from tests.stores import database
 
-__all__ = ["broker", "postgres"]
+__all__ = ["broker", "database", "postgres"]
 
 _died: list[str] = []
 _report = Hub.handle_error

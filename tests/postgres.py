@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -206,30 +206,37 @@ class Postgres:
         self.kill()
         self.start()
 
-    def cut_off(self, database: str) -> None:
-        """End every connection to a database, as an administrator may."""
-        cut = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
-        self.ask(cut.format(sql.Literal(database)))
-
     def close(self) -> None:
         """Stop for good."""
         self._end(signal.SIGQUIT)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A running PostgreSQL for the whole test session; each test takes its own `postgres.url()`."""
-    if installed() is None:
-        if os.environ.get("CI"):
-            raise RuntimeError("the package postgresql is not installed")
+def available() -> bool:
+    """Whether the package is there; where the tests must be complete its absence is an error."""
+    if installed() is None and os.environ.get("CI"):
+        raise RuntimeError("the package postgresql is not installed")
+    return installed() is not None
+
+
+@contextmanager
+def running(*, fsync: bool = False) -> Iterator[Postgres]:
+    """A server for as long as the block lasts, in a folder of its own."""
+    if not available():
         pytest.skip("the package postgresql is not installed (tests/install-packages)")
     base = Path(tempfile.mkdtemp(prefix="toritsugi-postgres-"))
     one: Postgres | None = None
     try:
-        one = Postgres(base)
+        one = Postgres(base, fsync=fsync)
         one.start()
         yield one
     finally:
         if one is not None:
             one.close()
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL for the whole test session; each test takes its own `postgres.url()`."""
+    with running() as one:
+        yield one

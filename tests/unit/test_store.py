@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import MetaData, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import MetaData, delete, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from proto.envelope import Envelope
 from proto.events import TenantRevised
@@ -22,6 +23,8 @@ from services.runtime.bus import Unavailable
 from services.runtime.store import NEVER_US, Conflict, Store, Tx
 from services.runtime.worker import Cause
 from tests.clients import ACME
+from tests.postgres import Postgres, running
+from tests.stores import Database, Files, Schemas
 
 
 class Book(msgspec.Struct):
@@ -30,22 +33,17 @@ class Book(msgspec.Struct):
     page: int
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "one.sqlite"
-
-
-def opened(path: Path) -> Store:
+def opened(database: Database, name: str = "one") -> Store:
     metadata = MetaData()
     projections.add_projection_table(metadata)
-    store = Store(f"sqlite:///{path}", metadata)
+    store = Store(database.store(name), metadata)
     store.start()
     return store
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    one = opened(path)
+def store(database: Database) -> Iterator[Store]:
+    one = opened(database)
     yield one
     one.stop()
 
@@ -91,33 +89,96 @@ def test_whoever_saves_second_is_told_and_changes_nothing(
     assert here == (Book(1) if first == "there" else None), "the whole transaction is undone"
 
 
-def test_a_locked_database_is_unavailable_and_works_again_afterwards(store: Store, path: Path) -> None:
-    foreign = sqlite3.connect(path, isolation_level=None)
-    foreign.execute("BEGIN IMMEDIATE")
-    for _ in range(2):
-        with pytest.raises(Unavailable, match="locked"):
-            store.run(lambda tx: tx.first_time("a", 1))
-    foreign.execute("COMMIT")
-    foreign.close()
+def test_a_locked_database_is_unavailable_and_works_again_afterwards(store: Store, database: Database) -> None:
+    with database.locked("one", "seen"):
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="lock"):
+                store.run(lambda tx: tx.first_time("a", 1))
     assert store.run(lambda tx: tx.first_time("a", 1)) is True
 
 
-def test_a_database_locked_at_the_start_is_unavailable(path: Path) -> None:
-    foreign = sqlite3.connect(path, isolation_level=None)
+def test_everybody_else_goes_on_while_the_database_is_locked(store: Store, database: Database) -> None:
+    turns = [0]
+
+    def watch() -> None:
+        while True:
+            gevent.sleep(0.001)
+            turns[0] += 1
+
+    watching = gevent.spawn(watch)
+    with database.locked("one", "seen"):
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                store.run(lambda tx: tx.first_time("a", 1))
+    watching.kill()
+    assert turns[0] > 60, "the store waited on the hub, not beside it"
+
+
+def test_a_connection_that_was_cut_is_unavailable_once_and_then_made_anew(postgres: Postgres) -> None:
+    database = Schemas(postgres)
+    store = opened(database)
+    store.run(lambda tx: tx.first_time("a", 1))
+    database.cut_off()
+    with pytest.raises(Unavailable, match="terminating connection"):
+        store.run(lambda tx: tx.first_time("b", 1))
+    assert store.run(lambda tx: (tx.first_time("a", 1), tx.first_time("b", 1))) == (False, True)
+    store.stop()
+    database.close()
+
+
+def test_what_was_committed_is_there_after_the_server_was_killed() -> None:
+    with running() as server:
+        store = opened(Schemas(server))
+        store.run(lambda tx: tx.first_time("a", 1))
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                store.run(lambda tx: tx.first_time("b", 1))
+        server.start()
+        assert store.run(lambda tx: (tx.first_time("a", 1), tx.first_time("b", 1))) == (False, True)
+        store.stop()
+
+
+def test_two_processes_on_one_row_one_is_first_and_the_other_is_told(postgres: Postgres) -> None:
+    """What SQLite's one writer at a time never lets happen: both have read before either writes."""
+    database = Schemas(postgres)
+    mine, theirs = opened(database), opened(database)
+
+    def overtaken(tx: Tx) -> None:
+        before = tx.state("book", "a", Book)
+        if before is None or before.page < 9:
+            theirs.run(lambda other: (other.state("book", "a", Book), other.save("book", "a", Book(9))))
+        tx.save("book", "a", Book(2))
+
+    for _ in ("where nothing stood", "where something stood"):
+        with pytest.raises(Conflict):
+            mine.run(overtaken)
+        assert mine.run(lambda tx: tx.state("book", "a", Book)) == Book(9)
+        mine.run(lambda tx: (tx.state("book", "a", Book), tx.save("book", "a", Book(1))))
+    with pytest.raises(Conflict):
+        mine.run(lambda tx: (tx.count("seen"), theirs.run(lambda t: t.first_time("m", 1)), tx.first_time("m", 1)))
+    assert mine.run(lambda tx: tx.first_time("m", 1)) is False
+    mine.stop()
+    theirs.stop()
+    database.close()
+
+
+def test_a_database_locked_at_the_start_is_unavailable(tmp_path: Path) -> None:
+    foreign = sqlite3.connect(tmp_path / "one.sqlite", isolation_level=None)
     foreign.execute("CREATE TABLE x (y)")
     foreign.execute("BEGIN EXCLUSIVE")
     with pytest.raises(Unavailable, match="locked"):
-        opened(path)
+        opened(Files(tmp_path))
     foreign.close()
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="unable to open"):
-        opened(tmp_path / "missing" / "one.sqlite")
+        opened(Files(tmp_path / "missing"))
 
 
 def test_a_wrong_statement_is_an_error_and_shows_no_value(store: Store) -> None:
-    with pytest.raises(OperationalError) as trouble:
+    with pytest.raises((OperationalError, ProgrammingError)) as trouble:
         store.run(lambda tx: tx.sql.execute(text("SELECT :number FROM nowhere"), {"number": "09012345678"}))
     assert "09012345678" not in str(trouble.value)
 
@@ -186,10 +247,8 @@ def revised(as_of_us: int, name: str, gone: bool = False) -> Envelope:
 
 @given(st.permutations(range(4)))
 @settings(max_examples=24, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_newest_word_about_a_client_holds_in_whatever_order_it_came(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int]
-) -> None:
-    store = opened(tmp_path_factory.mktemp("p") / "one.sqlite")
+def test_the_newest_word_about_a_client_holds_in_whatever_order_it_came(store: Store, order: list[int]) -> None:
+    store.run(lambda tx: tx.sql.execute(delete(tx.tables["projections"])))
     words = [revised(1, "old"), revised(2, "gone", gone=True), revised(3, "back"), revised(4, "gone again", gone=True)]
     for number in order:
         store.run(lambda tx, n=number: projections.keep_tenant(tx, words[n], Cause(words[n], "routing")))  # type: ignore[misc]
@@ -198,4 +257,3 @@ def test_the_newest_word_about_a_client_holds_in_whatever_order_it_came(
     last = revised(5, "here")
     store.run(lambda tx: projections.keep_tenant(tx, last, Cause(last, "routing")))
     assert [t.name for t in store.run(lambda tx: projections.tenants(tx))] == ["here"]
-    store.stop()

@@ -1,113 +1,39 @@
-"""State of one service: one database, one native thread, one transaction per closure.
+"""One transaction of a service's store: what a closure may read and change.
 
-Enters: closures over a `Tx`. Leaves: their results; no session or row ever leaves the thread. SQLite by default (WAL),
-PostgreSQL by URL. Holds, beside the service's own tables: versioned states, ids seen, keys done, the outbox, timers.
-A foreign lock never blocks the hub: the thread waits, the greenlet is parked (LIBRARIES.md, SQLAlchemy).
+Enters: a connection within a transaction. Leaves: versioned states, ids seen, keys done, the outbox, timers, failures;
+`sql` and `tables` for the service's own. When it commits, and on which thread, belongs to `store.py`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import gevent.event
 import msgspec
-from gevent.threadpool import ThreadPool
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
     Executable,
-    Integer,
-    LargeBinary,
-    MetaData,
     Row,
     Select,
-    String,
     Table,
     Update,
     and_,
     bindparam,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from proto.topics import Outgoing
 from services.runtime import clock
-from services.runtime.bus import Unavailable
-from services.runtime.threads import ask, end
+from services.runtime.store.errors import Conflict
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 200
 NEVER_US = 2**62
-
-
-class Conflict(Exception):
-    """Somebody else changed the row since it was read: run the closure again."""
-
-
-def add_runtime_tables(metadata: MetaData) -> None:
-    """The tables every service has, added to its own."""
-    Table(
-        "states",
-        metadata,
-        Column("kind", String(32), primary_key=True),
-        Column("name", String(200), primary_key=True),
-        Column("version", Integer, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-    )
-    Table(
-        "seen",
-        metadata,
-        Column("id", String(200), primary_key=True),
-        Column("at_us", BigInteger, nullable=False, index=True),
-    )
-    Table(
-        "done",
-        metadata,
-        Column("scope", String(200), primary_key=True),
-        Column("key", String(300), primary_key=True),
-        Column("at_us", BigInteger, nullable=False, index=True),
-    )
-    Table(
-        "outbox",
-        metadata,
-        Column("seq", Integer, primary_key=True, autoincrement=True),
-        Column("id", String(200), nullable=False, index=True),
-        Column("cause", String(200), nullable=False, index=True),
-        Column("at_us", BigInteger, nullable=False),
-        Column("delivery", String(16), nullable=False),
-        Column("routing_key", String(300), nullable=False),
-        Column("tenant", String(40), nullable=False),
-        Column("body", LargeBinary, nullable=False),
-        Column("lives_us", BigInteger),
-    )
-    Table(
-        "timers",
-        metadata,
-        Column("name", String(64), primary_key=True),
-        Column("subject", String(200), primary_key=True),
-        Column("due_at_us", BigInteger, nullable=False, index=True),
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
-    )
-    Table(
-        "failures",
-        metadata,
-        Column("id", String(200), primary_key=True),
-        Column("attempts", Integer, nullable=False),
-        Column("at_us", BigInteger, nullable=False, index=True),
-    )
-
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -145,13 +71,8 @@ class Tx:
             changed = self.sql.execute(delete(table).where(here, table.c.version == version)).rowcount if version else 1
             version = -1
         elif version == 0:
-            try:
-                with self.sql.begin_nested():
-                    body = msgspec.json.encode(state)
-                    self.sql.execute(insert(table), {"kind": kind, "name": name, "version": 1, "body": body})
-            except IntegrityError:
-                raise Conflict(f"{kind} {name}") from None
-            changed = 1
+            row = {"kind": kind, "name": name, "version": 1, "body": msgspec.json.encode(state)}
+            changed = int(self._insert_once("states", row))
         else:
             now = {"version": version + 1, "body": msgspec.json.encode(state)}
             changed = self.sql.execute(
@@ -302,129 +223,3 @@ def _insert_unless_there(table: Table, dialect: str) -> Executable:
     from sqlalchemy.dialects.sqlite import insert as lite_insert
 
     return lite_insert(table).on_conflict_do_nothing()
-
-
-class Store:
-    """The database of one service in one process."""
-
-    def __init__(self, url: str, metadata: MetaData) -> None:
-        """`url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://…`. Nothing is opened before `start`."""
-        if "states" not in metadata.tables:
-            add_runtime_tables(metadata)
-        self._tables = dict(metadata.tables)
-        self._metadata = metadata
-        self._url = url
-        self._thread = ThreadPool(1)
-        self._connection: Connection | None = None
-        self.next_timer_us = 0
-        """No timer set through this store is due before; 0: not known yet."""
-        self.sooner = gevent.event.Event()
-        """Set when a timer was set that is due before `awaited_us`."""
-        self.awaited_us = NEVER_US
-
-    def start(self) -> None:
-        """Open the database and make what tables are missing. Raises Unavailable."""
-        self._call(self._open)
-
-    def _open(self) -> Connection:
-        lite = self._url.startswith("sqlite")
-        connect_args = {"timeout": BUSY_TIMEOUT_MS / 1000} if lite else {}
-        engine = create_engine(self._url, hide_parameters=True, connect_args=connect_args)
-        if lite:
-            event.listen(engine, "connect", _set_up_sqlite)
-            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        try:
-            self._metadata.create_all(engine)
-            self._connection = engine.connect()
-        except DBAPIError as error:
-            engine.dispose()
-            raise _as_ours(error) from None
-        return self._connection
-
-    def run(self, work: Callable[[Tx], T]) -> T:
-        """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
-
-        Raises Unavailable when the database is locked or gone: run it again.
-        """
-        result = self._call(lambda: self._transact(work))
-        if self.next_timer_us < self.awaited_us:
-            self.sooner.set()
-        return result
-
-    def _transact(self, work: Callable[[Tx], T]) -> T:
-        connection = self._connection or self._open()
-        try:
-            with connection.begin():
-                tx = Tx(connection, self._tables, self.next_timer_us)
-                result = work(tx)
-            self.next_timer_us = tx.next_timer_us
-            return result
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                self._close()
-            raise _as_ours(error) from None
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            engine = self._connection.engine
-            self._connection.close()
-            self._connection = None
-            engine.dispose()
-
-    def _call(self, work: Callable[[], T]) -> T:
-        # A task that raises makes gevent's pool print it, parameters included: errors come back as values.
-        def guarded() -> tuple[T | None, BaseException | None]:
-            try:
-                return work(), None
-            except Exception as error:
-                return None, error
-
-        result, error = ask(self._thread, guarded)
-        if error is not None:
-            raise error
-        return cast(T, result)
-
-    def stop(self) -> None:
-        """Close the database and end the thread."""
-        self._call(self._close)
-        end(self._thread)
-
-
-_LOCKED_OR_GONE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
-_OVERTAKEN = {"40001", "40P01"}
-"""PostgreSQL, Appendix A: serialization_failure, deadlock_detected."""
-
-
-def _as_ours(error: DBAPIError) -> Exception:
-    """Unavailable if the database is locked or gone, Conflict if another was first, else the error: a bug.
-
-    `no such column` is an OperationalError of SQLite as well as `database is locked`: only its code tells them apart.
-    """
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is not None:
-        away = code & 0xFF in _LOCKED_OR_GONE
-    elif getattr(error.orig, "sqlstate", None) in _OVERTAKEN:
-        return Conflict(str(error.orig))
-    else:
-        away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return Unavailable(f"database: {error.orig}") if away else error
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    # Explicit BEGIN IMMEDIATE: sqlite3's own delayed BEGIN would let a read turn into a failing write.
-    # FULL: the message is acknowledged after the commit, so the commit must survive a power cut.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

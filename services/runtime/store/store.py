@@ -1,0 +1,108 @@
+"""State of one service: one database, one native thread, one transaction per closure.
+
+Enters: closures over a `Tx`. Leaves: their results; no session or row ever leaves the thread. A database that is locked
+or slow never blocks the hub: the thread waits, the greenlet is parked (LIBRARIES.md, SQLAlchemy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import gevent.event
+from gevent.threadpool import ThreadPool
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from services.runtime.store.engine import make_engine, schema_of
+from services.runtime.store.errors import as_ours, is_cut
+from services.runtime.store.tables import add_runtime_tables
+from services.runtime.store.transaction import NEVER_US, Tx
+from services.runtime.threads import ask, end
+
+T = TypeVar("T")
+
+
+class Store:
+    """The database of one service in one process."""
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        """`url` is SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://…`. Nothing is opened before `start`."""
+        if "states" not in metadata.tables:
+            add_runtime_tables(metadata)
+        self._tables = dict(metadata.tables)
+        self._metadata = metadata
+        self._url = url
+        self._thread = ThreadPool(1)
+        self._connection: Connection | None = None
+        self.next_timer_us = 0
+        """No timer set through this store is due before; 0: not known yet."""
+        self.sooner = gevent.event.Event()
+        """Set when a timer was set that is due before `awaited_us`."""
+        self.awaited_us = NEVER_US
+
+    def start(self) -> None:
+        """Open the database and make what tables are missing. Raises Unavailable."""
+        self._call(self._open)
+
+    def _open(self) -> Connection:
+        engine = make_engine(self._url)
+        try:
+            with engine.begin() as connection:
+                if schema := schema_of(self._url):
+                    connection.execute(CreateSchema(schema, if_not_exists=True))
+                self._metadata.create_all(connection)
+            self._connection = engine.connect()
+        except DBAPIError as error:
+            engine.dispose()
+            raise as_ours(error) from None
+        return self._connection
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
+
+        Raises Unavailable when the database is locked or gone: run it again.
+        """
+        result = self._call(lambda: self._transact(work))
+        if self.next_timer_us < self.awaited_us:
+            self.sooner.set()
+        return result
+
+    def _transact(self, work: Callable[[Tx], T]) -> T:
+        connection = self._connection or self._open()
+        try:
+            with connection.begin():
+                tx = Tx(connection, self._tables, self.next_timer_us)
+                result = work(tx)
+            self.next_timer_us = tx.next_timer_us
+            return result
+        except DBAPIError as error:
+            if is_cut(error):
+                self._close()
+            raise as_ours(error) from None
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            engine = self._connection.engine
+            self._connection.close()
+            self._connection = None
+            engine.dispose()
+
+    def _call(self, work: Callable[[], T]) -> T:
+        # A task that raises makes gevent's pool print it, parameters included: errors come back as values.
+        def guarded() -> tuple[T | None, BaseException | None]:
+            try:
+                return work(), None
+            except Exception as error:
+                return None, error
+
+        result, error = ask(self._thread, guarded)
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+    def stop(self) -> None:
+        """Close the database and end the thread."""
+        self._call(self._close)
+        end(self._thread)

@@ -1,0 +1,99 @@
+"""Where the stores of a test live: files in its folder, and once more a PostgreSQL database of its own.
+
+Enters: the test's folder, the session's PostgreSQL. Leaves: the fixture `database`, on which a test runs twice
+(`-k "not postgresql"` leaves the second out). A store gets its address by `database.store(name)`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.postgres import Postgres
+
+
+class Files:
+    """SQLite: one file per service."""
+
+    kind = "sqlite"
+    url = ""
+    """What `--database` is told: nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def store(self, name: str) -> str:
+        """The address of a service's store, as `Store` takes it."""
+        return f"sqlite:///{self.folder / name}.sqlite"
+
+    @contextmanager
+    def locked(self, name: str, _table: str) -> Iterator[None]:
+        """Somebody else holds what a transaction of this store needs."""
+        with closing(sqlite3.connect(self.folder / f"{name}.sqlite", isolation_level=None)) as foreign:
+            foreign.execute("BEGIN IMMEDIATE")
+            yield
+
+    def ask(self, name: str, statement: str) -> list[tuple[object, ...]]:
+        """One statement beside the store, as an administrator could type it."""
+        with closing(sqlite3.connect(self.folder / f"{name}.sqlite", isolation_level=None)) as foreign:
+            return foreign.execute(statement).fetchall()
+
+
+class Schemas:
+    """PostgreSQL: one schema per service in a database that no other test uses."""
+
+    kind = "postgresql"
+
+    def __init__(self, server: Postgres) -> None:
+        self.server = server
+        self.url = server.url()
+
+    def store(self, name: str) -> str:
+        """The address of a service's store, as `Store` takes it."""
+        return f"{self.url}?schema={name}"
+
+    @contextmanager
+    def locked(self, name: str, table: str) -> Iterator[None]:
+        """Somebody else holds what a transaction of this store needs."""
+        with self.server.connect(self._name) as foreign, foreign.transaction():
+            foreign.execute(f'LOCK TABLE "{name}".{table} IN ACCESS EXCLUSIVE MODE')  # type: ignore[arg-type]
+            yield
+
+    def ask(self, name: str, statement: str) -> list[tuple[object, ...]]:
+        """One statement beside the store, as an administrator could type it."""
+        with self.server.connect(self._name) as foreign:
+            foreign.execute(f'SET search_path TO "{name}"')  # type: ignore[arg-type]
+            answer = foreign.execute(statement)  # type: ignore[arg-type]
+            return answer.fetchall() if answer.description else []
+
+    def cut_off(self) -> None:
+        """End every connection to it, as an administrator may."""
+        self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
+
+    @property
+    def _name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    def close(self) -> None:
+        """Give its disk back; what is still connected is cut off."""
+        with suppress(psycopg.OperationalError):  # a test may have left the server stopped
+            self.server.ask(f'DROP DATABASE "{self._name}" WITH (FORCE)')
+
+
+Database = Files | Schemas
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The stores of this test, on each kind of database in turn."""
+    if request.param == "sqlite":
+        yield Files(tmp_path)
+        return
+    schemas = Schemas(request.getfixturevalue("postgres"))
+    yield schemas
+    schemas.close()
