@@ -7,8 +7,9 @@ Source: mod_dptools (inline dialplan, multiset), switch_ivr_originate.c, switch_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 MAX_APPS = 128
 
@@ -243,8 +244,13 @@ def pattern_ms(path: str) -> int:
     return sum(whole(on) + whole(off) for on, off in _TONE.findall(path))
 
 
-def duration_s(path: str, file_s: float = 2.0) -> float | None:
-    """How long a sound lasts; None for ever. A file counts as `file_s`.
+FILE_S = 2.0
+"""A file of which nobody knows better."""
+_NO_LENGTHS: Mapping[str, float] = MappingProxyType({})
+
+
+def duration_s(path: str, lengths_s: Mapping[str, float] = _NO_LENGTHS) -> float | None:
+    """How long a sound lasts; None for ever. `lengths_s`: of files.
 
     Tones: `tone_stream://%(on ms,off ms,Hz);loops=n`; `silence_stream://ms`; `file_string://a!b`; `local_stream://`.
     """
@@ -258,6 +264,6 @@ def duration_s(path: str, file_s: float = 2.0) -> float | None:
         found = _LOOPS.search(rest)
         return None if found and found[1] else (whole(found[2]) if found else 1) * pattern_ms(path) / 1000
     if scheme == "file_string":
-        parts = [duration_s(one, file_s) for one in rest.split("!")]
+        parts = [duration_s(one, lengths_s) for one in rest.split("!")]
         return None if None in parts else sum(part for part in parts if part is not None)
-    return file_s
+    return lengths_s.get(path, FILE_S)

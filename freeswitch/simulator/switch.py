@@ -22,6 +22,7 @@ from freeswitch.simulator.calls.media_needs import NEEDS_MEDIA
 from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.calls.recorder import Recorder
 from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.sounds import Library
 from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.clock import Clock
@@ -91,7 +92,7 @@ class Switch:
         self.applications = applications
         self.cdr = cdr
         """Where call records are written; None writes none."""
-        self.missing_files: set[str] = set()
+        self.sounds = Library()
         self.unknown_apps: list[str] = []
         self.limits = Limits()
         self.valet: dict[str, dict[str, str]] = {}
@@ -211,6 +212,8 @@ class Switch:
         """A leg is about to report its end: its recordings stop, its place behind a limit is free."""
         self.release_limits(channel)
         self.recorder.stop_all(channel)
+        for path in list(channel.displaced):
+            channel.undisplace(path)
 
     def report(self, channel: Channel) -> None:
         """The leg's call record, written before its HANGUP_COMPLETE is told."""

@@ -51,7 +51,7 @@ def play_and_get_digits(switch: Switch, channel: Channel, data: str) -> None:
             channel.set(variable, "")
             if variable:
                 channel.set(f"{variable}_invalid", digits)
-        sounds.play(switch.missing_files, channel, invalid)
+        sounds.play(switch.sounds, channel, invalid)
     if on_failure:
         destination, dialplan, context, *_rest = [*plan.words(on_failure), "", "", ""]
         channel.transfer(destination, dialplan, context)
@@ -87,7 +87,7 @@ def _read(switch: Switch, channel: Channel, question: _Question) -> tuple[str, s
     if question.variable:
         channel.set(question.variable, "")
     pressed = collect(
-        switch.missing_files,
+        switch.sounds,
         channel,
         question.prompt,
         question.most,

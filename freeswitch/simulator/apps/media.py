@@ -45,7 +45,7 @@ def _terminator_pressed(channel: Channel) -> Callable[[], bool]:
 
 def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
     try:
-        return sounds.play(switch.missing_files, channel, path, until=until)
+        return sounds.play(switch.sounds, channel, path, until=until)
     except HungUp:
         # Where the switch hangs up, the read fails first, which counts as the end of the file.
         by_us = not str(channel.variables.get("sip_hangup_disposition", "")).startswith("recv_")
@@ -58,11 +58,12 @@ def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool]
 
 def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
     """The same file again and again, also after a break, until the leg is sent elsewhere."""
+    channel.reads_keys = False
     while True:
         response = _play(switch, channel, data)
         if response != "FILE PLAYED":
             return response
-        channel.pause(FRAME_S if plan.duration_s(data) == 0 else 0)
+        channel.pause(FRAME_S if switch.sounds.seconds(data) == 0 else 0)
 
 
 def record(switch: Switch, channel: Channel, data: str) -> None:
@@ -125,4 +126,7 @@ def stop_record_session(switch: Switch, channel: Channel, data: str) -> None:
 
 
 def sleep(_switch: Switch, channel: Channel, data: str) -> None:
-    channel.pause(plan.whole(data) / 1000, until=channel.took_break)
+    """Milliseconds; a key ends it and is left to what follows, unless variable sleep_eat_digits has it swallowed."""
+    channel.reads_keys = channel.is_true("sleep_eat_digits")
+    pressed = _terminator_pressed(channel) if channel.reads_keys else lambda: bool(channel.keys)
+    channel.pause(plan.whole(data) / 1000, until=lambda: channel.took_break() or pressed())

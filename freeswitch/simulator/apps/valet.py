@@ -88,7 +88,7 @@ def _wait(switch: Switch, channel: Channel, music: str, seconds: float | None) -
         left_s = None if end_us is None else (end_us - channel.clock.now_us()) / 1_000_000
         if left_s is not None and left_s <= 0:
             return True
-        if sounds.play(switch.missing_files, channel, music, until=taken_back, limit_s=left_s) != "FILE PLAYED":
+        if sounds.play(switch.sounds, channel, music, until=taken_back, limit_s=left_s) != "FILE PLAYED":
             channel.pause(left_s, until=taken_back)
     return False
 

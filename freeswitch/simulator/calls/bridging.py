@@ -198,6 +198,7 @@ def _end(talk: Talk, both: Headers) -> None:
         if other.hangup_cause:
             one.variables["bridge_hangup_cause"] = other.hangup_cause
     leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
+    caller.keys.flush()
     caller.fire("CHANNEL_UNBRIDGE", before=both)
     for one, other in ((caller, leg), (leg, caller)):
         if one.partner is other:

@@ -16,6 +16,7 @@ import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import events, plan
+from freeswitch.simulator.calls.keys import Key
 from freeswitch.simulator.calls.leg import Ear, Leg
 from freeswitch.simulator.calls.meta_keys import MetaKeys
 from freeswitch.simulator.calls.profile import STATES, Headers, Profile
@@ -95,6 +96,8 @@ class Channel(Leg):
         self.on_key: Callable[[str], bool] | None = None
         """Hears the keys of the far end first while the leg talks; whether it kept one."""
         self._break = 0
+        self.reads_keys = True
+        """Whether what runs on it reads keys, or lets them wait for what comes next."""
 
     # --- what others ask of this leg -------------------------------------------------------------------------------
 
@@ -161,6 +164,28 @@ class Channel(Leg):
         self._break += 1
         self.wake.set()
 
+    def key(self, key: Key) -> None:
+        """A key from the far end, or in its place: it waits for whatever reads the leg (switch_channel_queue_dtmf)."""
+        self.keys.put(key)
+        if self.reads_keys:
+            self._read_keys()
+        self.wake.set()
+
+    def _read_keys(self) -> None:
+        while self.keys and not self.hangup_cause:
+            key = self.keys.take()
+            about: Headers = {
+                "DTMF-Digit": key.digit,
+                "DTMF-Duration": str(key.samples),
+                "DTMF-Source": key.source,
+            }
+            self.fire("DTMF", after=about)
+            self.heard(key)
+
+    def heard(self, key: Key) -> None:
+        """Whatever runs on the leg has read a key."""
+        self.digits.append(key.digit)
+
     def took_break(self) -> bool:
         """Whether somebody asked to break off since the last question."""
         taken, self._break = self._break > 0, 0
@@ -176,6 +201,7 @@ class Channel(Leg):
         dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
         context = context or self.get("force_transfer_context") or self.profile.context or "default"
         previous = self.profile
+        self.keys.flush()
         for one in (self, self.partner):
             if one is not None:
                 one.variables.pop("signal_bond", None)
@@ -255,6 +281,8 @@ class Channel(Leg):
             raise HungUp
         if self._next is not None:
             raise Diverted
+        if self.keys and self.reads_keys:
+            self._read_keys()
         if self._nested and not self._nests:
             self._nests = True
             try:
@@ -409,10 +437,13 @@ class Channel(Leg):
         self.story.ran.append(Ran(app.name, given, self.clock.now_us()))
         last: Headers = {"Application-UUID": app.uuid or str(uuid.uuid4())}
         self.fire("CHANNEL_EXECUTE", after=about | last)
+        before = self.reads_keys, self.digits
+        self.reads_keys, self.digits = True, deque()
         try:
             response = self.home.run_app(self, app.name, data)
             if response != "_none_":
                 self.variables["current_application_response"] = response
         finally:
+            self.reads_keys, self.digits = before
             response = str(self.variables.get("current_application_response", "_none_"))
             self.fire("CHANNEL_EXECUTE_COMPLETE", after=about | {"Application-Response": response} | last)

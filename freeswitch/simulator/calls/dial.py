@@ -95,6 +95,8 @@ class Dialling:
             self.originator.variables |= {"originate_disposition": "failure", "DIALSTATUS": "INVALIDARGS"}
             own = self.originator.variables
             common = {name: str(own[name]) for name in _COPIED if name in own} | common
+            # Nobody reads its keys while others ring, unless one of them is to cancel (originate_cancel_key).
+            self.originator.reads_keys = False
         try:
             if self.originator is not None and self.originator.times.answered:
                 self.originator.enter_call_state("RING_WAIT")
@@ -113,6 +115,8 @@ class Dialling:
             raise
         finally:
             self._release()
+            if self.originator is not None:
+                self.originator.reads_keys = True
             if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:
                 self.originator.enter_call_state("ACTIVE")
 
@@ -294,10 +298,10 @@ class Dialling:
             digits = ""
             while digits != key:
                 leg.set("read_result", "")
-                digits = collect(self.switch.missing_files, leg, file, len(key), wait_s).digits
+                digits = collect(self.switch.sounds, leg, file, len(key), wait_s).digits
                 leg.variables["read_result"] = "success" if len(digits) >= len(key) else "failure"
                 if digits != key and wrong:
-                    sounds.play(self.switch.missing_files, leg, wrong)
+                    sounds.play(self.switch.sounds, leg, wrong)
             leg.confirmed = True
             for name in _CONFIRMATION:
                 leg.variables.pop(name, None)

@@ -102,8 +102,9 @@ def _divert(first: Channel, second: Channel) -> None:
         bridge(first, second)
         first.run_plan()
 
-    first.stop_broadcast()
-    second.stop_broadcast()
+    for one in (first, second):
+        one.stop_broadcast()
+        one.keys.flush()
     first.state_number = second.state_number = STATES["CS_HIBERNATE"]
     second.divert(wait_for_first)
     first.divert(take)

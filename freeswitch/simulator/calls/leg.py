@@ -15,6 +15,7 @@ import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import plan
+from freeswitch.simulator.calls.keys import Keys
 from freeswitch.simulator.calls.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.calls.story import Story
 from freeswitch.simulator.calls.waiting import Waiter
@@ -90,11 +91,12 @@ class Leg(Waiter):
         self.story = Story()
         self.recordings: dict[str, Recording] = {}
         """By path."""
+        self.displaced: list[str] = []
+        """What its far end hears in the place of everything else (uuid_displace)."""
         self.exports: dict[str, str] = {}
         self.read_codec = "PCMU"
         self.digits: deque[str] = deque()
-        self.pressed = ""
-        """All keys, in order."""
+        self.keys = Keys()
         self.asked = False
         self.confirmed = False
         """Whoever answered was asked to press a key, and did."""
@@ -146,6 +148,11 @@ class Leg(Waiter):
         bond = self.variables.get("signal_bond")
         self.fire("CALL_UPDATE", before={"Direction": "RECV"} | ({"Bridged-To": bond} if bond else {}))
 
+    @property
+    def pressed(self) -> str:
+        """All keys that were read, in order."""
+        return self.keys.log
+
     # --- variables -------------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
@@ -195,6 +202,19 @@ class Leg(Waiter):
             about: Headers = {"Media-Bug-Function": "session_record", "Media-Bug-Target": path}
             other.fire("MEDIA_BUG_START", before=about)
             self.fire("MEDIA_BUG_STOP", before=about)
+
+    def displace(self, path: str) -> None:
+        """Its far end hears this in the place of everything else."""
+        self.displaced.append(path)
+        self.fire("MEDIA_BUG_START", before={"Media-Bug-Function": "displace", "Media-Bug-Target": path})
+
+    def undisplace(self, path: str) -> bool:
+        """No longer; whether it did."""
+        if path not in self.displaced:
+            return False
+        self.displaced.remove(path)
+        self.fire("MEDIA_BUG_STOP", before={"Media-Bug-Function": "displace", "Media-Bug-Target": path})
+        return True
 
     def execute_on(self, prefix: str) -> None:
         """Runs the applications that variables of this prefix name; a bare leg runs none."""

@@ -6,7 +6,6 @@ to apps/digits.py (menus) and dial.py (confirmation). Source: switch_ivr_play_sa
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from freeswitch.simulator.calls import sounds
@@ -23,7 +22,7 @@ class Pressed:
 
 
 def collect(
-    missing: Collection[str],
+    library: sounds.Library,
     channel: Channel,
     prompt: str,
     most: int,
@@ -35,7 +34,7 @@ def collect(
     """The first key ends the prompt; each further one is awaited anew."""
     pressed: list[str] = []
     if prompt and prompt.lower() != "silence":
-        sounds.play(missing, channel, prompt, until=lambda: bool(channel.digits))
+        sounds.play(library, channel, prompt, until=lambda: bool(channel.digits))
     wait_s = timeout_s
     while len(pressed) < most:
         if not channel.digits and not channel.pause(wait_s, until=lambda: bool(channel.digits)):

@@ -15,6 +15,7 @@ import gevent
 from freeswitch.simulator import causes
 from freeswitch.simulator.calls.channel import LEAD_S, Channel, Home
 from freeswitch.simulator.calls.joining import join
+from freeswitch.simulator.calls.keys import PRESSED_SAMPLES, Key
 from freeswitch.simulator.calls.parking import park
 from freeswitch.simulator.calls.profile import STATES, Profile
 from freeswitch.simulator.far_ends.people import Behaviour
@@ -117,18 +118,18 @@ class SipLeg(Channel):
                 sip_term_cause="487",
             )
 
-    def far_digit(self, digit: str, samples: int = 960) -> None:
+    def far_digit(self, digit: str, samples: int = PRESSED_SAMPLES) -> None:
         """A key, by RFC 2833, held for so many samples."""
-        self.pressed += digit
-        if self._meta_key(digit, from_other=False):
-            return
-        self.fire("DTMF", after={"DTMF-Digit": digit, "DTMF-Duration": str(samples), "DTMF-Source": "RTP"})
+        if not self._meta_key(digit, from_other=False):
+            self.key(Key(digit, samples))
+
+    def heard(self, key: Key) -> None:
+        """As of every leg; whom it talks to hears it."""
         other = self.partner
         if not self.bridged.is_set() or other is None:
-            self.digits.append(digit)
-        elif isinstance(other, SipLeg) and not (self.on_key is not None and self.on_key(digit)):
-            other._meta_key(digit, from_other=True)
-        self.wake.set()
+            super().heard(key)
+        elif isinstance(other, SipLeg) and not (self.on_key is not None and self.on_key(key.digit)):
+            other._meta_key(key.digit, from_other=True)
 
     def _meta_key(self, digit: str, *, from_other: bool) -> bool:
         """Whether a key, pressed here or by whom it talks to, belongs to bind_meta_app. Source: meta_on_dtmf."""

@@ -7,34 +7,47 @@ switch_ivr_play_say.c.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.profile import Headers
 
 SAMPLES_PER_S = 8000
+_NAMED = ("local_stream", "tone_stream")
+"""Of these an event tells the kind."""
 READ_AHEAD_MS = 2048
 """A tone is read in pieces of 16,384 samples, and never beyond one turn of its pattern (mod_tone_stream)."""
 
 
+@dataclass
+class Library:
+    """The sound files of one switch."""
+
+    missing: set[str] = field(default_factory=set)
+    lengths_s: dict[str, float] = field(default_factory=dict)
+    """Of those files of which it is known."""
+
+    def seconds(self, path: str) -> float | None:
+        """How long a file, tone or stream lasts; None for ever."""
+        return plan.duration_s(path, self.lengths_s)
+
+
 def play(
-    missing: Collection[str],
+    library: Library,
     channel: Channel,
     path: str,
     until: Callable[[], bool] = lambda: False,
     limit_s: float | None = None,
 ) -> str:
-    """A file, tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START … PLAYBACK_STOP.
-
-    `missing`: paths that do not exist.
-    """
-    if path in missing:
+    """A file, tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START … PLAYBACK_STOP."""
+    if path in library.missing:
         return "FILE NOT FOUND"
-    kind = path.partition("://")[0] if "://" in path else "file"
-    about: Headers = {"Playback-File-Type": kind} if kind != "silence_stream" else {}
+    kind = path.partition("://")[0]
+    about: Headers = {"Playback-File-Type": kind} if kind in _NAMED else {}
     about["Playback-File-Path"] = path
-    seconds = plan.duration_s(path)
+    seconds = library.seconds(path)
     if limit := plan.whole(str(channel.variables.get("playback_timeout_sec", ""))):
         seconds = min(float(limit), seconds if seconds is not None else math.inf)
     if limit_s is not None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from freeswitch.simulator.check.read import Headers, Trace, text
+from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
 from freeswitch.simulator.plan import App
 
 _BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
@@ -45,6 +45,8 @@ class Configured:
     """Global ones."""
     missing: frozenset[str] = frozenset()
     """Sound files that were asked for and are not there."""
+    lengths_s: Mapping[str, float] = field(default_factory=dict)
+    """How long sound files are that were heard to their end."""
 
 
 def configured(trace: Trace) -> Configured:
@@ -62,6 +64,7 @@ def configured(trace: Trace) -> Configured:
         hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
         directory=_directory(trace.events),
         missing=_missing(trace.events),
+        lengths_s=_lengths_s(trace.events),
     )
 
 
@@ -76,6 +79,20 @@ def _missing(events: Sequence[Headers]) -> frozenset[str]:
     if not heard and any(text(event, "variable_playback_samples") for event in events):
         return frozenset()
     return frozenset(path for path in asked - heard if path and "://" not in path)
+
+
+def _lengths_s(events: Sequence[Headers]) -> dict[str, float]:
+    """Of files that ended by themselves: as long as they were heard the longest."""
+    found: dict[str, float] = {}
+    began: dict[tuple[str, str], int] = {}
+    for event in events:
+        path, name = text(event, "Playback-File-Path"), text(event, "Event-Name")
+        one = (text(event, "Unique-ID"), path)
+        if name == "PLAYBACK_START" and "://" not in path:
+            began[one] = stamp_us(event)
+        elif name == "PLAYBACK_STOP" and one in began and text(event, "Playback-Status") == "done":
+            found[path] = max(found.get(path, 0.0), (stamp_us(event) - began.pop(one)) / 1_000_000)
+    return found
 
 
 def _extensions(events: Sequence[Headers]) -> dict[tuple[str, str], tuple[App, ...]]:

@@ -117,7 +117,8 @@ class Stage:
         self.switch.scheduler.looks_after_s = _looks_after_s(self.trace)
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
-        self.switch.missing_files |= self.configured.missing
+        self.switch.sounds.missing |= self.configured.missing
+        self.switch.sounds.lengths_s |= self.configured.lengths_s
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
         if (look_us := looks_at_us(self.trace.events)) is not None:
             self.switch.gateways.first_look_s = (look_us + 5_000 - self.clock.now_us()) / 1_000_000 % CHECK_S

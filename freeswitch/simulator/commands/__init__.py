@@ -6,7 +6,18 @@ answered so.
 
 from __future__ import annotations
 
-from freeswitch.simulator.commands import core, directory, legs, originate, sofia, stores, texts, timers, variables
+from freeswitch.simulator.commands import (
+    core,
+    directory,
+    displace,
+    legs,
+    originate,
+    sofia,
+    stores,
+    texts,
+    timers,
+    variables,
+)
 from freeswitch.simulator.commands.console import Command, Console
 
 
@@ -17,6 +28,7 @@ def _pure(name: str) -> Command:
 TABLE: dict[str, Command] = {
     **core.TABLE,
     **directory.TABLE,
+    **displace.TABLE,
     **legs.TABLE,
     **originate.TABLE,
     **sofia.TABLE,

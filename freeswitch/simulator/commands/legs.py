@@ -11,6 +11,7 @@ import re
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.calls import joining, parking
 from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.keys import LEAST_SAMPLES, SENT_SAMPLES, Key
 from freeswitch.simulator.commands.console import FAILED, NO_CHANNEL, NO_SESSION, OK, SUCCESS, Console, Table, usage
 
 _TRANSFER = usage("<uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]")
@@ -186,12 +187,19 @@ def recv_dtmf(console: Console, argument: str) -> str:
     channel = console.leg(leg)
     if channel is None:
         return NO_SESSION
-    keys = [digit for digit in digits.partition("@")[0].upper() if digit in "0123456789ABCD*#"]
+    keys = [key for part in digits.removeprefix("~").split("+") for key in _keys(part)]
     if not keys:
         return _DTMF
-    for digit in keys:
-        channel.far_digit(digit)
+    for key in keys:
+        channel.key(key)
     return f"+OK {leg} received DTMF {digits}.\n"
+
+
+def _keys(part: str) -> list[Key]:
+    """`12@300`: keys and how long each is held, in ms (switch_channel_queue_dtmf_string)."""
+    digits, _, ms = part.partition("@")
+    samples = plan.whole(ms) * 8 if plan.whole(ms) * 8 > LEAST_SAMPLES else SENT_SAMPLES
+    return [Key(digit, samples, "APP") for digit in digits if digit in "0123456789ABCDabcd*#"]
 
 
 def flush_dtmf(console: Console, argument: str) -> str:
@@ -199,7 +207,7 @@ def flush_dtmf(console: Console, argument: str) -> str:
     channel = console.leg(argument)
     if channel is None:
         return "-ERR No such session\n"
-    channel.digits.clear()
+    channel.keys.flush()
     return OK
 
 
