@@ -81,7 +81,7 @@ def _xml(rows: list[Row]) -> str:
 
 
 def _channels(switch: Switch) -> list[Row]:
-    return [_channel(switch, one) for one in switch.channels.values()]
+    return [_channel(switch, one) for one in switch.sessions.values()]
 
 
 def _calls(switch: Switch, *, bridged: bool, detailed: bool) -> list[Row]:
@@ -107,6 +107,8 @@ def _text(channel: Channel, name: str) -> str:
 
 def _channel(switch: Switch, channel: Channel) -> Row:
     profile, initial = channel.profile, channel.initial
+    # The table is not told of the last states: a leg that has ended stands there as it was, until it is destroyed.
+    state, call_state = channel.was or (channel.state, channel.call_state)
     # The table learns of the callee when a leg is dialled, of a caller's only with the bridge of two answered legs
     # (CALL_UPDATE), and keeps it.
     talks = channel.partner is not None and channel.partner.answered.is_set() and channel.answered.is_set()
@@ -126,7 +128,7 @@ def _channel(switch: Switch, channel: Channel) -> Row:
         "created": _stamp(channel.times.created),
         "created_epoch": str(channel.times.created // 1_000_000),
         "name": profile.channel_name,
-        "state": channel.state,
+        "state": state,
         "cid_name": profile.caller_name,
         "cid_num": profile.caller_number,
         "ip_addr": profile.network_addr,
@@ -141,7 +143,7 @@ def _channel(switch: Switch, channel: Channel) -> Row:
         "presence_id": channel.presence_id,
         "presence_data": _text(channel, "presence_data"),
         "accountcode": _text(channel, "accountcode"),
-        "callstate": channel.call_state,
+        "callstate": call_state,
         "callee_name": profile.callee_name if told else "",
         "callee_num": profile.callee_number if told else "",
         "callee_direction": "SEND" if met else "",

@@ -68,6 +68,8 @@ class Leg(Waiter):
         self.call_state = "DOWN"
         self.answer_state = "ringing"
         self.hangup_cause = ""
+        self.was: tuple[str, str] | None = None
+        """State and call state when it ended."""
         self.goodbye: dict[str, str] = {}
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
@@ -342,7 +344,7 @@ class Leg(Waiter):
         if self.held:
             self.mark_hold(False, talks=False)
             self.left_on_hold = True
-        self.hangup_cause = cause
+        self.hangup_cause, self.was = cause, (self.state, self.call_state)
         self.answer_state = "hangup"
         self.state_number = STATES["CS_HANGUP"]
         self.tell_partner("last_bridge_hangup_cause", cause)

@@ -168,7 +168,7 @@ def _arrived(switch: Switch, leg: SipLeg, number: str) -> None:
 
 def _session(switch: Switch, leg: SipLeg) -> None:
     switch.core.sessions += 1
-    switch.channels[leg.uuid] = leg
+    switch.channels[leg.uuid] = switch.sessions[leg.uuid] = leg
     leg.variables = {
         "direction": leg.direction,
         **({"is_outbound": "true"} if leg.direction == "outbound" else {}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from urllib.parse import unquote
 
 import gevent
 
@@ -53,8 +54,11 @@ class SipLeg(Channel):
         self.progress()
 
     def _heard_response(self) -> None:
-        """A response brings our own From back. Source: sofia.c (extract_header_vars)."""
-        name, self.variables["sip_from_user"] = self.invited_as
+        """A response brings our own From back, read as part of a URI: of 1001%127.0.0.1 a control character is left.
+        Source: sofia.c (extract_header_vars).
+        """
+        name, number = self.invited_as
+        self.variables["sip_from_user"] = unquote(number)
         if name:
             self.variables["sip_from_display"] = name
         for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):

@@ -14,7 +14,9 @@ from typing import Any
 from freeswitch.simulator.check.compare import ABSENT, Difference
 
 ANY = "(any)"
-"""Whatever value there is; the other side must then lack the header."""
+"""Whatever value there is; the other side must then be one of the two below, which say that nothing was noted."""
+AS_BEFORE = "(as before)"
+"""What the leg's event before said: the same value, or none; or what a leg told it that had ended earlier."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Accepted:
         """Whether this difference is the accepted one."""
         if one.at.partition(" ")[2] not in self.events or one.header not in self.headers:
             return False
+        if self.real == AS_BEFORE:
+            return one.real in one.before and _is(self.simulated, one.simulated)
         if _is(self.real, one.real) and _is(self.simulated, one.simulated):
             return True
         return self.either_way and _is(self.real, one.simulated) and _is(self.simulated, one.real)
@@ -45,13 +49,13 @@ def _is(expected: str, value: str) -> bool:
 
 def entries() -> tuple[Accepted, ...]:
     """All of accepted.toml. Raises TypeError for missing or unknown keys, ValueError without a reason, or if `(any)`
-    stands beside anything but `(absent)`."""
+    stands beside anything but `(absent)` or `(as before)`."""
     text = (files("freeswitch.simulator.check") / "accepted.toml").read_text(encoding="utf-8")
     found = tuple(_entry(**entry) for entry in tomllib.loads(text).get("difference", []))
     for one in found:
         if not one.reason.strip():
             raise ValueError(f"accepted.toml: {one.headers} has no reason")
-        if ANY in (one.real, one.simulated) and ABSENT not in (one.real, one.simulated):
+        if ANY in (one.real, one.simulated) and not {ABSENT, AS_BEFORE} & {one.real, one.simulated}:
             raise ValueError(f"accepted.toml: {one.headers} accepts everything")
     return found
 

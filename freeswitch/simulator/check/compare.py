@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from freeswitch.simulator.check.narrowed import left_out
 from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
-from freeswitch.simulator.check.read import Headers, Trace, text
+from freeswitch.simulator.check.read import NOT_ENCODED, Headers, Trace, text
 from freeswitch.simulator.esl.wire import Value
 
 ABSENT = "(absent)"
@@ -38,6 +38,8 @@ class Difference:
     header: str
     real: str
     simulated: str
+    before: tuple[str, ...] = ()
+    """What the real leg's event before said there, and what legs that belonged with it said as they ended."""
 
 
 # The machine and the counters of a run: there, or not there, as on the real switch, but with values of their own.
@@ -160,8 +162,9 @@ def differences(
     )
     for key in dict.fromkeys((*real, *simulated)):
         leg = trace.roles.get(key, key)
-        for at, header, one, other in _leg(real.get(key, []), simulated.get(key, []), wanted, trace.start_us):
-            yield Difference(trace.name, leg, at, header, one, other)
+        causes = _told_by_others(trace.events, key)
+        for at, header, one, other, said in _leg(real.get(key, []), simulated.get(key, []), wanted, trace.start_us):
+            yield Difference(trace.name, leg, at, header, one, other, (said, *causes))
     for key, effect, one, other in out_of_order(trace.events, events, trace.roles):
         yield Difference(trace.name, trace.roles.get(key, key), f"1 {effect}", "order", one, other)
     for number, said in enumerate(trace.commands):
@@ -204,8 +207,8 @@ def _token(event: Headers) -> tuple[str, ...]:
 
 def _leg(
     real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str], start_us: int
-) -> Iterator[tuple[str, str, str, str]]:
-    """Position, header, real value, simulated value."""
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """Position, header, real value, simulated value, what the real leg said there before."""
     one, other = [_token(event) for event in real], [_token(event) for event in simulated]
     for kind, a, a_end, b, b_end in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -214,17 +217,24 @@ def _leg(
                 if text(real[a + step], "Unique-ID") and (
                     apart := moved(real[a + step], simulated[b + step], start_us)
                 ):
-                    yield at, "moment", *apart
+                    yield at, "moment", *apart, ABSENT
+                earlier: Headers = next((one for one in reversed(real[: a + step]) if "Channel-State" in one), {})
                 later = _by_other_thread(real[: a + step], real[a + step], simulated[b + step :])
                 for header, mine, theirs in event_differences(real[a + step], simulated[b + step], wanted):
                     told = [_shown(header, one.get(header)) for one in later]
                     if not any(mine == value or _near(header, mine, value) for value in told):
-                        yield at, header, mine, theirs
+                        yield at, header, mine, theirs, _shown(header, earlier.get(header))
             continue
         for place in range(a, a_end):
-            yield f"{place + 1} {_name(one[place])}", "Event-Name", _name(one[place]), NO_EVENT
+            yield f"{place + 1} {_name(one[place])}", "Event-Name", _name(one[place]), NO_EVENT, ABSENT
         for place in range(b, b_end):
-            yield f"{a + 1} {_name(other[place])}", "Event-Name", NO_EVENT, _name(other[place])
+            yield f"{a + 1} {_name(other[place])}", "Event-Name", NO_EVENT, _name(other[place]), ABSENT
+
+
+def _told_by_others(events: Iterable[Headers], leg: str) -> set[str]:
+    """Causes with which legs ended that were to tell this one (switch_channel_set_variable_partner)."""
+    ended = (event for event in events if text(event, "Event-Name") == "CHANNEL_HANGUP")
+    return {text(event, "Hangup-Cause") for event in ended if leg and text(event, "variable_signal_bond") == leg}
 
 
 def _by_other_thread(before: Sequence[Headers], event: Headers, after: Sequence[Headers]) -> Sequence[Headers]:
@@ -267,7 +277,7 @@ def _shown(name: str, value: Value | None) -> str:
         return ABSENT
     if not isinstance(value, str):
         return " | ".join(_DRAWN.sub("", one) for one in value)
-    return RUN if _OF_THE_RUN.fullmatch(name) else _DRAWN.sub("", value).strip()
+    return RUN if _OF_THE_RUN.fullmatch(name) else _DRAWN.sub("", value).strip().translate(NOT_ENCODED)
 
 
 def _named(event: Headers, value: str) -> str:

@@ -104,14 +104,12 @@ def _told(folder: Path) -> tuple[Headers, ...]:
 
 # The switch leaves a % alone where two hexadecimal digits follow (switch_url_encode), so that of 1001%127.0.0.1 a
 # control character is left; none of those is in what the switch says.
-_NOT_ENCODED = {code: f"%{code:02x}" for code in range(32) if chr(code) not in "\t\r\n"}
+NOT_ENCODED = {code: f"%{code:02x}" for code in range(32) if chr(code) not in "\t\r\n"}
 
 
 def _as_it_was(event: Headers) -> Headers:
     return {
-        name: value.translate(_NOT_ENCODED)
-        if isinstance(value, str)
-        else [one.translate(_NOT_ENCODED) for one in value]
+        name: value.translate(NOT_ENCODED) if isinstance(value, str) else [one.translate(NOT_ENCODED) for one in value]
         for name, value in event.items()
     }
 

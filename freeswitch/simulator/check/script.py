@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
@@ -49,6 +49,11 @@ class Dialog:
     on_hold: bool = False
     leg: Headers = field(default_factory=dict)
     """Of a call to us: its first event, for what the caller sent."""
+
+    @property
+    def rings(self) -> bool:
+        """Not answered yet."""
+        return not any(act.kind == "answer" for act in self.acts)
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,12 @@ class _Reader:
         if method == "INVITE" and not (sends and self._is_within(who, user, rest)):
             self._invite(at_us, who, sends, user, host)
         elif not sends:
-            if method in ("BYE", "CANCEL") and (dialog := self._last(who, incoming=None, user=user)):
+            if method in ("BYE", "CANCEL") and (dialog := self._meant(who, at_us, method, incoming=None, user=user)):
                 dialog.over = True
-        elif method == "CANCEL" and (dialog := self._last(who, incoming=True)):
+        elif method == "CANCEL" and (dialog := self._meant(who, at_us, method, incoming=True)):
             dialog.acts.append(Act(at_us, "hangup"))
             dialog.over = True
-        elif dialog := self._last(who, incoming=_called_us(user, rest)):
+        elif dialog := self._meant(who, at_us, method, incoming=_called_us(user, rest)):
             self._within(dialog, at_us, method)
 
     def _invite(self, at_us: int, who: str, sends: bool, user: str, host: str) -> None:
@@ -123,13 +128,7 @@ class _Reader:
 
     def _is_dialled_anew(self, user: str) -> bool:
         """Whether the events know of more legs to this number than there are dialogs so far."""
-        legs = {
-            text(event, "Unique-ID")
-            for event in self.trace.events
-            if text(event, "Call-Direction") == "outbound"
-            and text(event, "Caller-Destination-Number").partition("%")[0].partition("@")[0] == user
-        }
-        return len(legs) > sum(1 for one in self.dialogs if not one.incoming and one.number == user)
+        return len(self._dialled(user)) > sum(1 for one in self.dialogs if not one.incoming and one.number == user)
 
     def _is_within(self, who: str, user: str, rest: str) -> bool:
         """Whether an INVITE of a far end goes to our Contact: hold, or off hold."""
@@ -153,13 +152,17 @@ class _Reader:
         if way == "<-":
             self._ours(who, int(code))
             return
-        same = [one for one in self.dialogs if one.who == who and not one.incoming and not one.over]
-        dialog = next((one for one in same if one.cseq == cseq), None) or next((o for o in same if not o.cseq), None)
+        open_ = [one for one in self.dialogs if one.who == who and not one.incoming and not one.over and one.rings]
+        fresh, known = [one for one in open_ if not one.cseq], [one for one in open_ if one.cseq == cseq]
+        # Calls that began in the same second may have the same CSeq; the first answer to each is a 100.
+        fits = (fresh or known) if code == "100" else (known or fresh)
+        act = _answer(int(code), phrase)
+        dialog = self._nearest(fits, at_us, act.kind if act else "", otherwise=0)
         if dialog is None:
             return
         dialog.cseq = cseq
-        if act := _answer(int(code), phrase, at_us - dialog.at_us):
-            dialog.acts.append(act)
+        if act:
+            dialog.acts.append(replace(act, at_us=at_us - dialog.at_us))
             dialog.over = act.kind == "refuse"
 
     def _ours(self, who: str, code: int) -> None:
@@ -172,14 +175,63 @@ class _Reader:
         elif code >= 300:
             dialog.over = True
 
-    def _last(self, who: str, *, incoming: bool | None, user: str = "") -> Dialog | None:
-        """The newest call of a far end that still goes on; `incoming` None takes either, a callee's URI decides."""
+    def _last(self, who: str, *, incoming: bool | None) -> Dialog | None:
+        """The newest call of a far end that still goes on; `incoming` None takes either."""
+        going = self._going(who, incoming, "")
+        return going[-1] if going else None
+
+    def _meant(self, who: str, at_us: int, method: str, *, incoming: bool | None, user: str = "") -> Dialog | None:
+        """Which of the calls of a far end a request belongs to; a callee's URI decides, or when which leg ended."""
+        going = self._going(who, incoming, user)
+        return self._nearest(going, at_us, method, otherwise=-1)
+
+    def _going(self, who: str, incoming: bool | None, user: str) -> list[Dialog]:
         going = [one for one in self.dialogs if one.who == who and not one.over]
         if incoming is not None:
-            going = [one for one in going if one.incoming is incoming] or going
-        elif user:
-            going = [one for one in going if one.number == user and not one.incoming] or going
-        return going[-1] if going else None
+            return [one for one in going if one.incoming is incoming] or going
+        return [one for one in going if user and one.number == user and not one.incoming] or going
+
+    def _nearest(self, dialogs: Sequence[Dialog], at_us: int, what: str, *, otherwise: int) -> Dialog | None:
+        """Of several calls of one far end that whose leg noted this when the line stands there: lines name no call."""
+        if len(dialogs) < 2 or what not in _NOTED:
+            return dialogs[otherwise] if dialogs else None
+        moments = [(abs(at_us - noted_us), one) for one in dialogs if (noted_us := self._noted_us(one, _NOTED[what]))]
+        return min(moments, key=lambda one: one[0])[1] if moments else dialogs[otherwise]
+
+    def _noted_us(self, dialog: Dialog, header: str) -> int:
+        """0: never."""
+        leg = self._leg(dialog)
+        noted = [text(event, header) for event in self.trace.events if leg and text(event, "Unique-ID") == leg]
+        return max((int(one) for one in noted if one.isdecimal()), default=0)
+
+    def _leg(self, dialog: Dialog) -> str:
+        """Calls of ours in the order in which they were dialled, those of others by when they came."""
+        if dialog.incoming:
+            came = [(abs(_created_us(leg) - dialog.at_us), text(leg, "Unique-ID")) for leg in _arrived(self.trace)]
+            return min(came, default=(0, ""))[1]
+        same = [one for one in self.dialogs if not one.incoming and one.number == dialog.number]
+        place, legs = same.index(dialog), self._dialled(dialog.number)
+        return legs[place] if place < len(legs) else ""
+
+    def _dialled(self, user: str) -> list[str]:
+        """Legs to this number, in order."""
+        found: dict[str, None] = {}
+        for event in self.trace.events:
+            number = text(event, "Caller-Destination-Number").partition("%")[0].partition("@")[0]
+            if text(event, "Call-Direction") == "outbound" and number == user:
+                found.setdefault(text(event, "Unique-ID"))
+        return list(found)
+
+
+_NOTED = {
+    "ring": "Caller-Channel-Progress-Time",
+    "early": "Caller-Channel-Progress-Media-Time",
+    "answer": "Caller-Channel-Answered-Time",
+    "refuse": "Caller-Channel-Hangup-Time",
+    "BYE": "Caller-Channel-Hangup-Time",
+    "CANCEL": "Caller-Channel-Hangup-Time",
+}
+"""What a leg notes of what its far end did."""
 
 
 def _called_us(user: str, rest: str) -> bool:
@@ -187,15 +239,16 @@ def _called_us(user: str, rest: str) -> bool:
     return not (user == "mod_sofia" or user.startswith("gw+"))
 
 
-def _answer(code: int, phrase: str, after_us: int) -> Act | None:
+def _answer(code: int, phrase: str) -> Act | None:
+    """What a response means, at whatever time."""
     if code == 180:
-        return Act(after_us, "ring")
+        return Act(0, "ring")
     if code == 183:
-        return Act(after_us, "early")
+        return Act(0, "early")
     if 200 <= code < 300:
-        return Act(after_us, "answer")
+        return Act(0, "answer")
     # 487 is the echo of our own CANCEL.
-    return Act(after_us, "refuse", f"{code} {phrase}") if code >= 300 and code != 487 else None
+    return Act(0, "refuse", f"{code} {phrase}") if code >= 300 and code != 487 else None
 
 
 @dataclass(frozen=True)
