@@ -76,7 +76,10 @@ def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, hea
     if settings.metrics_port is not None:
         house.parts.append(("metrics", MetricsServer(settings.metrics_port)))
     if {"history", "directory"} & set(names):
-        house.web = WebServer(pages(house), settings.web.host, settings.web.port)
+        web = settings.web
+        house.web = WebServer(
+            pages(house), web.host, web.port, certificate_file=web.certificate_file, key_file=web.key_file
+        )
         house.parts.append(("web", house.web))
     house.parts.append(("greeting", _Greeting(bus, tuple(names))))
     return house
@@ -172,7 +175,7 @@ def pages(house: House) -> Flask:
         blueprints,
         key_file=settings.session_key_file or settings.data_dir / "session.key",
         people=look_up,
-        https=settings.web.https,
+        https=settings.web.https or settings.web.certificate_file is not None,
         trusted_proxies=settings.web.trusted_proxies,
     )
 

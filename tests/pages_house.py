@@ -36,7 +36,9 @@ DEADLINE_S = 10.0
 class PagesHouse:
     """The two rooms that pages need."""
 
-    def __init__(self, folder: Path, comment_every_s: float = 15.0) -> None:
+    def __init__(self, folder: Path, comment_every_s: float = 15.0, certificate: Path | None = None) -> None:
+        """`certificate`: chain and key with which the pages are served by https."""
+        self._certificate = certificate
         self.feed = Feed(comment_every_s)
         self.bus = EmbeddedBus(folder / "bus.sqlite")
         directory_service, history_service = directory.build(), history.build(self.feed)
@@ -64,8 +66,9 @@ class PagesHouse:
             [directory_web.blueprint(self.directory), history_web.blueprint(self.history, self.feed)],
             key_file=self._folder / "session.key",
             people=self.person,
+            https=self._certificate is not None,
         )
-        self.server = WebServer(app)
+        self.server = WebServer(app, certificate_file=self._certificate)
         self.server.start()
         self.tell([revised(msgspec.convert(ACME, Tenant))])
         self.until(lambda: self.person("admin") is not None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
@@ -35,6 +36,8 @@ class Visitor:
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
+    """What this browser trusts; None: plain http."""
 
     def get(self, path: str, accept: str = "text/html") -> Answer:
         """GET."""
@@ -64,6 +67,9 @@ class Visitor:
     def _ask(self, method: str, path: str, body: str | None, accept: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         headers = {"Cookie": self._cookie(), "Accept": accept}
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=TIMEOUT_S, context=self.tls)
+            headers["Referer"] = f"https://localhost:{self.port}{path}"
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:

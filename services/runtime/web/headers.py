@@ -26,6 +26,9 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
 
+_HTTPS_ONLY = "max-age=31536000"
+"""A browser that was here by https comes by nothing else for a year (RFC 6797); other host names are not ours."""
+
 
 def set_up(app: Flask) -> None:
     """Add the headers to every answer, errors included."""
@@ -35,6 +38,8 @@ def set_up(app: Flask) -> None:
 def _add(response: Response) -> Response:
     for name, value in _ALWAYS.items():
         response.headers.setdefault(name, value)
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        response.headers["Strict-Transport-Security"] = _HTTPS_ONLY
     if not is_file(current_app, request.endpoint):
         response.headers["Cache-Control"] = "no-store"
     return response
