@@ -76,6 +76,7 @@ class Simulator:
         )
         self.server = EslServer(Commands(self.switch, self._power), password, host, port, users=users)
         self.server.stamp = self.switch.core.stamp
+        self.switch.core.heard = self.server.heard
         self._closing = Signal()
         """Set by `fsctl shutdown`, until `fsctl shutdown cancel`."""
 

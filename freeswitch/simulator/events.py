@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from freeswitch.simulator import causes
 from freeswitch.simulator.calls.leg import Leg
-from freeswitch.simulator.calls.profile import Headers, Profile, Times
+from freeswitch.simulator.calls.profile import Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.clock import Clock
 
 _WITHOUT_VARIABLES = {"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "DTMF"}
@@ -64,6 +64,8 @@ class Core:
         self.started_us = clock.now_us()
         self.sessions = 0
         self._publish = publish
+        self.heard: Callable[[str], bool] = lambda _name: True
+        """Whether anybody may want events of this type: of a channel the others only count."""
 
     def renew(self) -> None:
         """The process starts again: another Core-UUID, and all counters from the beginning."""
@@ -108,27 +110,34 @@ class Core:
         subclass: str = "",
     ) -> None:
         """An event of a channel; `before` stands ahead of the channel's headers, `after` behind them."""
+        if not self.heard(name):
+            self.sequence += 1
+            return
         headers = self.stamp(name, subclass)
         headers |= before or {}
-        headers |= channel_headers(channel, variables=name not in _WITHOUT_VARIABLES)
+        add_channel(headers, channel, variables=name not in _WITHOUT_VARIABLES)
         headers |= after or {}
         self._publish(headers)
 
 
 def channel_headers(channel: Leg, *, variables: bool = True) -> Headers:
     """All that an event (or `uuid_dump`) says of a channel; empty values are absent, as on the wire."""
-    headers: Headers = _basics(channel)
+    headers: Headers = {}
+    add_channel(headers, channel, variables=variables)
+    return headers
+
+
+def add_channel(headers: Headers, channel: Leg, *, variables: bool = True) -> None:
+    """The headers of a channel, behind those that are there."""
+    headers |= _basics(channel)
     headers |= _leg("Caller", channel.direction, channel.logical_direction, channel.uuid, channel.profile)
-    headers |= {"Caller-Profile-Index": str(channel.profile.index)} | _times("Caller", channel.times)
+    headers["Caller-Profile-Index"] = str(channel.profile.index)
+    headers |= _times("Caller", *_moments(channel.times))
     headers |= _privacy("Caller", channel.profile)
     if channel.other is not None:
-        other = channel.other
-        headers["Other-Type"] = other.kind
-        headers |= _leg("Other-Leg", other.direction, other.logical_direction, other.uuid, other.profile)
-        headers |= _times("Other-Leg", other.times) | _privacy("Other-Leg", other.profile)
+        headers |= _other_leg(channel.other)
     if variables:
         headers |= {f"variable_{name}": value for name, value in channel.variables.items()}
-    return headers
 
 
 def _basics(channel: Leg) -> Headers:
@@ -158,6 +167,15 @@ def _basics(channel: Leg) -> Headers:
     return headers
 
 
+@lru_cache(1024)
+def _other_leg(other: OtherLeg) -> Headers:
+    """Made once, as the other leg was when the two met; not to be changed."""
+    headers: Headers = {"Other-Type": other.kind}
+    headers |= _leg("Other-Leg", other.direction, other.logical_direction, other.uuid, other.profile)
+    return headers | _times("Other-Leg", *_moments(other.times)) | _privacy("Other-Leg", other.profile)
+
+
+@lru_cache(1024)
 def _leg(prefix: str, direction: str, logical: str, leg: str, profile: Profile) -> Headers:
     values = (
         direction,
@@ -183,8 +201,8 @@ def _leg(prefix: str, direction: str, logical: str, leg: str, profile: Profile) 
     return {name: value for name, value in zip(_LEG_NAMES[prefix], values, strict=True) if value and name}
 
 
-def _times(prefix: str, times: Times) -> Headers:
-    values = (
+def _moments(times: Times) -> tuple[int, ...]:
+    return (
         times.profile_created,
         times.created,
         times.answered,
@@ -197,7 +215,11 @@ def _times(prefix: str, times: Times) -> Headers:
         times.last_hold,
         times.hold_accum,
     )
-    return dict(zip(_TIMES_NAMES[prefix], map(str, values), strict=True))
+
+
+@lru_cache(1024)
+def _times(prefix: str, *moments: int) -> Headers:
+    return dict(zip(_TIMES_NAMES[prefix], map(str, moments), strict=True))
 
 
 def _privacy(prefix: str, profile: Profile) -> Headers:

@@ -68,6 +68,16 @@ def test_questions_about_a_call_that_is_up() -> None:
         assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["Hangup-Cause"] == "MANAGER_REQUEST"
 
 
+def test_events_that_nobody_asked_for_count_in_the_sequence_all_the_same() -> None:
+    with switch() as simulator:
+        narrow = Listener(simulator.port, names="CHANNEL_CREATE CHANNEL_PARK")
+        legs_up = [arrive(simulator, narrow, CALLER), arrive(simulator, narrow, CALLER)]
+        assert [event["Unique-ID"] for event in narrow.events] == [leg.uuid for leg in legs_up for _ in range(2)]
+        arrived, parked, again, parked_again = (int(event["Event-Sequence"]) for event in narrow.events)
+        assert parked - arrived > 5
+        assert parked_again - again == parked - arrived
+
+
 def test_snapshot_of_a_bridged_call_and_of_a_ringing_one() -> None:
     with switch([Phone("1001", Behaviour(after_s=0.1)), Phone("1002", who.RINGS_OUT)]) as simulator:
         listener = Listener(simulator.port)

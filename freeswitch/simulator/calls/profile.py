@@ -49,9 +49,9 @@ class Times:
     holds: list[tuple[int, int]] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Profile:
-    """The caller profile of a leg."""
+    """The caller profile of a leg; what changes is a new one, so that its headers are made once (events.py)."""
 
     channel_name: str
     destination: str
@@ -73,7 +73,7 @@ class Profile:
     hide_number: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OtherLeg:
     """The other leg as it was when the two met."""
 

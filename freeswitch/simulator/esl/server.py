@@ -164,6 +164,13 @@ class EslServer:
 
     # --- events ------------------------------------------------------------------------------------------------------
 
+    def heard(self, name: str) -> bool:
+        """Whether an event of this type is to be published at all: somebody asked for it, or may have by then."""
+        for client in self.clients:
+            if client.subscription.names(name):
+                return True
+        return not self._free.is_set()
+
     def publish(self, event: Event) -> None:
         """To every client that asked for it, in its format; never blocks."""
         if not self._free.is_set():

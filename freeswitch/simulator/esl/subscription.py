@@ -204,6 +204,10 @@ class Subscription:
             "Unique-ID" in headers and self.leg in ("", headers["Unique-ID"])
         )
 
+    def names(self, name: str) -> bool:
+        """Whether events of this type may get through."""
+        return self.listens and (name in self._names or "ALL" in self._names)
+
     def _wants_type(self, name: str, subclass: str | None) -> bool:
         if "ALL" in self._names:
             return True

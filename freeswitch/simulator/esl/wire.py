@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -129,7 +129,10 @@ def _as_xml(event: Event) -> bytes:
 
 def event_body(event: Event, fmt: Format) -> bytes:
     """An event in one of the three forms, without the frame."""
-    return {"plain": _as_plain, "json": _as_json, "xml": _as_xml}[fmt](event)
+    return _WRITERS[fmt](event)
+
+
+_WRITERS: dict[Format, Callable[[Event], bytes]] = {"plain": _as_plain, "json": _as_json, "xml": _as_xml}
 
 
 def event_frame(event: Event, fmt: Format) -> bytes:
