@@ -1,6 +1,6 @@
 """A PostgreSQL of the tests' own: Debian's server as an ordinary process, in its own folder and on its own port.
 
-Enters: nothing but the installed package `postgresql`. Leaves: the session fixture `postgres`, with a fresh database
+Enters: nothing but the installed package `postgresql`. Leaves: the session fixture `postgres`, with an empty database
 per call of `url()`; it can be stopped, killed, frozen and started again. Nothing of it outlives the test process: the
 server ends with its parent (setpriv --pdeathsig) even if that is killed. It refuses to run as root: started by root it
 becomes the user of its package.
@@ -24,7 +24,6 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from psycopg import sql
 
 from tests.rabbitmq import free_ports
 
@@ -69,6 +68,7 @@ class Postgres:
         self._password = secrets.token_hex(8)
         self._server: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._clean: list[str] = []
         (self.port,) = free_ports(1)
         self._become = self._give_away(base)
         self._make_cluster(fsync)
@@ -104,12 +104,30 @@ class Postgres:
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self._base)}
 
-    def url(self, template: str = "template1") -> str:
-        """The address of a database that nobody used before, a copy of `template`."""
+    def url(self) -> str:
+        """The address of a database in which nothing stands."""
+        if self._clean:
+            return self.url_of(self._clean.pop())
         self._made += 1
         name = f"test{self._made}"
-        self.ask(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        self.ask(f"CREATE DATABASE {name}")
         return self.url_of(name)
+
+    def give_back(self, database: str) -> None:
+        """It may be used again: whoever is still connected is cut off, and all that stands in it goes.
+
+        To make a database takes twenty times as long as to empty one.
+        """
+        self.cut_off(database)
+        ours = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        for (schema,) in self.ask(ours, database):
+            self.ask(f'DROP SCHEMA "{schema}" CASCADE', database)
+        self.ask("CREATE SCHEMA public", database)
+        self._clean.append(database)
+
+    def cut_off(self, database: str) -> None:
+        """End every connection to a database, as an administrator may."""
+        self.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
 
     def url_of(self, database: str) -> str:
         """The address of a database by name."""
@@ -121,7 +139,7 @@ class Postgres:
             host="127.0.0.1", port=self.port, user="tests", password=self._password, dbname=database, autocommit=True
         )
 
-    def ask(self, statement: str | sql.Composed, database: str = "postgres") -> list[tuple[object, ...]]:
+    def ask(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """One statement on a connection of its own; its rows."""
         with self.connect(database) as connection:
             answer = connection.execute(statement)  # type: ignore[arg-type]

@@ -71,18 +71,18 @@ class Schemas:
             answer = foreign.execute(statement)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
 
-    def cut_off(self) -> None:
-        """End every connection to it, as an administrator may."""
-        self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
-
     @property
     def _name(self) -> str:
         return self.url.rpartition("/")[2]
 
+    def cut_off(self) -> None:
+        """End every connection to it, as an administrator may."""
+        self.server.cut_off(self._name)
+
     def close(self) -> None:
-        """Give its disk back; what is still connected is cut off."""
+        """Let another test have it."""
         with suppress(psycopg.OperationalError):  # a test may have left the server stopped
-            self.server.ask(f'DROP DATABASE "{self._name}" WITH (FORCE)')
+            self.server.give_back(self._name)
 
 
 Database = Files | Schemas
