@@ -10,9 +10,10 @@ from typing import Literal
 
 import msgspec
 
+from proto import commands as c
 from proto import events as e
 from proto.envelope import Envelope, encode
-from proto.message import Command, Event
+from proto.message import Command, Event, Message
 from proto.values import TenantId
 
 EVENTS_EXCHANGE = "toritsugi.events"
@@ -86,6 +87,23 @@ PROJECTIONS: dict[str, tuple[type[Event], ...]] = {
     "connectors": (e.TenantRevised,),
 }
 """Facts of others that a service keeps a copy of, with `as_of`, because its decisions or pages need them."""
+
+SAYS: dict[str, tuple[type[Message], ...]] = {
+    "directory": (e.TenantRevised, e.PlatformRevised, e.PersonChanged),
+    "eventsocket": (
+        *(kind for kind in _STORY if kind not in (e.CallRouted, e.RecordingStored, e.LegCharged, e.OperatorOffered)),
+        e.PhoneRegistered,
+        e.PhoneUnregistered,
+        e.RevisionApplied,
+    ),
+    "routing": (e.CallRouted, c.RouteCall),
+    "recording": (e.RecordingStored, c.StartRecording, c.StopRecording),
+    "answering": (e.OperatorOffered, c.RouteCall, c.OriginateCall, c.BridgeLegs, c.HangUp),
+    "billing": (e.LegCharged,),
+    "history": (e.CallEnded,),
+    "connectors": (),
+}
+"""What each service may say, besides ServiceStarted and its own timers; the broker holds it to that (`rights.py`)."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

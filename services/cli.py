@@ -21,6 +21,7 @@ from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from freeswitch.simulator.record.recording import WIDTHS
 from proto.contract import export
+from services import bus_definitions as users_of_bus
 from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
@@ -34,6 +35,7 @@ from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, load_or_exit
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Service
@@ -231,6 +233,41 @@ def contract_export(folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         click.echo(target)
+
+
+@main.group()
+def bus() -> None:
+    """RabbitMQ."""
+
+
+@bus.command("definitions")
+@click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Names the switches.")
+@click.option("--switch", "switches", multiple=True, help="A switch that the settings do not name; may be repeated.")
+@click.option("--tenant", "tenants", multiple=True, help="A client with a consumer of its own; may be repeated.")
+@click.option("--partitions", type=click.IntRange(1, 64), help="Default: as in the settings.")
+@click.option("--vhost", default="toritsugi", show_default=True, help="The virtual host of this house.")
+@click.option("--passwords", type=click.Path(file_okay=False, path_type=Path), help="A file per user; made if missing.")
+def bus_definitions(
+    settings: Path | None,
+    switches: tuple[str, ...],
+    tenants: tuple[str, ...],
+    partitions: int | None,
+    vhost: str,
+    passwords: Path | None,
+) -> None:
+    """Print RabbitMQ's definitions: all queues, and users that may do what their work needs and nothing else.
+
+    For `rabbitmqctl import_definitions FILE`; every process then runs as its own user, with `bus_declares: no`.
+    Passwords never stand in it, only their hashes; without --passwords nobody can log in by one.
+    """
+    known = load_or_exit(settings)
+    names = tuple(dict.fromkeys([*(one.name for one in known.switches), *switches]))
+    seconds = [(one.name, one.agent) for one in known.switches if one.agent]
+    hashes, made = ({}, []) if passwords is None else users_of_bus.hashes(passwords, names, tenants)
+    found = definitions(vhost, names, tenants, partitions or known.partitions, seconds, hashes)
+    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    if made:
+        click.echo(f"made passwords of {', '.join(made)} in {passwords}", err=True)
 
 
 @main.group()

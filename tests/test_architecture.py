@@ -50,6 +50,8 @@ PURE = (
     "services/routing/numbers.py",
     "services/answering/queue.py",
     "services/billing/rate.py",
+    "services/runtime/bus/definitions.py",
+    "services/runtime/bus/rights.py",
     "services/billing/ledger.py",
     "services/billing/numbers.py",
     "services/directory/problems.py",
