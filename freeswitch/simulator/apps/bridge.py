@@ -9,7 +9,7 @@ from __future__ import annotations
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls import bridging, dial
 from freeswitch.simulator.calls.channel import Channel
-from freeswitch.simulator.calls.waiting import HungUp
+from freeswitch.simulator.calls.waiting import Diverted, HungUp
 from freeswitch.simulator.switch import Switch
 
 
@@ -28,7 +28,7 @@ def bridge(switch: Switch, caller: Channel, data: str) -> None:
     dialling = dial.Dialling(switch, caller, spec, caller)
     try:
         outcome = dialling.run()
-    except HungUp:
+    except (HungUp, Diverted):
         caller.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
         raise
     if outcome.leg is None:

@@ -48,7 +48,6 @@ _CONFIRMATION = tuple(
     f"group_confirm_{what}" for what in ("key", "file", "error_file", "cancel_timeout", "read_timeout")
 )
 """What a leg loses when it has confirmed."""
-_REFUSAL = ("sip_invite_failure_status", "sip_invite_failure_phrase")
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,6 @@ class Dialling:
                 picked_off = self.originator is not None and self.originator.picked_off
                 self._drop("PICKED_OFF" if picked_off else "ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
-                if self.originator is not None and picked_off:
-                    self.originator.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
             raise
         finally:
             self._release()
@@ -225,9 +222,6 @@ class Dialling:
             leg.fire("CHANNEL_CREATE")
             leg.fire("CHANNEL_ORIGINATE")
             acting.invite(self.switch, leg)
-            # 100 Trying: what an earlier target was refused with counts no more.
-            for name in _REFUSAL:
-                leg.tell_partner(name, "")
             leg.consume()
 
         leg.start(begin)
