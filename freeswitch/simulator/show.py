@@ -146,7 +146,7 @@ def _channel(switch: Switch, channel: Channel) -> Row:
         "callstate": call_state,
         "callee_name": profile.callee_name if told else "",
         "callee_num": profile.callee_number if told else "",
-        "callee_direction": "SEND" if met else "",
+        "callee_direction": channel.updated or ("SEND" if met else ""),
         "call_uuid": channel.call_uuid if met or channel.partner or channel.direction == "outbound" else "",
         "sent_callee_name": sent[0],
         "sent_callee_num": sent[1],

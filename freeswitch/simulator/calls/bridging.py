@@ -116,6 +116,7 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
         if caller.state_number == STATES["CS_HIBERNATE"]:
             caller.state_number = STATES["CS_RESET"]
         raise
+    _take_along(caller, leg, stays=False)
     _end(talk, both)
     _after_bridge(talk)
 
@@ -166,7 +167,7 @@ def _show(leg: Channel, name: str, number: str, other: Channel) -> None:
     """Its far end is told whom it talks to now, if that is news (CALL_UPDATE). Source: sofia_update_callee_id."""
     if leg.hangup_cause or leg.shown == (name, number):
         return
-    leg.shown = (name, number)
+    leg.shown, leg.updated = (name, number), "SEND"
     leg.fire(
         "CALL_UPDATE",
         before={

@@ -85,6 +85,8 @@ class Leg(Waiter):
         self.bond: Leg | None = None
         """Whom it dials, or who dials it: each tells the other's variables how it ended (signal_bond)."""
         self.rings = False
+        self.updated = ""
+        """Direction of its last CALL_UPDATE."""
         self.shown = ("", "")
         """Name and number of whom it talks to, as its far end was last told."""
         self.watcher: Waiter | None = None
@@ -147,6 +149,7 @@ class Leg(Waiter):
             callee_name="" if talks else profile.caller_name,
             callee_number="" if talks else profile.caller_number,
         )
+        self.updated = "RECV"
         bond = self.variables.get("signal_bond")
         self.fire("CALL_UPDATE", before={"Direction": "RECV"} | ({"Bridged-To": bond} if bond else {}))
 

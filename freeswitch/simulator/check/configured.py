@@ -35,7 +35,7 @@ class Configured:
     listed: frozenset[str]
     """Those of them that a list of registrations shows."""
     ports: Mapping[str, int]
-    """Where phones are, as far as a list of registrations shows it."""
+    """Where phones are when the trace begins, as far as it shows that."""
     hostname: str
     directory: Mapping[str, Mapping[str, str]]
     """`1001@domain` -> variables of its entry."""
@@ -185,8 +185,13 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
 
 
 def _ports(trace: Trace) -> dict[str, int]:
-    """Where a list of registrations says that phones are."""
-    return {
+    """Where a list of registrations says that phones are, or else where they first sent a password from."""
+    found: dict[str, int] = {}
+    for event in trace.events:
+        user, port = text(event, "to-user"), text(event, "network-port")
+        if text(event, "Event-Subclass") == "sofia::register_attempt" and user and port.isdecimal():
+            found.setdefault(f"{user}@{text(event, 'to-host')}", int(port))
+    return found | {
         f"{user}@{realm}": int(port) for said in trace.commands for user, realm, port in _CONTACT.findall(said.reply)
     }
 

@@ -382,13 +382,19 @@ def refer(trace: Trace, leg: str, at_us: int) -> Refer:
     """The REFER that came on a leg about then."""
     told = [event for event in trace.events if stamp_us(event) >= at_us - 50_000]
     own = [event for event in told if text(event, "Unique-ID") == leg]
+    earlier = [event for event in trace.events if stamp_us(event) < at_us - 50_000]
 
     def first(events: Sequence[Headers], name: str) -> str:
         return next((value for event in events if (value := text(event, name))), "")
 
+    def brought(name: str) -> str:
+        """What nobody said before; an earlier REFER may have brought the same."""
+        known = {"", *(text(event, name) for event in earlier)}
+        return next((value for event in told if (value := text(event, name)) not in known), first(told, name))
+
     return Refer(
-        target=first(told, "variable_sip_refer_to") or first(own, "variable_transfer_destination").partition(":")[2],
-        referred_by=first(told, "variable_sip_h_Referred-By"),
+        target=brought("variable_sip_refer_to") or first(own, "variable_transfer_destination").partition(":")[2],
+        referred_by=brought("variable_sip_h_Referred-By"),
         replaces=first(own, "variable_refer_uuid"),
     )
 

@@ -12,6 +12,7 @@ from freeswitch.simulator import causes, plan
 from freeswitch.simulator.calls import joining, parking
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.keys import LEAST_SAMPLES, SENT_SAMPLES, Key
+from freeswitch.simulator.calls.profile import STATES
 from freeswitch.simulator.commands.console import FAILED, NO_CHANNEL, NO_SESSION, OK, SUCCESS, Console, Table, usage
 
 _TRANSFER = usage("<uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]")
@@ -70,6 +71,8 @@ def park(console: Console, argument: str) -> str:
     channel = console.leg(argument)
     if channel is None:
         return NO_CHANNEL
+    # The leg's own thread tells of what it leaves only after its state has been changed.
+    channel.state_number = STATES["CS_PARK"]
     channel.divert(lambda: parking.park(channel, state="CS_PARK"))
     return OK
 
@@ -277,6 +280,14 @@ def display(console: Console, argument: str) -> str:
     return SUCCESS if console.leg(leg) is not None else FAILED
 
 
+def chat(console: Console, argument: str) -> str:
+    """`uuid_chat <uuid> <text>`."""
+    leg, _, text = argument.partition(" ")
+    if not leg or not text:
+        return usage("<uuid> <text>")
+    return "+OK\n" if console.leg(leg) is not None else f"-ERR No such channel {leg}!\n"
+
+
 def buglist(console: Console, argument: str) -> str:
     """`uuid_buglist <uuid>`: what listens in on the leg."""
     if not argument:
@@ -312,6 +323,7 @@ TABLE: Table = {
     "uuid_bridge": bridge,
     "uuid_broadcast": broadcast,
     "uuid_buglist": buglist,
+    "uuid_chat": chat,
     "uuid_deflect": deflect,
     "uuid_display": display,
     "uuid_flush_dtmf": flush_dtmf,

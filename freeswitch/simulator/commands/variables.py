@@ -117,7 +117,6 @@ def _globals(console: Console) -> dict[str, str]:
         "hostname": core.hostname,
         "local_ip_v4": "127.0.0.1",
         "local_ip_v6": "::1",
-        "switchname": core.hostname,
         "core_uuid": core.uuid,
         "domain": switch.domain,
     }
