@@ -27,6 +27,7 @@ Event = Mapping[str, str | list[str]]
 EVENT_JSON = "text/event-json"
 EVENT_PLAIN = "text/event-plain"
 ARRAY = "ARRAY::"
+_ARRAY_BYTES = ARRAY.encode()
 _decoder = msgspec.json.Decoder(Record)
 
 
@@ -129,8 +130,9 @@ class FrameReader:
 
     def _end_of_block(self) -> tuple[int, int]:
         here = max(self._searched, self._start)
-        plain, windows = self._buffer.find(b"\n\n", here), self._buffer.find(b"\n\r\n", here)
-        if windows >= 0 and (plain < 0 or windows < plain):
+        plain = self._buffer.find(b"\n\n", here)
+        windows = self._buffer.find(b"\n\r\n", here, plain + 1 if plain >= 0 else len(self._buffer))
+        if windows >= 0:
             return windows, 3
         return plain, 2
 
@@ -167,9 +169,10 @@ def decode_json(body: bytes) -> Event:
         event = _decoder.decode(body)
     except (UnicodeDecodeError, msgspec.DecodeError):
         event = _decode_leniently(body)
-    for name, value in event.items():
-        if isinstance(value, str) and value.startswith(ARRAY):
-            event[name] = value[len(ARRAY) :].split("|:")
+    if _ARRAY_BYTES in body:
+        for name, value in event.items():
+            if isinstance(value, str) and value.startswith(ARRAY):
+                event[name] = value[len(ARRAY) :].split("|:")
     return event
 
 

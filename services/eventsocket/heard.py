@@ -37,10 +37,10 @@ OFTEN = (
     ESTIMATED,
 )
 """What the rules read of a leg that is known already. The longer the list, the longer every event takes."""
-_FIELDS = {name: f"header{n}" for n, name in enumerate(OFTEN)}
-_Often = msgspec.defstruct(
-    "_Often", [(field, str, "") for field in _FIELDS.values()], rename={field: name for name, field in _FIELDS.items()}
-)
+WHOLE = (b'{"Event-Name":"CHANNEL_CREATE"', b'{"Event-Name":"CHANNEL_PARK"')
+"""With these a leg begins, or begins anew: so much is read of them that all is decoded at once."""
+_FIELDS = {f"header{n}": name for n, name in enumerate(OFTEN)}
+_Often = msgspec.defstruct("_Often", [(field, str, "") for field in _FIELDS], rename=_FIELDS)
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Often)
 
 
@@ -52,18 +52,24 @@ class Heard(Mapping[str, str | list[str]]):
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._all: Event | None = None
+        self._often: dict[str, str] = {}
+        if raw.startswith(WHOLE):
+            self._all = decode_json(raw)
+            return
         try:
-            self._often = _decoder.decode(raw)
+            values = msgspec.structs.astuple(_decoder.decode(raw))
         except (UnicodeDecodeError, msgspec.DecodeError):  # bad UTF-8, or a list where one value was expected
             self._all = decode_json(raw)
+        else:
+            if ARRAY not in "".join(values):
+                self._often = dict(zip(OFTEN, values, strict=True))
 
     def get(self, name: str, default: Any = "") -> Any:
         """The header, or `default` where the event has none or an empty one."""
-        if self._all is None and name in _FIELDS:
-            value = getattr(self._often, _FIELDS[name])
-            if not value.startswith(ARRAY):
-                return value or default
-        return self._headers().get(name, default)
+        value = self._often.get(name)
+        if value is None:
+            return self._headers().get(name, default)
+        return value or default
 
     def _headers(self) -> Event:
         if self._all is None:

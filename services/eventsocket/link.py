@@ -133,6 +133,7 @@ class Link(InboundESL):  # type: ignore[misc]
                 self._reader.feed(data)
                 for frame in self._reader.frames():
                     self.handle_event(frame)
+                gevent.sleep(0)  # a flood does not end the turn by itself: others must run, and empty what we fill
         except BrokenFrame as error:
             reason = f"broken frame at {error.offset}: {error}"
         except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from proto.values import Party, Presentation
 from services.eventsocket.frames import Event
@@ -43,6 +44,7 @@ def number(raw: str) -> str:
     return raw if _NUMBER.fullmatch(raw) else ""
 
 
+@lru_cache(maxsize=1024)  # the same ids stand on every event of a call
 def token(raw: str) -> str:
     """An id or keyword of our own making, or nothing: whatever else stands there is not ours."""
     return raw if _TOKEN.fullmatch(raw) else ""

@@ -1,0 +1,95 @@
+"""How long it takes to decode a captured CHANNEL_HANGUP_COMPLETE and to read the 12 headers that a leg's end is made of.
+
+Enters: the captured traces. Leaves: bars beside the parsers of greenswitch and Genesis, each on the form of the event
+that its library reads (plain), as its users read it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+
+from greenswitch.esl import ESLEvent
+
+from services.eventsocket.frames import FrameReader
+from services.eventsocket.heard import Heard
+from services.eventsocket.parties import text
+from tests import traces
+from tests.bench.bar import Bar, per_second
+
+TRACE = 2
+HEADERS = (
+    "Event-Name",
+    "Core-UUID",
+    "Event-Sequence",
+    "Event-Date-Timestamp",
+    "Unique-ID",
+    "Caller-Channel-Created-Time",
+    "Caller-Channel-Answered-Time",
+    "Caller-Channel-Hangup-Time",
+    "Hangup-Cause",
+    "variable_sip_term_status",
+    "variable_sip_hangup_disposition",
+    "variable_tt_decision",
+)
+"""`LegEnded` of a leg that is known is made of these."""
+NAME = b"CHANNEL_HANGUP_COMPLETE"
+ROUNDS = 9
+
+
+def bars(times: int) -> list[Bar]:
+    """`times`: decodings in each of some rounds; the best round counts, since others work on the machine too."""
+    ours, plain = _captured()
+    readers: dict[str, Callable[[], list[str]]] = {
+        "ours": lambda: _ours(ours),
+        "greenswitch": lambda: _greenswitch(plain),
+    }
+    if importlib.util.find_spec("genesis"):
+        readers["Genesis"] = lambda: _genesis(plain)
+    said = {name: read() for name, read in readers.items()}
+    if any(one != said["ours"] for one in said.values()):
+        raise RuntimeError(f"the parsers read different things: {said}")
+    rates = {name: 0.0 for name in readers}
+    for _ in range(ROUNDS):  # in turn, so that a busy moment hits all of them
+        for name, read in readers.items():
+            rates[name] = max(rates[name], _rate(read, times))
+    bar = f"decode HANGUP_COMPLETE ({len(ours) / 1000:.0f} kB), read {len(HEADERS)} headers"
+    goals = {"greenswitch": 12.0, "Genesis": None}
+    return [
+        per_second(bar, rates["ours"], rates[name], f"{name}'s parser", "events", times * ROUNDS, goals[name])
+        for name in readers
+        if name != "ours"
+    ]
+
+
+def _captured() -> tuple[bytes, str]:
+    """The end of a leg that has all of them, from the json and from the plain connection."""
+    trace, reader = traces.load(TRACE), FrameReader()
+    reader.feed(trace.plain)
+    pairs = zip(trace.json_lines.splitlines(), (frame.body.decode() for frame in reader.frames()), strict=True)
+    return next((one, other) for one, other in pairs if NAME in one[:60] and all(name in other for name in HEADERS))
+
+
+def _rate(read: Callable[[], object], times: int) -> float:
+    began = time.perf_counter()
+    for _ in range(times):
+        read()
+    return times / (time.perf_counter() - began)
+
+
+def _ours(raw: bytes) -> list[str]:
+    event = Heard(raw)
+    return [text(event, name) for name in HEADERS]
+
+
+def _greenswitch(plain: str) -> list[str]:
+    event = ESLEvent(plain)
+    return [event.headers[name] for name in HEADERS]
+
+
+def _genesis(plain: str) -> list[str]:
+    from genesis.protocol.parser import parse_headers
+
+    event = parse_headers(plain)
+    return [event[name] for name in HEADERS]

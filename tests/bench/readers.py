@@ -1,0 +1,96 @@
+"""Those who read events from a socket until they are values of their own, each a process: `ours|greenswitch PORT COUNT`.
+
+Enters: an Event Socket that sends COUNT events. Leaves: one JSON line: seconds from the subscription to the last
+one normalised, and the most memory that the process ever held. Ours is the agent's way: link, spool, normaliser.
+greenswitch is used as its README shows, with a handler that takes 12 headers into a dict.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json  # noqa: E402
+import resource  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+from greenswitch import InboundESL  # noqa: E402
+
+from tests.bench.parsers import HEADERS  # noqa: E402
+
+PATIENCE_S = 120.0
+AT_ONCE = 64
+"""As many as the agent takes from its spool."""
+
+
+def ours(port: int, count: int) -> float:
+    """Seconds."""
+    from services.eventsocket.frames import Frame
+    from services.eventsocket.heard import Heard
+    from services.eventsocket.link import Link
+    from services.eventsocket.normalise import SUBSCRIPTION, Normaliser
+    from services.eventsocket.spool import Spool
+
+    def heard(frame: Frame) -> None:
+        spool.put(frame.body)
+
+    def normalise() -> None:
+        done = 0
+        while done < count:
+            items = spool.peek(AT_ONCE)
+            for item in items:
+                normaliser.facts_of(Heard(item.raw))
+            spool.done(len(items))
+            done += len(items)
+
+    with tempfile.TemporaryDirectory() as folder:
+        normaliser, spool = Normaliser("fs1"), Spool(Path(folder) / "spool")
+        spool.start()
+        link = Link("127.0.0.1", port, "any", on_event=heard)
+        link.connect()
+        greenlet = gevent.spawn(normalise)
+        began = time.process_time()
+        link.send(SUBSCRIPTION)
+        greenlet.join(PATIENCE_S)
+        took = time.process_time() - began
+        link.stop()
+        spool.stop()
+        return took
+
+
+def greenswitch(port: int, count: int) -> float:
+    """Seconds."""
+    done = 0
+    over = gevent.event.Event()
+    normalised: dict[str, Any] = {}
+
+    def handle(event: Any) -> None:
+        nonlocal done, normalised
+        normalised = {name: event.headers.get(name) for name in HEADERS}
+        done += 1
+        if done == count:
+            over.set()
+
+    link = InboundESL("127.0.0.1", port, "any")
+    link.connect()
+    link.register_handle("*", handle)
+    began = time.process_time()
+    link.send("event plain ALL")
+    over.wait(PATIENCE_S)
+    return time.process_time() - began
+
+
+if __name__ == "__main__":
+    seconds = {"ours": ours, "greenswitch": greenswitch}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_kb / 1024}), flush=True)
+    sys.stdout.flush()
+    import os  # noqa: E402
+
+    os._exit(0)  # greenswitch's greenlets never end
