@@ -23,6 +23,8 @@ _USAGE = (
     "calls|detailed_calls|bridged_calls|detailed_bridged_calls|aliases|complete|chat|management|modules|nat_map|say|"
     "interfaces|interface_types|tasks|limits|status\n"
 )
+_COUNTED = ("calls", "channels", "registrations")
+"""Of the others `count` says nothing."""
 _SEARCHED = ("uuid", "name", "cid_name", "cid_num", "presence_data", "accountcode")
 
 
@@ -34,17 +36,19 @@ def answer(switch: Switch, argument: str) -> str:
     if table is None:
         return _USAGE
     rows, form, delimiter = table(switch), "", ","
-    if "as" in rest:
-        at = rest.index("as")
-        form, delimiter = rest[at + 1] if len(rest) > at + 1 else "", (rest[at + 2 :] or [","])[0]
-        rest = rest[:at]
-        if form not in ("json", "xml", "delim"):
-            return f"-ERR Cannot find format {form}\n"
-    if rest[:1] == ["like"] and len(rest) > 1:
+    counts = what in _COUNTED and rest[:1] == ["count"]
+    if counts:
+        del rest[0]
+    elif what == "channels" and rest[:1] == ["like"] and len(rest) > 1:
         rows = [row for row in rows if any(rest[1] in row.get(name, "") for name in _SEARCHED)]
+        del rest[:2]
+    if rest[:1] == ["as"] and len(rest) > 1:
+        form, delimiter = rest[1].lower(), (rest[2:] or [","])[0]
+        if form not in ("json", "xml", "delim", "csv"):
+            return f"-ERR Cannot find format {rest[1]}\n"
     elif what in ("application", "api", "modules") and rest:
         rows = [row for row in rows if rest[0] in (row["name"], row["ikey"])]
-    return _worded(rows, form, delimiter, counts="count" in rest)
+    return _worded(rows, form, delimiter, counts=counts)
 
 
 def _worded(rows: list[Row], form: str, delimiter: str, *, counts: bool) -> str:

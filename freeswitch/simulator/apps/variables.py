@@ -25,11 +25,8 @@ def multiset(_switch: Switch, channel: Channel, data: str) -> None:
 
 
 def export(_switch: Switch, channel: Channel, data: str) -> None:
-    name, _, value = data.removeprefix("nolocal:").partition("=")
-    if not data.startswith("nolocal:"):
-        channel.set(name, value)
-    channel.exports[name] = value
-    channel.variables["export_vars"] = ",".join(channel.exports)
+    name, _, value = data.partition("=")
+    channel.export(name, value)
 
 
 def nothing(_switch: Switch, _channel: Channel, _data: str) -> None:
@@ -37,6 +34,6 @@ def nothing(_switch: Switch, _channel: Channel, _data: str) -> None:
 
 
 def bridge_export(_switch: Switch, channel: Channel, data: str) -> None:
-    """As `export`, to legs that the call is bridged to in any way."""
-    export(_switch, channel, data)
-    channel.variables["bridge_export_vars"] = ",".join(channel.exports)
+    """As `export`, to legs that it is bridged to in any way."""
+    name, _, value = data.partition("=")
+    channel.export(name, value, "bridge_export_vars")

@@ -123,6 +123,8 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
 
 def _begin(talk: Talk, both: Headers) -> None:
     caller, leg = talk.caller, talk.leg
+    for one, other in ((leg, caller), (caller, leg)):
+        other.variables |= one.exported("bridge_export_vars")
     caller.times.bridged = leg.times.bridged = caller.clock.now_us()
     caller.partner, leg.partner = leg, caller
     caller.bond, leg.bond = leg, caller

@@ -97,7 +97,6 @@ class Leg(Waiter):
         """By path."""
         self.displaced: list[str] = []
         """What its far end hears in the place of everything else (uuid_displace)."""
-        self.exports: dict[str, str] = {}
         self.read_codec = "PCMU"
         self.digits: deque[str] = deque()
         self.keys = Keys()
@@ -207,6 +206,22 @@ class Leg(Waiter):
             about: Headers = {"Media-Bug-Function": "session_record", "Media-Bug-Target": path}
             other.fire("MEDIA_BUG_START", before=about)
             self.fire("MEDIA_BUG_STOP", before=about)
+
+    def export(self, name: str, value: str, listed_in: str = "export_vars") -> None:
+        """A variable that legs it dials will have too; with `nolocal:` before its name only they have it."""
+        self.set(name, value)
+        if value:
+            known = self.variables.get(listed_in)
+            self.variables[listed_in] = f"{known},{name}" if known else name
+
+    def exported(self, listed_in: str = "export_vars") -> dict[str, str]:
+        """What another leg gets of it, with the list itself. Source: switch_channel_process_export."""
+        listed = str(self.variables.get(listed_in, ""))
+        found = {listed_in: listed} if listed else {}
+        for name in listed.split(",") if listed else ():
+            if (value := self.get(name)) is not None:
+                found[name.removeprefix("nolocal:").removeprefix("_nolocal_")] = value
+        return found
 
     def displace(self, path: str) -> None:
         """Its far end hears this in the place of everything else."""

@@ -219,10 +219,8 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
         if cid_type := originator.get("sip_cid_type"):
             leg.variables["sip_cid_type"] = cid_type
     _session(switch, leg)
-    leg.variables |= options
+    leg.variables |= {**common, **(originator.exported() if originator else {}), **target.variables}
     if originator is not None:
-        if originator.exports:
-            leg.variables |= {"export_vars": ",".join(originator.exports), **originator.exports}
         leg.variables["originating_leg_uuid"] = originator.uuid
     leg.variables["originate_endpoint"] = "sofia"
     return leg
