@@ -51,13 +51,11 @@ OPERATOR = "operator"
 
 def build() -> Service:
     """Answering as the shell runs it."""
-    metadata = MetaData()
-    projections.add_projection_table(metadata)
     heard = (CallHandedOver, CallWaiting, LegAnswered, LegEnded, LegsBridged, CommandFinished, CommandRefused)
     handlers: dict[type[Event], Handler] = dict.fromkeys((*heard, CommandUnknown, TimerFired), handle)
     handlers[TenantRevised] = projections.keep_tenant
     handlers[PlatformRevised] = platform_revised
-    return Service(NAME, handlers, metadata)
+    return Service(NAME, handlers, MetaData())
 
 
 @dataclass

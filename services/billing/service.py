@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from prometheus_client import Counter
-from sqlalchemy import MetaData, RowMapping, delete, select
+from sqlalchemy import RowMapping, delete, select
 
 from proto.envelope import Envelope, decode, encode
 from proto.events import LegEnded, PlatformRevised, TenantRevised, TimerFired
@@ -25,8 +25,8 @@ from services.billing.rate import may_cost
 from services.billing.tables import add_tables
 from services.runtime import clock
 from services.runtime.log import get_logger
-from services.runtime.projections import add_projection_table, keep_platform, keep_tenant, platform, tenant
-from services.runtime.store import Tx
+from services.runtime.projections import keep_platform, keep_tenant, platform, tenant
+from services.runtime.store import Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 PATIENCE_US = 3600 * 1_000_000
@@ -291,8 +291,7 @@ def _entry(row: RowMapping) -> Entry:
 
 def build() -> Service:
     """Billing as the shell sees it."""
-    metadata = MetaData()
-    add_projection_table(metadata)
+    metadata = of_room(__package__)
     add_tables(metadata)
     room = _Room()
     handlers: dict[Any, Handler] = {

@@ -1,32 +1,16 @@
-"""The tables of billing, and the guard that makes the ledger append-only in the database itself.
+"""The tables of billing.
 
-Enters: a MetaData. Leaves: tables; `ledger` and `confirmations` refuse UPDATE and DELETE by triggers, in SQLite and in
-PostgreSQL. Amounts are text, since SQLite's numbers are binary floats. What the rows mean belongs to `ledger.py`.
+Enters: a MetaData. Leaves: tables. `ledger` and `confirmations` refuse UPDATE and DELETE in the database itself, by
+triggers that stand in `migrations/`. Amounts are text, since SQLite's numbers are binary floats. What the rows mean
+belongs to `ledger.py`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, event
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy import UniqueConstraint as Unique
 
-_SQLITE = (
-    "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
-    "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
-    "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-    "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
-    # INSERT OR REPLACE deletes without firing the trigger above (sqlite.org/lang_conflict.html).
-    "CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-    "WHEN EXISTS (SELECT 1 FROM {table} WHERE switch = NEW.switch AND leg = NEW.leg OR seq = NEW.seq) "
-    "BEGIN SELECT RAISE(IGNORE); END",
-)
-_POSTGRESQL = (
-    "CREATE OR REPLACE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
-    "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-    "FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
-    "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-    "FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
-)
+from services.runtime.store import ROW_NUMBER
 
 
 def add_tables(metadata: MetaData) -> None:
@@ -71,10 +55,10 @@ def add_tables(metadata: MetaData) -> None:
 
 
 def _add_append_only(name: str, metadata: MetaData) -> None:
-    table = Table(
+    Table(
         name,
         metadata,
-        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),
         Column("switch", String(64), nullable=False),
         Column("leg", String(128), nullable=False),
         Column("call", String(128), nullable=False, index=True),
@@ -97,7 +81,3 @@ def _add_append_only(name: str, metadata: MetaData) -> None:
         Column("estimated", Boolean, nullable=False),
         Unique("switch", "leg"),
     )
-    for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
-        for statement in statements:
-            ddl = DDL(statement.format(table=name)).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-            event.listen(table, "after_create", ddl)

@@ -31,7 +31,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from services.connectors.decide import Next, State
 from services.connectors.sign import SECRET_BYTES, secret_text
 from services.runtime.projections import tenant
-from services.runtime.store import Tx
+from services.runtime.store import ROW_NUMBER, Tx
 
 LEASE_US = 120 * 1_000_000
 """A delivery that its courier did not finish comes again after this time."""
@@ -98,7 +98,7 @@ def add_tables(metadata: MetaData) -> None:
     table = Table(
         "deliveries",
         metadata,
-        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),
         Column("tenant", String(40), nullable=False),
         Column("call", String(128), nullable=False),
         Column("url", String(520), nullable=False),

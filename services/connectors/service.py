@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import MetaData
-
 from proto.envelope import Envelope, decode, encode
 from proto.events import CallEnded, TenantRevised
 from proto.tenant import Tenant
@@ -18,8 +16,8 @@ from services.connectors.courier import Courier
 from services.connectors.deliveries import add, add_tables, keep_early, keep_endpoint, take_early
 from services.connectors.pages import body, message_id
 from services.runtime import clock
-from services.runtime.projections import add_projection_table, keep_tenant, tenant
-from services.runtime.store import Tx
+from services.runtime.projections import keep_tenant, tenant
+from services.runtime.store import Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 
@@ -59,8 +57,7 @@ def _urls(client: Tenant) -> tuple[str, ...]:
 
 def build() -> Service:
     """Connectors as the shell sees them; `Courier` must run beside it."""
-    metadata = MetaData()
-    add_projection_table(metadata)
+    metadata = of_room(__package__)
     add_tables(metadata)
     handlers: dict[Any, Handler] = {TenantRevised: tenant_revised, CallEnded: call_ended}
     return Service("connectors", handlers, metadata)

@@ -34,8 +34,8 @@ from services.directory.yaml_files import read_folder, stamps
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
-from services.runtime.projections import add_projection_table, keep_person
-from services.runtime.store import Store, Tx
+from services.runtime.projections import keep_person
+from services.runtime.store import Store, Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 NAME = "directory"
@@ -44,8 +44,7 @@ log = get_logger(NAME)
 
 def build() -> Service:
     """The service as the shell sees it."""
-    metadata = MetaData()
-    add_projection_table(metadata)
+    metadata = of_room(__package__)
     people.add_people_tables(metadata)
     add_revisions_table(metadata)
     add_applied_table(metadata)

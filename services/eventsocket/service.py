@@ -16,8 +16,8 @@ from services.eventsocket.conf_files import ConfFiles, ConfSettings
 from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings
 from services.runtime.bus import Bus
-from services.runtime.projections import add_projection_table, keep_platform, keep_tenant
-from services.runtime.store import Store
+from services.runtime.projections import keep_platform, keep_tenant
+from services.runtime.store import Store, of_room
 from services.runtime.worker import Service
 
 NAME = "eventsocket"
@@ -25,8 +25,7 @@ NAME = "eventsocket"
 
 def metadata() -> MetaData:
     """The tables of one agent's store."""
-    tables = MetaData()
-    add_projection_table(tables)
+    tables = of_room(__package__)
     add_commands_table(tables)
     return tables
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import MetaData
-
 from proto import events as e
 from proto.envelope import Envelope
 from proto.message import Event
@@ -21,8 +19,8 @@ from services.history.model import Call
 from services.history.row import ended, row
 from services.history.steps import leg_of, step_of
 from services.runtime import clock
-from services.runtime.projections import HANDLERS, add_projection_table
-from services.runtime.store import Tx
+from services.runtime.projections import HANDLERS
+from services.runtime.store import Tx, of_room
 from services.runtime.web.live import Feed
 from services.runtime.worker import Cause, Emit, Handler, Service
 
@@ -31,9 +29,8 @@ NAME = "history"
 
 def build(feed: Feed = FEED) -> Service:
     """The room as the shell sees it; open pages are told through `feed`."""
-    metadata = MetaData()
+    metadata = of_room(__package__)
     tables.add_tables(metadata)
-    add_projection_table(metadata)
     handlers: dict[type[Event], Handler] = dict.fromkeys(HEARS[NAME], hear)
     handlers |= {e.SwitchConnected: hear_switch, e.SwitchLost: hear_switch}
     handlers |= {kind: HANDLERS[kind] for kind in PROJECTIONS[NAME]}

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from proto.events import CommandFinished, CommandRefused, CommandUnknown
 from services.history.model import Leg, Row, Step
 from services.history.steps import better
-from services.runtime.store import Tx
+from services.runtime.store import ROW_NUMBER, Tx
 
 TEXT = 300
 """What a caller sent may be longer; a row keeps this much of it."""
@@ -97,7 +97,7 @@ def add_tables(metadata: MetaData) -> None:
     access = Table(
         "access_log",
         metadata,
-        Column("seq", Integer, primary_key=True, autoincrement=True),
+        Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),
         Column("at_us", BigInteger, nullable=False, index=True),
         Column("person", String(64), nullable=False),
         Column("what", String(32), nullable=False),

@@ -6,8 +6,6 @@ StartRecording and RecordingStored. Every rule belongs to `decide.py`.
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
-
 from proto.commands import StartRecording
 from proto.envelope import Envelope
 from proto.events import (
@@ -24,14 +22,13 @@ from services.recording import catalogue
 from services.recording.decide import NAME, START_OVERDUE, Decision, decide, id_for_leg, meant
 from services.recording.model import Recording
 from services.runtime import clock, projections
-from services.runtime.store import Tx
+from services.runtime.store import Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 
 def build() -> Service:
     """Recording as the shell runs it."""
-    metadata = MetaData()
-    projections.add_projection_table(metadata)
+    metadata = of_room(__package__)
     catalogue.add_catalogue_table(metadata)
     handlers: dict[type[Event], Handler] = {
         CallAnswered: handle,

@@ -21,8 +21,6 @@ from services.runtime.worker import Cause, Emit, Handler, Service
 
 def build() -> Service:
     """Routing as the shell runs it."""
-    metadata = MetaData()
-    projections.add_projection_table(metadata)
     handlers: dict[type[Event], Handler] = {
         CallArrived: handle,
         CallHandedOver: handle,
@@ -30,7 +28,7 @@ def build() -> Service:
         TenantRevised: projections.keep_tenant,
         PlatformRevised: projections.keep_platform,
     }
-    return Service(NAME, handlers, metadata)
+    return Service(NAME, handlers, MetaData())
 
 
 def handle(tx: Tx, event: Envelope, cause: Cause) -> list[Emit]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, insert, select, update
+from sqlalchemy import insert, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, PlatformRevised, TenantRevised
@@ -20,20 +20,6 @@ from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT, command_id
 from services.runtime.store import Tx
 from services.runtime.worker import Cause, Emit, Handler
-
-
-def add_projection_table(metadata: MetaData) -> None:
-    """The one table of all projections: (kind, name) -> revision, as_of, body."""
-    Table(
-        "projections",
-        metadata,
-        Column("kind", String(16), primary_key=True),
-        Column("name", String(64), primary_key=True),
-        Column("revision", String(80), nullable=False),
-        Column("as_of_us", BigInteger, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-    )
-
 
 _GONE = b""
 """Kept in place of what was removed, with its time, so that an older fact cannot bring it back."""

@@ -35,7 +35,6 @@ class Book(msgspec.Struct):
 
 def opened(database: Database, name: str = "one") -> Store:
     metadata = MetaData()
-    projections.add_projection_table(metadata)
     store = Store(database.store(name), metadata)
     store.start()
     return store

@@ -5,8 +5,19 @@ Enters: closures. Leaves: their results. SQLite by default, PostgreSQL at scale;
 
 from services.runtime.store.engine import BUSY_TIMEOUT_MS
 from services.runtime.store.errors import Conflict
+from services.runtime.store.schema import WrongRevision, of_room
 from services.runtime.store.store import Store
 from services.runtime.store.tables import ROW_NUMBER, add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
 
-__all__ = ["BUSY_TIMEOUT_MS", "NEVER_US", "ROW_NUMBER", "Conflict", "Store", "Tx", "add_runtime_tables"]
+__all__ = [
+    "BUSY_TIMEOUT_MS",
+    "NEVER_US",
+    "ROW_NUMBER",
+    "Conflict",
+    "Store",
+    "Tx",
+    "WrongRevision",
+    "add_runtime_tables",
+    "of_room",
+]

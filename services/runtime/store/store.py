@@ -10,18 +10,22 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 import gevent.event
+from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateSchema
 
 from services.runtime.store.engine import make_engine, schema_of
 from services.runtime.store.errors import as_ours, is_cut
+from services.runtime.store.schema import make_ready
 from services.runtime.store.tables import add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
 from services.runtime.threads import ask, end
 
 T = TypeVar("T")
+
+_starting = BoundedSemaphore(1)
+"""Alembic's `op` is one per process."""
 
 
 class Store:
@@ -43,16 +47,25 @@ class Store:
         self.awaited_us = NEVER_US
 
     def start(self) -> None:
-        """Open the database and make what tables are missing. Raises Unavailable."""
-        self._call(self._open)
+        """Open the database; an empty one gets its tables, an older one is refused or brought up to date.
+
+        Raises Unavailable, or WrongRevision with what to do.
+        """
+        with _starting:
+            self._call(self._prepare)
+
+    def _prepare(self) -> None:
+        engine = make_engine(self._url)
+        try:
+            make_ready(engine, schema_of(self._url), self._metadata)
+            self._connection = engine.connect()
+        except DBAPIError as error:
+            engine.dispose()
+            raise as_ours(error) from None
 
     def _open(self) -> Connection:
         engine = make_engine(self._url)
         try:
-            with engine.begin() as connection:
-                if schema := schema_of(self._url):
-                    connection.execute(CreateSchema(schema, if_not_exists=True))
-                self._metadata.create_all(connection)
             self._connection = engine.connect()
         except DBAPIError as error:
             engine.dispose()

@@ -1,4 +1,4 @@
-"""The tables that every service has beside its own: states, ids seen, keys done, outbox, timers, failures.
+"""The tables that every service has beside its own: states, ids seen, keys done, outbox, timers, failures, projections.
 
 Enters: a MetaData. Leaves: its tables. A change here is a revision in `revisions/` too (`docs/development.md`). What
 the rows mean belongs to `transaction.py`.
@@ -63,4 +63,13 @@ def add_runtime_tables(metadata: MetaData) -> None:
         Column("id", String(200), primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("at_us", BigInteger, nullable=False, index=True),
+    )
+    Table(
+        "projections",
+        metadata,
+        Column("kind", String(16), primary_key=True),
+        Column("name", String(64), primary_key=True),
+        Column("revision", String(80), nullable=False),
+        Column("as_of_us", BigInteger, nullable=False),
+        Column("body", LargeBinary, nullable=False),
     )

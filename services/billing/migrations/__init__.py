@@ -1,0 +1,1 @@
+"""Revisions of billing's own tables, oldest first; one that was released is never changed."""

@@ -1,0 +1,1 @@
+"""Revisions of recording's own tables, oldest first; one that was released is never changed."""
