@@ -7,6 +7,7 @@ anything else is imported; every other command works in this process, without ge
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -240,10 +241,24 @@ def bus() -> None:
     """RabbitMQ."""
 
 
+def _named(pattern: str, allowed: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]:
+    def check(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if re.fullmatch(pattern, name) is None:
+                raise click.BadParameter(f"{name[:80]!r}: allowed is {allowed}")
+        return names
+
+    return check
+
+
+_switch_names = _named(r"[a-z0-9][a-z0-9_-]{0,63}", "a-z 0-9 - _, at most 64")
+_tenant_names = _named(r"[a-z0-9][a-z0-9-]{0,31}", "a-z 0-9 -, at most 32")
+
+
 @bus.command("definitions")
 @click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Names the switches.")
-@click.option("--switch", "switches", multiple=True, help="A switch that the settings do not name; may be repeated.")
-@click.option("--tenant", "tenants", multiple=True, help="A client with a consumer of its own; may be repeated.")
+@click.option("--switch", "switches", multiple=True, callback=_switch_names, help="One that the settings do not name.")
+@click.option("--tenant", "tenants", multiple=True, callback=_tenant_names, help="A client with a consumer of its own.")
 @click.option("--partitions", type=click.IntRange(1, 64), help="Default: as in the settings.")
 @click.option("--vhost", default="toritsugi", show_default=True, help="The virtual host of this house.")
 @click.option("--passwords", type=click.Path(file_okay=False, path_type=Path), help="A file per user; made if missing.")

@@ -142,6 +142,10 @@ class Broker:
                 raise RuntimeError(f"RabbitMQ did not start: {self._last_words()}")
             threading.Event().wait(0.1)
 
+    def log(self) -> str:
+        """What it has logged: warnings and errors."""
+        return "\n".join(file.read_text(errors="replace") for file in sorted((self._base / "log").glob("*.log")))
+
     def _last_words(self) -> str:
         files = [self._base / "output", *(self._base / "log").glob("*.log")]
         return "\n".join(f.read_text(errors="replace")[-1500:] for f in files if f.exists())

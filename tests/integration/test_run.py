@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.command import Commands, Running, commands_in, until
+from tests.own_users import OwnUsers, own_users
 from tests.rabbitmq import Broker
 from tests.visitor import Visitor
 
@@ -237,17 +238,23 @@ ROOMS = ("history", "billing", "connectors", "answering", "recording", "routing"
 
 
 @pytest.fixture
-def bus(broker: Broker) -> tuple[str, str]:
-    return ("--bus", broker.url())
+def users(broker: Broker, tmp_path: Path) -> OwnUsers:
+    """Each process is a user of its own, by TLS, and may do no more than its work needs."""
+    return own_users(broker, tmp_path)
+
+
+def alone(users: OwnUsers, name: str) -> tuple[str, ...]:
+    """Arguments with which one service runs as its own user."""
+    return (name, "--settings", str(users.settings("eventsocket.fs1" if name == "eventsocket" else name)))
 
 
 @pytest.fixture
-def house(commands: Commands, bus: tuple[str, str]) -> dict[str, Running]:
+def house(commands: Commands, users: OwnUsers) -> dict[str, Running]:
     """Every service as a process of its own; the directory, which the callers wait for, comes last."""
-    running = {"eventsocket": commands.run("eventsocket", *bus, *CALLING)}
-    running |= {name: commands.run(name, *bus) for name in ROOMS}
+    running = {"eventsocket": commands.run(*alone(users, "eventsocket"), *CALLING)}
+    running |= {name: commands.run(*alone(users, name)) for name in ROOMS}
     running["eventsocket"].says("Waiting for the clients' files")
-    running["directory"] = commands.run("directory", *bus)
+    running["directory"] = commands.run(*alone(users, "directory"))
     until(lambda: len(running["connectors"].calls) > 5)
     return running
 
@@ -267,7 +274,7 @@ def assert_ends_in_agreement(commands: Commands, house: dict[str, Running]) -> N
 
 
 def test_each_service_in_a_process_of_its_own_and_the_pages_in_two(
-    commands: Commands, house: dict[str, Running]
+    commands: Commands, house: dict[str, Running], users: OwnUsers
 ) -> None:
     visitor = Visitor(house["directory"].port())
     assert visitor.log_in("admin", house["directory"].password()).status == 303
@@ -275,14 +282,15 @@ def test_each_service_in_a_process_of_its_own_and_the_pages_in_two(
     until(lambda: reader.get("/").status == 200)
     assert "/calls/" in reader.get("/").text
     assert_ends_in_agreement(commands, house)
+    assert not users.refusals()
 
 
 def test_services_killed_in_the_middle_of_calls_and_started_again_lose_and_double_nothing(
-    commands: Commands, house: dict[str, Running], bus: tuple[str, str]
+    commands: Commands, house: dict[str, Running], users: OwnUsers
 ) -> None:
     for name in ("routing", "history", "billing"):
         assert house[name].end(signal.SIGKILL) == -signal.SIGKILL
-        house[name] = commands.run(name, *bus)
+        house[name] = commands.run(*alone(users, name))
     before = len(house["connectors"].calls)
     until(lambda: len(house["connectors"].calls) > before + 10)
     assert_ends_in_agreement(commands, house)
