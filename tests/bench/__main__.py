@@ -2,93 +2,147 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from tests.bench import calls, conf, resync
+from tests.bench import calls, conf, parsers, publishing, resync, sockets
 from tests.bench.bar import Bar, json_lines, table
-from tests.bench.house import RealSwitch
+from tests.bench.house import Processes, RealSwitch
 from tests.rabbitmq import Broker
 
-SECONDS = 20.0
+VHOSTS = 30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a group may use."""
+
+    folder: Path
+    """Empty, its own, on a real disk."""
+    size: float
+    """1: as stated; less for a quick look."""
+    url: Callable[[], str]
+    """An empty virtual host of a RabbitMQ."""
+    processes: Processes
+
+    def count(self, full: int, least: int = 1) -> int:
+        """So many of something, scaled."""
+        return max(least, int(full * self.size))
+
+
+def _parsers(bench: Bench) -> list[Bar]:
+    return parsers.bars(bench.count(500))
+
+
+def _sockets(bench: Bench) -> list[Bar]:
+    return sockets.bars(bench.processes, bench.count(sockets.COUNT))
+
+
+def _publishing(bench: Bench) -> list[Bar]:
+    return publishing.bars(bench.processes, [bench.url() for _ in range(6)], bench.count(10_000))
+
+
+def _calls(bench: Bench) -> list[Bar]:
+    return calls.bars(bench.processes, bench.url(), bench.count(20), 5.0)
+
+
+def _resync(bench: Bench) -> list[Bar]:
+    return resync.bars(bench.folder, [bench.url() for _ in range(2 * resync.TIMES)], bench.count(resync.MANY))
+
+
+def _conf(bench: Bench) -> list[Bar]:
+    return conf.bars(bench.folder, bench.count(conf.MANY))
+
+
+GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
+    "parsers": _parsers,
+    "sockets": _sockets,
+    "publishing": _publishing,
+    "calls": _calls,
+    "resync": _resync,
+    "conf": _conf,
+}
 
 
 @click.command()
-@click.argument("groups", nargs=-1)
-@click.option("--seconds", default=SECONDS, show_default=True, help="How long people call.")
-@click.option("--calls-per-second", "per_second", default=5.0, show_default=True, help="How many.")
+@click.argument("groups", nargs=-1, metavar=f"[{'|'.join(GROUPS)}]...")
+@click.option("--size", default=1.0, show_default=True, help="Less is quicker and says less.")
 @click.option("--esl", help="host:port of a real switch that has freeswitch/conf and a static bridge for 0312345679.")
 @click.option("--password-file", type=click.Path(exists=True, path_type=Path), help="Of its Event Socket.")
 @click.option("--dial", help="Dial string of its own trunk side, for example sofia/external/{number}@127.0.0.1:5080.")
 @click.option("--bus", help="With --esl: the broker (amqp://…) to which its mod_amqp publishes.")
 def main(
-    groups: tuple[str, ...],
-    seconds: float,
-    per_second: float,
-    esl: str | None,
-    password_file: Path | None,
-    dial: str | None,
-    bus: str | None,
+    groups: tuple[str, ...], size: float, esl: str | None, password_file: Path | None, dial: str | None, bus: str | None
 ) -> None:
     """Measure and compare; a table on stderr, JSON lines on stdout."""
-    found: list[Bar] = []
+    if unknown := set(groups) - set(GROUPS):
+        raise click.UsageError(f"{', '.join(sorted(unknown))}: allowed are {', '.join(GROUPS)}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if esl:
-            if not (password_file and dial and bus):
-                raise click.UsageError("--esl needs --password-file, --dial and --bus")
+        if not esl:
+            found = measure(groups or tuple(GROUPS), folder, size)
+        elif password_file and dial and bus:
             host, _, port = esl.rpartition(":")
             real = RealSwitch(host, int(port), password_file.read_text(encoding="utf-8").strip(), dial)
-            found += calls.bars(_made(folder / "real"), bus, seconds, per_second, real)
+            with _processes(folder) as processes:
+                found = calls.bars(processes, bus, 20 * size, 5.0, real)
         else:
-            wanted = groups or tuple(GROUPS)
-            if unknown := set(wanted) - set(GROUPS):
-                raise click.UsageError(f"{', '.join(sorted(unknown))}: allowed are {', '.join(GROUPS)}")
-            for group in wanted:
-                click.echo(f"{group} …", err=True)
-                found += GROUPS[group](_made(folder / group), seconds, per_second)
+            raise click.UsageError("--esl needs --password-file, --dial and --bus")
     click.echo(table(found), err=True)
     click.echo(json_lines(found))
-    sys.exit(0)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-def _calls(folder: Path, seconds: float, per_second: float) -> list[Bar]:
-    with _broker(folder, 1) as broker:
-        return calls.bars(folder, broker.url(), seconds, per_second)
-
-
-def _resync(folder: Path, _seconds: float, _per_second: float) -> list[Bar]:
-    with _broker(folder, 2 * resync.TIMES) as broker:
-        return resync.bars(folder, [broker.url() for _ in range(2 * resync.TIMES)])
+def measure(groups: tuple[str, ...], folder: Path, size: float) -> list[Bar]:
+    """The bars of these groups, one group after the other."""
+    found: list[Bar] = []
+    with _broker(folder) as url:
+        for group in groups:
+            busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+            click.echo(f"{group} … ({busy:.0%} of the machine busy)", err=True)
+            own = folder / group
+            own.mkdir()
+            with _processes(own) as processes:
+                found += GROUPS[group](Bench(own, size, url, processes))
+    return found
 
 
 @contextmanager
-def _broker(folder: Path, vhosts: int) -> Iterator[Broker]:
+def _processes(folder: Path) -> Iterator[Processes]:
+    processes = Processes(folder)
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[Callable[[], str]]:
+    """Started when somebody asks for it."""
     base = folder / "broker"
     base.mkdir()
-    broker = Broker(base, vhosts)
+    started: list[Broker] = []
+
+    def url() -> str:
+        if not started:
+            broker = Broker(base, VHOSTS)
+            started.append(broker)
+            broker.start()
+        return started[0].url()
+
     try:
-        broker.start()
-        yield broker
+        yield url
     finally:
-        broker.close()
+        for broker in started:
+            broker.close()
 
-
-def _conf(folder: Path, _seconds: float, _per_second: float) -> list[Bar]:
-    return conf.bars(folder)
-
-
-GROUPS: dict[str, Callable[[Path, float, float], list[Bar]]] = {"calls": _calls, "resync": _resync, "conf": _conf}
 
 if __name__ == "__main__":
     main()
+    sys.exit(0)

@@ -28,18 +28,13 @@ from tests.bench.house import (
 SETTLE_S = 2.0
 
 
-def bars(folder: Path, bus: str, seconds: float, per_second: float, real: RealSwitch | None = None) -> list[Bar]:
+def bars(
+    processes: Processes, bus: str, seconds: float, per_second: float, real: RealSwitch | None = None
+) -> list[Bar]:
     """`bus`: address of an empty virtual host, or of the one that mod_amqp of the real switch publishes to."""
-    processes = Processes(folder)
-    try:
-        heard = (
-            _real(processes, bus, seconds, per_second, real)
-            if real
-            else _simulated(processes, bus, seconds, per_second)
-        )
-        return list(_compared(heard))
-    finally:
-        processes.close()
+    if real:
+        return list(_compared(_real(processes, bus, seconds, per_second, real)))
+    return list(_compared(_simulated(processes, bus, seconds, per_second)))
 
 
 def _simulated(processes: Processes, bus: str, seconds: float, per_second: float) -> dict[str, Path]:

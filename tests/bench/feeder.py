@@ -116,9 +116,7 @@ def _answer(command: bytes) -> bytes:
     return b"Content-Type: api/response\nContent-Length: %d\n\n%s" % (len(body), body)
 
 
-def _send(
-    client: socket.socket, lock: threading.Lock, frames: Iterable[bytes], form: str, per_second: float
-) -> None:
+def _send(client: socket.socket, lock: threading.Lock, frames: Iterable[bytes], form: str, per_second: float) -> None:
     began = time.monotonic()
     with suppress(OSError):
         for number, one in enumerate(frames):

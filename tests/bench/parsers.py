@@ -1,4 +1,4 @@
-"""How long it takes to decode a captured CHANNEL_HANGUP_COMPLETE and to read the 12 headers that a leg's end is made of.
+"""How long it takes to decode a captured CHANNEL_HANGUP_COMPLETE and read the 12 headers that a leg's end is made of.
 
 Enters: the captured traces. Leaves: bars beside the parsers of greenswitch and Genesis, each on the form of the event
 that its library reads (plain), as its users read it.
@@ -50,7 +50,7 @@ def bars(times: int) -> list[Bar]:
     said = {name: read() for name, read in readers.items()}
     if any(one != said["ours"] for one in said.values()):
         raise RuntimeError(f"the parsers read different things: {said}")
-    rates = {name: 0.0 for name in readers}
+    rates = dict.fromkeys(readers, 0.0)
     for _ in range(ROUNDS):  # in turn, so that a busy moment hits all of them
         for name, read in readers.items():
             rates[name] = max(rates[name], _rate(read, times))
