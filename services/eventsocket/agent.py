@@ -23,7 +23,8 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import Outgoing, agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
-from services.eventsocket.commander import Arrivals, Commander
+from services.eventsocket.arrivals import Arrivals
+from services.eventsocket.commander import Commander
 from services.eventsocket.facts import Facts
 from services.eventsocket.frames import Event, Frame, event_of
 from services.eventsocket.heard import Heard
@@ -110,7 +111,9 @@ class Agent:
             self.supervisor, self._normaliser.beliefs, self.learn, switch.check_every_s, self._spool.__len__
         )
         self._shutting_down = False
-        self._commander = Commander(switch.name, bus, store, self.supervisor, self._arrivals, self._answer)
+        self._commander = Commander(
+            switch.name, bus, store, self.supervisor, self._arrivals, self._answer, switch.agent
+        )
         worker = Service(service.name, service.handlers, service.metadata, self._learned)
         self._worker = Worker(worker, store, bus, agent_queue(switch.name, switch.agent).parts()[0])
         self._watchdog = Watchdog(self.supervisor.drop_events_link)

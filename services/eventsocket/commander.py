@@ -1,15 +1,15 @@
 """Carries out commands on one switch, each at most once, and says what came of it.
 
 Enters: the queue `commands.<switch>`. Leaves: Event Socket text on the command link, and CommandFinished,
-CommandRefused or CommandUnknown for every command taken. The id is stored, the message acknowledged, then the text is
-written; after a crash or a lost connection the switch is asked, and nothing is ever sent again. Text: `render.py`.
+CommandRefused or CommandUnknown for every command taken. The id is stored, the message acknowledged, the command marked
+at the switch, then its text is written; after a crash or a lost connection the switch is asked, and nothing is ever
+sent again. Text: `render.py`; marks, by which another agent of this switch knows of it: `marks.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import gevent
 import gevent.event
@@ -21,8 +21,10 @@ from proto.events import CommandFinished, CommandRefused, CommandUnknown
 from proto.message import Command
 from proto.message import Event as Fact
 from proto.topics import command_queue
+from services.eventsocket.arrivals import Arrivals
 from services.eventsocket.frames import Event
 from services.eventsocket.link import LinkLost
+from services.eventsocket.marks import Marks
 from services.eventsocket.parties import text
 from services.eventsocket.questions import leg_of, names_a_leg, question_about
 from services.eventsocket.render import Refused, RenderSettings, Written, render, verdict
@@ -41,6 +43,8 @@ LOOK_UP_S = 60.0
 RESTART_S = 1.0
 WAIT_FOR_SWITCH_S = 5.0
 JOB_SLACK_S = 20.0
+FOLLOW_S = 2.0
+"""So long another agent may take from marking a command to writing it, before it is asked what came of it."""
 _ANSWERED = re.compile(r'"Answer-State": ?"answered"')
 log = get_logger("commander")
 
@@ -48,33 +52,22 @@ Tell = Callable[[Fact, Envelope], None]
 """Publishes a fact that answers a command, again until the bus has it."""
 
 
-@dataclass
-class Arrivals:
-    """When the agent read each arrival (monotonic µs), to tell how long its answer took. Bounded."""
-
-    limit: int = 10_000
-    _read_us: dict[str, int] = field(default_factory=dict)
-
-    def note(self, leg: str, read_us: int) -> None:
-        """An arrival was read."""
-        self._read_us.pop(leg, None)
-        self._read_us[leg] = read_us
-        while len(self._read_us) > self.limit:
-            del self._read_us[next(iter(self._read_us))]
-
-    def taken(self, leg: str) -> int | None:
-        """Microseconds since the arrival of this leg, once."""
-        read_us = self._read_us.pop(leg, None)
-        return None if read_us is None else clock.monotonic_us() - read_us
-
-
 class Commander:
     """One per switch."""
 
     def __init__(
-        self, switch: str, bus: Bus, store: Store, supervisor: Supervisor, arrivals: Arrivals, tell: Tell
+        self,
+        switch: str,
+        bus: Bus,
+        store: Store,
+        supervisor: Supervisor,
+        arrivals: Arrivals,
+        tell: Tell,
+        agent: str = "",
     ) -> None:
+        """`agent`: which of several agents of this switch."""
         self.settings = RenderSettings()
+        self._marks = Marks(supervisor, agent)
         self._switch, self._bus, self._store, self._supervisor = switch, bus, store, supervisor
         self._arrivals, self._tell = arrivals, tell
         self._consumer: Consumer | None = None
@@ -144,12 +137,12 @@ class Commander:
     def _turn(self) -> None:
         good = self._understood(self._reader.get(BATCH, timeout_s=RESTART_S if self._bad else LOOK_UP_S))
         seen = {envelope.id for delivery, envelope in good if delivery.redelivered}
-        for envelope in self._take(good) if good else ():
-            if envelope.id in seen and question_about(envelope) is not None:
-                self._under_way.spawn(self._carry_out_unless_done, envelope)
-            else:
-                self._try(envelope)
+        fresh = self._take(good) if good else []
+        marks = [self._marks.ask(envelope) for envelope in fresh]  # all at once: one round trip for all of them
+        for envelope, mark in zip(fresh, marks, strict=True):
+            self._try(envelope, mark, again=envelope.id in seen)
         self._put_bad_aside()
+        self._marks.forget_old()
         if clock.monotonic_us() - self._pruned_us > PRUNE_EVERY_US:
             self._prune()
 
@@ -225,25 +218,31 @@ class Commander:
 
     # -- doing --
 
-    def _carry_out_unless_done(self, envelope: Envelope) -> None:
-        """Delivered before, and not to us: the other agent of this switch may have written it and then lost the bus."""
-        self._supervisor.connected.wait(self._patience_s(envelope))
-        if self._is_done(envelope):
+    def _write_out_unless_done(self, envelope: Envelope, written: Sequence[Written]) -> None:
+        """Delivered before: another agent of this switch, one that sets no marks, may have written it."""
+        done = self._is_done(envelope)
+        if done is None:
+            self._lost_sight(envelope)
+        elif done:
             self._finish(envelope, "asked", None)
         else:
-            self._try(envelope)
+            self._write_out(envelope, written)
 
-    def _try(self, envelope: Envelope) -> None:
+    def _try(self, envelope: Envelope, mark: gevent.event.AsyncResult | None, again: bool) -> None:
+        """`mark`: the reply to its mark, if that was asked for; `again`: whether it was delivered before."""
         try:
-            self._carry_out(envelope)
+            self._carry_out(envelope, mark, again)
+        except LinkLost:  # its mark has no answer: it was not written, unless by another agent
+            self._lost_sight(envelope)
+            self._under_way.spawn(self._ask, envelope)
         except Exception as error:  # whether the switch has it, only the switch knows
             log.error("a command tripped us", command=envelope.id, type=envelope.body.NAME, exc_info=error)
             self._jobs.pop(envelope.id, None)
             self._lost_sight(envelope)
             self._under_way.spawn(self._ask, envelope)
 
-    def _carry_out(self, envelope: Envelope) -> None:
-        """Write in the order of the queue; replies are awaited aside."""
+    def _carry_out(self, envelope: Envelope, mark: gevent.event.AsyncResult | None, again: bool) -> None:
+        """Write in the order of the queue, if it is ours; replies are awaited aside."""
         try:
             written = render(envelope, self.settings)
         except Refused as error:
@@ -252,9 +251,18 @@ class Commander:
         if not self._supervisor.connected.wait(self._patience_s(envelope)):
             self._refuse(envelope, "expired" if self._expired(envelope) else "switch not connected", "agent")
             return
-        if self._expired(envelope):
+        claim = self._marks.claim(envelope, mark)
+        if claim == "taken":
+            self._lost_sight(envelope)
+            self._under_way.spawn(self._ask, envelope)
+        elif self._expired(envelope):
             self._refuse(envelope, "expired", "agent")
-            return
+        elif again and question_about(envelope) is not None:
+            self._under_way.spawn(self._write_out_unless_done, envelope, written)
+        else:
+            self._write_out(envelope, written)
+
+    def _write_out(self, envelope: Envelope, written: Sequence[Written]) -> None:
         job = next((one.job for one in written if one.job), "")
         if job:
             self._jobs[job] = gevent.event.AsyncResult()
@@ -348,6 +356,12 @@ class Commander:
 
     def _ask(self, envelope: Envelope) -> None:
         """What became of it: CommandFinished or CommandUnknown, never a second try."""
+        try:
+            # From here on nobody writes it who has not yet marked it, so what is told holds.
+            if self._marks.claim(envelope) == "taken" and self._marks.is_anothers(envelope):
+                self._stopping.wait(FOLLOW_S)
+        except LinkLost:
+            return  # asked again when the switch is back
         if envelope.id not in self._unsure:
             return
         if isinstance(envelope.body, c.OriginateCall) and names_a_leg(envelope):

@@ -38,6 +38,7 @@ class Written:
 
 def render(envelope: Envelope, settings: RenderSettings) -> list[Written]:
     """The commands for one request, in order; the reply to the last one decides. Raises Refused."""
+    token(envelope.id)  # stands in the command's mark
     written = _render(envelope, settings)
     for one in written:
         head, _, rest = one.text.partition("\n")

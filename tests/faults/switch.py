@@ -36,7 +36,7 @@ routes: {{main: [{{do: [{{forward: '{MOBILE}', for_s: 60}}]}}]}}
 _PLAN = re.compile(r"uuid_transfer .*tt_decision=([\w.:-]+)")
 _EXPECTED = re.compile(
     r"(uuid_transfer|uuid_setvar|uuid_record|uuid_dump|uuid_exists|uuid_getvar|uuid_kill|show|expand|global_getvar"
-    r"|version|strmicroepoch|originate)\b"
+    r"|version|strmicroepoch|originate|hash)\b"
 )
 _FORBIDDEN = re.compile(r"[\r\n\0]|system|evil|victim|FAKE|X-Evil|script|\$\{(?!strepoch\(\)\})")
 
@@ -73,6 +73,10 @@ class Switch:
         """How often the switch was given each plan, by its command's id."""
         self.executions: list[str] = []
         """What no command of ours looks like: somebody's text became one."""
+        self.callers: list[str] = []
+        """Legs of everybody who called."""
+        self.runs = True
+        """Whether anybody gets through to it."""
         self.ahead_us = 0
         """By how much its clock is wrong."""
         self.mobile = Carrier("main", gateway="trunk1")
@@ -105,7 +109,9 @@ class Switch:
 
     def call_from(self, caller: Caller) -> Channel:
         """This person calls."""
-        return self.simulator.call(caller, NUMBER, carrier=self.mobile)
+        leg = self.simulator.call(caller, NUMBER, carrier=self.mobile)
+        self.callers.append(leg.uuid)
+        return leg
 
     def up(self) -> list[Channel]:
         """Every leg that is up."""
@@ -125,7 +131,13 @@ class Switch:
         now_us = self.simulator.switch.clock.now_us()
         for leg in self.up():
             self.truth[leg.uuid] = Truth(leg.times.created, leg.times.answered, now_us, untold=True)
+        self.runs = False
         self.simulator.kill()
+
+    def restart(self) -> None:
+        """Again, on the same port, with nobody on it."""
+        self.simulator.restart()
+        self.runs = True
 
     def _ended(self, leg: Channel) -> None:
         if leg.uuid not in self.truth:  # else it was killed with the switch

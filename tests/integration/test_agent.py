@@ -14,6 +14,7 @@ import prometheus_client
 import pytest
 from sqlalchemy import select
 
+from freeswitch.simulator.commands.stores import hash_reply
 from freeswitch.simulator.esl.server import EslServer, UnknownCommand
 from proto import commands as c
 from proto import events as e
@@ -65,6 +66,8 @@ class FakeSwitch:
         self.replies: dict[str, str] = {}
         self.cut_at = ""
         """The command that breaks the connection instead of being answered."""
+        self.marks: dict[tuple[str, str], str] | None = {}
+        """What its mod_hash keeps; None: it has none."""
         self.ahead_us = 0
         self.host = "pbx"
         self.server = EslServer(self, PASSWORD)
@@ -80,6 +83,8 @@ class FakeSwitch:
         }
         if command in known:
             return self.replies.get(command, known[command])
+        if command == "hash" and self.marks is not None:
+            return hash_reply(self.marks, argument) or "-ERR no reply\n"
         if command == "uuid_dump" and argument.partition(" ")[0] in self.replies.get("show", ""):
             return json.dumps(self.event("CHANNEL_DATA", 1, argument.partition(" ")[0], current_application="park"))
         self.asked.append(f"{command} {argument}")

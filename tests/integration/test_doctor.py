@@ -25,7 +25,7 @@ PASSWORD = "a long enough secret"  # noqa: S105
 HARMLESS = {
     *("version", "status", "expand", "echo", "global_getvar", "strmicroepoch", "show", "module_exists", "user_data"),
     *("sofia", "local_stream", "xml_locate", "originate", "uuid_transfer", "uuid_bridge", "uuid_setvar"),
-    *("uuid_record", "uuid_kill", "uuid_getvar", "uuid_exists", "uuid_dump"),
+    *("uuid_record", "uuid_kill", "uuid_getvar", "uuid_exists", "uuid_dump", "hash"),
 }
 
 

@@ -218,7 +218,7 @@ def test_one_leg_is_dialled_per_call_and_nothing_is_executed(attacked: tuple[Boo
     assert all(text.count("sofia/") == text.count("sofia/internal/1001%") for text in sent)
     asked = {text.split()[0] for text in sent}
     allowed = {"uuid_transfer", "uuid_setvar", "uuid_record", "expand", "global_getvar", "version", "strmicroepoch"}
-    assert asked <= allowed | {"show", "uuid_dump", "uuid_exists", "uuid_getvar"}
+    assert asked <= allowed | {"hash", "show", "uuid_dump", "uuid_exists", "uuid_getvar"}
     for text in (re.sub(_SHOWN, "shown", whole) for whole in sent):  # the shown name is harmless text: see above
         assert not re.search(r"[\r\n\0]|system|evil|victim|FAKE|X-Evil|script", text), text
         assert "$" not in text.replace("${strepoch()}", "")

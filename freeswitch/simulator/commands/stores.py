@@ -12,10 +12,10 @@ from freeswitch.simulator.commands.console import Console, Table
 _HASH = "-ERR Usage: hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]\n"
 
 
-def hash_(console: Console, argument: str) -> str:
-    """`hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]`."""
+def hash_reply(kept: dict[tuple[str, str], str], argument: str) -> str:
+    """`hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]`; `kept` by (realm, key)."""
     what, realm, key, value = [*argument.split("/", 3), "", "", ""][:4]
-    kept, name = console.switch.kept["hash"], (realm, key)
+    name = (realm, key)
     if not key:
         return _HASH
     if what == "select":
@@ -24,7 +24,10 @@ def hash_(console: Console, argument: str) -> str:
         kept[name] = value
         return "+OK\n"
     if what == "insert_ifempty" and value:
-        return "+OK\n" if kept.setdefault(name, value) is value else "-ERR key already exists\n"
+        if name in kept:
+            return "-ERR key already exists\n"
+        kept[name] = value
+        return "+OK\n"
     if what in ("delete", "delete_ifmatch"):
         if name not in kept:
             return "-ERR Not found\n"
@@ -107,7 +110,7 @@ def valet_info(console: Console, argument: str) -> str:
 
 TABLE: Table = {
     "db": db,
-    "hash": hash_,
+    "hash": lambda console, argument: hash_reply(console.switch.kept["hash"], argument),
     "limit_hash_usage": lambda console, argument: limit_usage(console, f"hash {argument}"),
     "limit_usage": limit_usage,
     "valet_info": valet_info,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event as Signal
 
+from freeswitch.simulator.commands.stores import hash_reply
 from freeswitch.simulator.esl import wire
 from freeswitch.simulator.esl.server import Client, EslServer, UnknownCommand
 from freeswitch.simulator.replay.cast import Cast
@@ -66,6 +67,8 @@ class Player:
         self.server.on_command = lambda _client, _command: self._news.set()
         self.heard: list[Heard] = []
         self.replies: list[tuple[str, str]] = []
+        self._marks: dict[tuple[str, str], str] = {}
+        """What mod_hash keeps."""
         """Every api command with its reply, in order: what this switch was asked to do."""
         self.sent = 0
         """Events that left for a subscriber, repeats after a cut not counted."""
@@ -234,6 +237,8 @@ class Player:
             "status": "UP 0 years, 0 days, 0 hours, 1 minute\n",
             "sched_del": "+OK Deleted: 0\n",
         }
+        if command == "hash":
+            return hash_reply(self._marks, argument)
         if command not in fixed:
             raise UnknownCommand(command)
         return fixed[command]

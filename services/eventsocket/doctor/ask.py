@@ -33,6 +33,7 @@ AGENT_SENDS: Mapping[str, str] = {
     "uuid_exists": f"uuid_exists {NOBODY}",
     "uuid_dump": f"uuid_dump {NOBODY} json",
     "originate": "originate",
+    "hash": f"hash select/toritsugi/{NOBODY}",
     "global_getvar": "global_getvar core_uuid",
     "version": "version",
     "expand": "expand echo 1",

@@ -18,7 +18,10 @@ NEEDED = {
     "mod_dialplan_xml": ("ダイヤルプラン", "the dialplan"),
     "mod_sofia": ("SIP", "SIP"),
     "mod_event_socket": ("イベントソケット", "the Event Socket"),
-    "mod_hash": ("同時通話数の制限", "channel limits"),
+    "mod_hash": (
+        "同時通話数の制限と、コマンドの二重実行の防止",
+        "channel limits, and no command done twice",
+    ),
     "mod_sndfile": ("録音とWAV", "recordings and WAV files"),
     "mod_tone_stream": ("トーン", "tones"),
     "mod_local_stream": ("保留音", "music"),
