@@ -1,18 +1,19 @@
-"""Prints the ended calls of one client: python consumer.py amqp://user:password@host/vhost acme [my-queue]"""
+"""Prints the ended calls of one client: BUS=amqps://tenant.acme:…@host/toritsugi python consumer.py tenant.acme"""
 
 import json
+import os
 import sys
 
 import pika
 
-url, tenant = sys.argv[1], sys.argv[2]
-queue = sys.argv[3] if len(sys.argv) > 3 else f"crm.{tenant}"
+queue = sys.argv[1]
 seen: set[str] = set()  # a real consumer keeps these with its own data, in the same transaction
 
 
 def on_message(channel, method, _properties, body):
     event = json.loads(body)
-    if event["id"] not in seen:  # at least once: the same event may come again
+    # At least once: the same event may come again.
+    if event["type"] == "jp.toritsugi.call.ended" and event["id"] not in seen:
         seen.add(event["id"])
         call = event["data"]
         caller = call["caller"].get("number") or call["caller"].get("presentation", "unknown")
@@ -20,11 +21,9 @@ def on_message(channel, method, _properties, body):
     channel.basic_ack(method.delivery_tag)  # only after the work is done
 
 
-connection = pika.BlockingConnection(pika.URLParameters(url))
+connection = pika.BlockingConnection(pika.URLParameters(os.environ["BUS"]))
 channel = connection.channel()
-channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-channel.queue_bind(queue, "toritsugi.events", f"{tenant}.call.ended")
 channel.basic_qos(prefetch_count=50)
 channel.basic_consume(queue, on_message)
-print("listening to", tenant, file=sys.stderr, flush=True)
+print("listening to", queue, file=sys.stderr, flush=True)
 channel.start_consuming()

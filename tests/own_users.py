@@ -7,6 +7,7 @@ of users for tests that try what they may not. Everything is made by `toritsugi 
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +54,16 @@ class OwnUsers:
 
 
 def own_users(broker: Broker, folder: Path, *, switch: str = "fs1", tenants: tuple[str, ...] = ()) -> OwnUsers:
-    """A fresh virtual host in which only these users may do anything."""
+    """A fresh virtual host in which only these users may do anything, and the broker's own address everything."""
     made = OwnUsers(broker, folder, f"own{next(_numbers)}")
     names = [argument for tenant in tenants for argument in ("--tenant", tenant)]
     where = ["--vhost", made.vhost, "--passwords", str(folder / "amqp")]
     told = CliRunner().invoke(main, ["bus", "definitions", "--switch", switch, *names, *where])
     assert told.exit_code == 0, told.output
-    (folder / "definitions.json").write_text(told.stdout, encoding="utf-8")
+    definitions = json.loads(told.stdout)
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    definitions["permissions"].append({"user": "tests", "vhost": made.vhost, **everything})
+    (folder / "definitions.json").write_text(json.dumps(definitions), encoding="utf-8")
     broker.control("import_definitions", str(folder / "definitions.json"))
     broker.ca.cert_pem.write_to_path(folder / "ca.pem")
     broker.ca.issue_cert("house.example").private_key_and_cert_chain_pem.write_to_path(folder / "us.pem")

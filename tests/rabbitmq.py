@@ -24,6 +24,7 @@ import pytest
 import trustme
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+SAMPLE = Path(__file__).parents[1] / "deploy" / "rabbitmq" / "rabbitmq.conf"
 VHOSTS = 12
 """So many virtual hosts at a time: each costs a start of the broker 0.25 s, a call of rabbitmqctl 2 s."""
 START_S, STOP_S = 180, 30
@@ -36,11 +37,6 @@ vm_memory_high_watermark.absolute = 600MB
 disk_free_limit.absolute = 20MB
 raft.wal_max_size_bytes = 33554432
 listeners.ssl.1 = 127.0.0.1:{tls_port}
-ssl_options.cacertfile = {base}/ca.pem
-ssl_options.certfile = {base}/broker.pem
-ssl_options.keyfile = {base}/broker.pem
-ssl_options.verify = verify_peer
-ssl_options.fail_if_no_peer_cert = true
 log.console = false
 log.file.level = warning
 """
@@ -77,9 +73,12 @@ class Broker:
     def _write_files(self) -> None:
         self._define(self._unused)
         self.ca.cert_pem.write_to_path(self._base / "ca.pem")
-        self.ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(self._base / "broker.pem")
-        places = {"port": self.port, "tls_port": self.tls_port, "base": self._base}
-        config = _CONFIG.format(definitions=self._base / "definitions.json", **places)
+        own = self.ca.issue_cert("localhost")
+        own.private_key_pem.write_to_path(self._base / "broker.key")
+        own.cert_chain_pems[0].write_to_path(self._base / "broker.pem")
+        config = _CONFIG.format(
+            port=self.port, tls_port=self.tls_port, definitions=self._base / "definitions.json"
+        ) + _tls_of_the_sample(self._base)
         (self._base / "rabbitmq.conf").write_text(config)
         (self._base / "enabled_plugins").write_text("[rabbitmq_consistent_hash_exchange].\n")
         cookie = self._base / ".erlang.cookie"
@@ -199,6 +198,13 @@ class Broker:
             self._epmd.kill()
             self._epmd.wait(STOP_S)
             self._epmd = None
+
+
+def _tls_of_the_sample(base: Path) -> str:
+    """What the shipped configuration says of TLS, with files in `base`, and a certificate asked of everybody."""
+    lines = [line for line in SAMPLE.read_text(encoding="utf-8").splitlines() if line.startswith("ssl_options.")]
+    wanted = "\n".join(lines).replace("/etc/rabbitmq", str(base))
+    return wanted.replace("fail_if_no_peer_cert = false", "fail_if_no_peer_cert = true") + "\n"
 
 
 def _spawn(command: list[str], environment: dict[str, str], output: int | None) -> subprocess.Popen[bytes]:

@@ -16,23 +16,28 @@ from proto.topics import outgoing, service_queue
 from proto.values import Party
 from services.runtime.bus.rabbitmq import RabbitBus
 from tests.contract import golden
+from tests.own_users import own_users
 from tests.rabbitmq import Broker
 
 CONSUMER = Path(__file__).parents[2] / "docs" / "consumer.py"
 
 
 @pytest.fixture
-def consumer(broker: Broker) -> Iterator[tuple[subprocess.Popen[str], RabbitBus]]:
-    """The consumer's own process, listening to acme, and a bus of ours on the same broker."""
-    url = broker.url()
-    bus = RabbitBus(url)
+def consumer(broker: Broker, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], RabbitBus]]:
+    """The consumer's own process, with the rights of acme's consumer, and a bus of ours on the same broker."""
+    users = own_users(broker, tmp_path, tenants=("acme", "other"))
+    bus = RabbitBus(broker.url_of(users.vhost))
     bus.start([service_queue("history")])
     process = subprocess.Popen(
-        [sys.executable, str(CONSUMER), url, "acme"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(CONSUMER), "tenant.acme"],
+        env={"BUS": users.url("tenant.acme")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stderr is not None
-        assert process.stderr.readline() == "listening to acme\n"
+        assert process.stderr.readline() == "listening to tenant.acme\n"
         yield process, bus
     finally:
         process.kill()
@@ -55,7 +60,7 @@ def test_thirty_lines_of_pika_read_one_clients_calls_each_once(
     bus.publish(
         [
             outgoing(ended("other", "call-0", Party("0311112222"))),  # another client's: not for this queue
-            outgoing(golden.sample(MESSAGES["call.arrived"])),  # another message
+            outgoing(msgspec.structs.replace(golden.sample(MESSAGES["call.routed"]), tenant="acme")),  # another message
             outgoing(ended("acme", "call-1", Party("09011112222"))),
             outgoing(ended("acme", "call-1", Party("09011112222"))),  # delivered again
             outgoing(ended("acme", "call-2", Party(presentation="withheld"))),
