@@ -145,6 +145,7 @@ def _begin(talk: Talk, both: Headers) -> None:
             "bridge_channel": other.profile.channel_name,
             "bridge_uuid": other.uuid,
         }
+        one.regather(sends=True)
     leg.watcher = None
     leg.released.clear()
     leg.divert(talk.exchange)
@@ -204,6 +205,8 @@ def _end(talk: Talk, both: Headers) -> None:
     caller.keys.flush()
     caller.fire("CHANNEL_UNBRIDGE", before=both)
     for one, other in ((caller, leg), (leg, caller)):
+        if not one.hangup_cause:
+            one.regather(sends=False)
         if one.partner is other:
             one.partner = None
             if not talk.inner:

@@ -129,14 +129,15 @@ class Channel(Leg):
 
     def broadcast_to(self, what: str, sides: str) -> None:
         """A file, or `app::args`, to this leg, whom it talks to (`bleg`), or `both`. Source: switch_ivr_broadcast."""
-        name, apart, args = what.partition("::")
-        app = App(name.partition("!")[0], args) if apart else App("playback", what)
+        name, _, args = what.partition(":")
+        apart = args.startswith(":")
+        app = App(name.partition("!")[0], args[1:]) if apart else App("playback", what)
         legs = {"bleg": (self.partner,), "both": (self.partner, self)}.get(sides, (self,))
         for one in legs:
             if one is not None:
                 one.broadcast(app, lead_s=LEAD_S)
         if apart and "!" in name:
-            self.broadcast(App("hangup", name.partition("!")[2] or "normal_clearing"), lead_s=LEAD_S)
+            self.broadcast(App("hangup", name.partition("!")[2] or "normal_clearing"))
 
     def stop_broadcast(self) -> None:
         """Ends what was broadcast, if it runs."""

@@ -22,6 +22,9 @@ from freeswitch.simulator.calls.waiting import Waiter
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.esl.wire import Value
 
+FRAME_US = 20_000
+"""One packet of sound."""
+
 
 @dataclass
 class Recording:
@@ -40,6 +43,23 @@ class Recording:
     masked: bool = False
     paused_since_us: int = 0
     left_out_us: int = 0
+    gathers_us: int = 0
+    """Both directions are gathered for so long before they are written together (RECORD_PRE_BUFFER_FRAMES)."""
+    gathers_since_us: int = 0
+    sent_since_us: int = 0
+    """Since when the leg has also been sent something; 0: not since they are gathered."""
+
+    def start_anew(self, now_us: int, *, sends: bool) -> None:
+        """A bridge begins or ends: what is gathered and not yet written is lost (switch_core_media_bug_flush)."""
+        self.left_out_us += self.unwritten_us(now_us)
+        self.gathers_since_us, self.sent_since_us = now_us, now_us if sends else 0
+
+    def unwritten_us(self, now_us: int) -> int:
+        """All but the first frame in the first moment; later what came from the leg before anything was sent to it."""
+        since_us = self.gathers_since_us + FRAME_US
+        if now_us - since_us < self.gathers_us:
+            return max(0, now_us - since_us)
+        return min(self.gathers_us, max(0, (self.sent_since_us or now_us) - since_us))
 
 
 class Ear(Protocol):
@@ -98,6 +118,8 @@ class Leg(Waiter):
         self.displaced: list[str] = []
         """What its far end hears in the place of everything else (uuid_displace)."""
         self.read_codec = "PCMU"
+        self.is_sent_sound = False
+        """A sound of the switch plays to it."""
         self.digits: deque[str] = deque()
         self.keys = Keys()
         self.asked = False
@@ -198,7 +220,7 @@ class Leg(Waiter):
     def move_recordings(self, other: Leg) -> None:
         """They go on with the other leg, without RECORD_STOP. Source: switch_ivr_transfer_recordings."""
         for recording in self.recordings.values():
-            recording.leg = other
+            recording.leg, recording.gathers_us = other, 0
         other.recordings |= self.recordings
         moved = list(self.recordings)
         self.recordings.clear()
@@ -235,6 +257,11 @@ class Leg(Waiter):
         self.displaced.remove(path)
         self.fire("MEDIA_BUG_STOP", before={"Media-Bug-Function": "displace", "Media-Bug-Target": path})
         return True
+
+    def regather(self, *, sends: bool) -> None:
+        """A bridge begins (then it also is sent something) or ends, which its recordings notice."""
+        for recording in self.recordings.values():
+            recording.start_anew(self.clock.now_us(), sends=sends)
 
     def execute_on(self, prefix: str) -> None:
         """Runs the applications that variables of this prefix name; a bare leg runs none."""
@@ -343,7 +370,8 @@ class Leg(Waiter):
             self.execute_on("execute_on_media")
         for recording in self.recordings.values():
             if not recording.records:
-                recording.records, recording.started_us = True, self.times.answered
+                recording.records = True
+                recording.started_us = recording.gathers_since_us = self.times.answered
         self.enter_call_state("ACTIVE")
         self.answered.set()
         self.progressed.set()

@@ -14,11 +14,12 @@ import gevent
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls.channel import Channel
-from freeswitch.simulator.calls.leg import Leg, Recording
+from freeswitch.simulator.calls.leg import FRAME_US, Leg, Recording
 from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.calls.sounds import SAMPLES_PER_S
 
 _BYTES_BEFORE_SOUND = 44
+GATHERED_FRAMES = 25
 _NOBODY_WRITES = ("/proc/", "/sys/")
 
 
@@ -46,7 +47,11 @@ class Recorder:
         if path in self.unwritable or path.startswith(_NOBODY_WRITES):
             channel.variables["record_completion_cause"] = "uri-failure"
             return False
-        recording = Recording(channel, channel.clock.now_us(), _recording_variables(variables))
+        now_us = channel.clock.now_us()
+        recording = Recording(channel, now_us, _recording_variables(variables))
+        recording.gathers_us = _frames(channel.get("RECORD_PRE_BUFFER_FRAMES")) * FRAME_US
+        recording.gathers_since_us = now_us
+        recording.sent_since_us = now_us if channel.is_sent_sound or channel.bridged.is_set() else 0
         recording.records = self._may_record(channel)
         channel.recordings[path] = recording
         channel.fire("RECORD_START", after={"Record-File-Path": path} | recording.variables)
@@ -98,7 +103,9 @@ class Recorder:
         if recording.limit is not None and recording.limit is not gevent.getcurrent():
             recording.limit.kill(block=False)
         stereo = recording.session and (channel.is_true("RECORD_STEREO") or channel.is_true("RECORD_STEREO_SWAP"))
-        ms = (channel.clock.now_us() - recording.started_us - recording.left_out_us) // 1000 if recording.records else 0
+        now_us = channel.clock.now_us()
+        left_out_us = recording.left_out_us + recording.unwritten_us(now_us)
+        ms = max(0, now_us - recording.started_us - left_out_us) // 1000 if recording.records else 0
         samples = ms * SAMPLES_PER_S // 1000
         size = _BYTES_BEFORE_SOUND + samples * (4 if stereo else 2)
         channel.variables |= {
@@ -150,6 +157,11 @@ class Recorder:
             out.setsampwidth(2)
             out.setframerate(SAMPLES_PER_S)
             out.writeframes(bytes(samples * channels * 2))
+
+
+def _frames(wanted: str | None) -> int:
+    """How many frames are gathered first."""
+    return GATHERED_FRAMES if wanted is None else plan.whole(wanted)
 
 
 def _take_notes(channel: Leg) -> None:

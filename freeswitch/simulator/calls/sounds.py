@@ -55,9 +55,13 @@ def play(
     channel.took_break()
     channel.fire("PLAYBACK_START", after=about)
     started_us, ended = channel.clock.now_us(), ""
+    channel.is_sent_sound = True
+    for recording in channel.recordings.values():
+        recording.sent_since_us = recording.sent_since_us or started_us
     try:
         ended = "break" if channel.pause(seconds, until=lambda: channel.took_break() or until()) else "done"
     finally:
+        channel.is_sent_sound = False
         ms = _read_ms(path, (channel.clock.now_us() - started_us) // 1000)
         samples = str(ms * SAMPLES_PER_S // 1000)
         channel.variables |= {
