@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from prometheus_client import Counter
-from sqlalchemy import RowMapping, delete, select
+from sqlalchemy import RowMapping, select
 
 from proto.envelope import Envelope, decode, encode
 from proto.events import LegEnded, PlatformRevised, TenantRevised, TimerFired
@@ -159,23 +159,17 @@ def _terms_heard(tx: Tx, fact: LegEnded) -> bool:
 
 
 def _standing(tx: Tx, fact: LegEnded) -> Standing:
-    ledger, confirmations = tx.tables["ledger"], tx.tables["confirmations"]
-    here = (ledger.c.switch == fact.switch, ledger.c.leg == fact.leg)
-    estimated = tx.sql.execute(select(ledger.c.estimated).where(*here)).scalar()
-    if estimated is None:
+    entry = tx.first(tx.tables["ledger"], ("estimated",), switch=fact.switch, leg=fact.leg)
+    if entry is None:
         return "unanswered" if tx.was_done(UNANSWERED, f"{fact.switch}/{fact.leg}") else "none"
-    confirmed = tx.sql.execute(
-        select(confirmations.c.seq).where(confirmations.c.switch == fact.switch, confirmations.c.leg == fact.leg)
-    ).scalar()
-    return "estimated" if estimated and confirmed is None else "final"
+    confirmed = tx.first(tx.tables["confirmations"], ("seq",), switch=fact.switch, leg=fact.leg)
+    return "estimated" if entry.estimated and confirmed is None else "final"
 
 
 def _contradicts(tx: Tx, fact: LegEnded) -> bool:
     """Whether what is charged rests on other times than these; the switch tells an end by event and by call record."""
     for name in ("confirmations", "ledger"):
-        table = tx.tables[name]
-        here = (table.c.switch == fact.switch, table.c.leg == fact.leg)
-        row = tx.sql.execute(select(table.c.answered_at_us, table.c.ended_at_us).where(*here)).first()
+        row = tx.first(tx.tables[name], ("answered_at_us", "ended_at_us"), switch=fact.switch, leg=fact.leg)
         if row is not None:
             answered = fact.answered_at_us is not None
             return row.answered_at_us != fact.answered_at_us or (answered and row.ended_at_us != fact.ended_at_us)
@@ -190,8 +184,7 @@ def _wait(tx: Tx, envelope: Envelope, fact: LegEnded) -> None:
 
 
 def _forget_waiting(tx: Tx, switch: str, leg: str, *, estimated: bool) -> None:
-    table = tx.tables["waiting"]
-    tx.sql.execute(delete(table).where(table.c.switch == switch, table.c.leg == leg, table.c.estimated.is_(estimated)))
+    tx.delete(tx.tables["waiting"], switch=switch, leg=leg, estimated=estimated)
 
 
 def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:

@@ -82,13 +82,8 @@ def _platform(_revision: str, body: bytes) -> Platform:
 
 def tenant(tx: Tx, name: str) -> Tenant | None:
     """The client as last heard, or None: there is no default."""
-    table = tx.tables["projections"]
-    row = tx.sql.execute(
-        select(table.c.revision, table.c.body).where(
-            table.c.kind == "tenant", table.c.name == name, table.c.body != _GONE
-        )
-    ).first()
-    return _tenant(name, row.revision, bytes(row.body)) if row else None
+    row = tx.first(tx.tables["projections"], ("revision", "body"), kind="tenant", name=name)
+    return _tenant(name, row.revision, bytes(row.body)) if row and row.body != _GONE else None
 
 
 def tenants(tx: Tx) -> list[Tenant]:
@@ -104,8 +99,7 @@ def tenants(tx: Tx) -> list[Tenant]:
 
 def platform(tx: Tx) -> Platform | None:
     """The platform as last heard, or None before directory has spoken."""
-    table = tx.tables["projections"]
-    row = tx.sql.execute(select(table.c.revision, table.c.body).where(table.c.kind == "platform")).first()
+    row = tx.first(tx.tables["projections"], ("revision", "body"), kind="platform")
     return _platform(row.revision, bytes(row.body)) if row else None
 
 

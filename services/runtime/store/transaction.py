@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     Connection,
+    Delete,
     Executable,
+    Insert,
     Row,
     Select,
     Table,
@@ -102,15 +104,19 @@ class Tx:
 
     def was_done(self, scope: str, key: str) -> bool:
         """Whether `once` remembers it."""
-        table = self.tables["done"]
-        here = select(table.c.key).where(table.c.scope == scope, table.c.key == key)
-        return self.sql.execute(here).first() is not None
+        return self.first(self.tables["done"], ("key",), scope=scope, key=key) is not None
 
     def insert_once(self, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row of the service's own unless its unique key stands already. False: it stood."""
-        # preserve_rowcount: after an INSERT psycopg's count is gone with the closed cursor (it would read -1).
-        new = _insert_unless_there(table, self.sql.dialect.name)
-        return self.sql.execute(new, row, execution_options={"preserve_rowcount": True}).rowcount == 1
+        return self.sql.execute(_insert_unless_there(table, self.sql.dialect.name), row).rowcount == 1
+
+    def first(self, table: Table, columns: tuple[str, ...] = (), **key: object) -> Row[Any] | None:
+        """The first row whose columns have these values (all its columns if none are named), or None."""
+        return self.sql.execute(_select_by(table, tuple(key), columns), key).first()
+
+    def delete(self, table: Table, **key: object) -> None:
+        """Delete the rows whose columns have these values."""
+        self.sql.execute(_delete_by(table, tuple(key)), key)
 
     def _insert_once(self, name: str, row: dict[str, Any]) -> bool:
         return self.insert_once(self.tables[name], row)
@@ -121,7 +127,7 @@ class Tx:
         """TimerFired(name, subject) comes to this service at `due_at_us`; a timer of that name is moved."""
         self.cancel_timer(name, subject)
         row = {"name": name, "subject": subject, "due_at_us": due_at_us, "tenant": tenant, "call": call}
-        self.sql.execute(insert(self.tables["timers"]).values(**row))
+        self.sql.execute(_insert(self.tables["timers"]), row)
         self.next_timer_us = min(self.next_timer_us, due_at_us)
 
     def due_timers(self, now_us: int, limit: int) -> Sequence[Row[Any]]:
@@ -136,8 +142,7 @@ class Tx:
 
     def cancel_timer(self, name: str, subject: str) -> None:
         """No TimerFired for it, unless it has left already."""
-        table = self.tables["timers"]
-        self.sql.execute(delete(table).where(table.c.name == name, table.c.subject == subject))
+        self.delete(self.tables["timers"], name=name, subject=subject)
 
     # -- outbox --
 
@@ -146,7 +151,7 @@ class Tx:
         now_us = clock.now_us()
         rows = [{**msgspec.structs.asdict(m), "cause": cause, "at_us": now_us} for m in messages]
         if rows:
-            self.sql.execute(insert(self.tables["outbox"]), rows)
+            self.sql.execute(_insert(self.tables["outbox"]), rows)
 
     def unposted(self, before_us: int | None = None, cause: str | None = None) -> list[Outgoing]:
         """What the bus has not confirmed, oldest first: all, or what was posted before a time, or for one cause."""
@@ -161,9 +166,8 @@ class Tx:
 
     def posted(self, ids: Sequence[str]) -> None:
         """The bus has confirmed these."""
-        table = self.tables["outbox"]
-        for start in range(0, len(ids), 500):
-            self.sql.execute(delete(table).where(table.c.id.in_(ids[start : start + 500])))
+        if ids:
+            self.sql.execute(_delete_by(self.tables["outbox"], ("id",)), [{"id": one} for one in ids])
 
     def count_failure(self, message_id: str) -> int:
         """One more failed attempt at a message. How many there were."""
@@ -176,8 +180,7 @@ class Tx:
 
     def forget_failures(self, message_id: str) -> None:
         """The message is done or put aside: if it ever comes again, it starts anew."""
-        table = self.tables["failures"]
-        self.sql.execute(delete(table).where(table.c.id == message_id))
+        self.delete(self.tables["failures"], id=message_id)
 
     def prune(self, before_us: int, limit: int = 2_000) -> int:
         """Forget ids seen, keys done and failures before this time, at most `limit` of each. Returns how many."""
@@ -215,11 +218,28 @@ def _save_state(table: Table) -> Update:
 
 
 @lru_cache(maxsize=512)
+def _select_by(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Select[Any]:
+    wanted = [table.c[name] for name in columns or table.c.keys()]
+    return select(*wanted).where(*(table.c[name] == bindparam(name) for name in key))
+
+
+@lru_cache(maxsize=512)
+def _delete_by(table: Table, key: tuple[str, ...]) -> Delete:
+    return delete(table).where(*(table.c[name] == bindparam(name) for name in key))
+
+
+@lru_cache(maxsize=64)
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+@lru_cache(maxsize=512)
 def _insert_unless_there(table: Table, dialect: str) -> Executable:
     if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-        return pg_insert(table).on_conflict_do_nothing()
+        # After an INSERT psycopg's count is gone with the closed cursor (it would read -1).
+        return pg_insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     from sqlalchemy.dialects.sqlite import insert as lite_insert
 
     return lite_insert(table).on_conflict_do_nothing()
