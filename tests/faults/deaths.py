@@ -1,0 +1,71 @@
+"""Each service dies in the middle of its work, again and again, while people call.
+
+Enters: a site. Leaves: nothing; what came of it is judged by `fault.py`. How a process dies at a moment: `mortal.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from functools import partial
+
+import gevent
+
+from tests.command import until
+from tests.faults.crowd import calling
+from tests.faults.fault import Fault, Size
+from tests.faults.orders import MOMENTS, Moment
+from tests.faults.site import AGENT, SERVICES, Site
+
+PASSES = 6
+"""It dies at one of the first so many times that the moment comes."""
+DEADLINE_S = 30.0
+
+
+def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tuple[str, ...] = SERVICES) -> None:
+    """All services at once, each at every moment so many times; each is started again as soon as it is dead."""
+    with calling(site, size.per_s, dice):
+        lives = [gevent.spawn(_lives, site, name, size.times, random.Random(dice.random())) for name in names]
+        gevent.joinall(lives, raise_error=True)
+
+
+def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
+    for moment in MOMENTS[1:]:
+        died = 0
+        while died < times and _dies(site, name, moment, dice):
+            died += 1
+        if died < times:
+            site.rooms[name].orders.die("")
+            print(f"{name} died {died} times {moment}: that moment did not come again", file=sys.stderr)
+
+
+def _dies(site: Site, name: str, moment: Moment, dice: random.Random) -> bool:
+    """Whether the moment came; then the service lives again."""
+    room = site.rooms[name]
+    room.orders.die(moment, dice.randint(1, PASSES))
+    try:
+        until(lambda: not room.alive, within_s=DEADLINE_S)
+    except AssertionError:
+        return False
+    room.orders.die("")
+    site.bear(name)
+    site.await_ready(name)
+    return True
+
+
+FAULTS = (
+    Fault(
+        "services killed in the middle",
+        "each service dies before its commit, before it publishes, before it acknowledges",
+        partial(die_again_and_again, names=SERVICES[:-1]),
+        small=Size(times=1, per_s=5),
+        full=Size(times=200, per_s=10),
+    ),
+    Fault(
+        "commands around a crash",
+        "the agent dies before it keeps, carries out and acknowledges commands: none is executed twice",
+        partial(die_again_and_again, names=(AGENT,)),
+        small=Size(times=2, per_s=8),
+        full=Size(times=200, per_s=10),
+    ),
+)

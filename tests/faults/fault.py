@@ -1,0 +1,112 @@
+"""One fault: what befalls the site, how large, and what came of it as one JSON line.
+
+Enters: a site, a size. Leaves: an `Outcome`. What each fault does stands in a file of its own; all are listed in
+`catalogue.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from services.runtime import clock
+from tests.faults.site import Site
+from tests.faults.verdict import Verdict
+
+SETTLE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a fault is; what a number means to a fault stands in its file."""
+
+    calls: int = 10
+    for_s: float = 2.0
+    times: int = 1
+    per_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`inflict` lets it happen and heals it; calls that it leaves up are hung up for it."""
+
+    name: str
+    what: str
+    """One sentence for whoever reads the table."""
+    inflict: Callable[[Site, Size, random.Random], None]
+    small: Size
+    full: Size
+    in_chaos: bool = True
+    """Whether it may strike while other people call."""
+    needs: Callable[[Site], str] = lambda _site: ""
+    """What is missing on this machine, or nothing."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `make faults`. All but the first three and the last two must be 0."""
+
+    fault: str
+    store: str
+    size: str
+    lost: int
+    doubled: int
+    wrong: int
+    """Ends that are not as the switch saw them, and charges that are not what it saw."""
+    executed_twice: int
+    executions: int
+    tenant_changes: int
+    estimated: int
+    """Of legs that the switch did not die with."""
+    calls: int
+    recovered_s: float
+    """From the end of the fault until every leg that had ended was told and charged."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether the invariant holds."""
+        return (
+            not any((self.lost, self.doubled, self.wrong, self.executed_twice, self.executions, self.tenant_changes))
+            and not self.estimated
+        )
+
+
+def strike(fault: Fault, site: Site, size: Size, dice: random.Random, name: str = "") -> Outcome:
+    """The fault, then the time until all is told; what came of it. `name`: of the size."""
+    before, given_up = _count(site), site.open() | site.mischarged()
+    fault.inflict(site, size, dice)
+    healed_us = clock.monotonic_us()
+    site.all_hang_up()
+    site.settle(SETTLE_S, given_up)
+    recovered_s = (clock.monotonic_us() - healed_us) / 1_000_000
+    return _outcome(fault.name, name, site, before, recovered_s)
+
+
+def _outcome(fault: str, size: str, site: Site, before: dict[str, set[Any]], recovered_s: float) -> Outcome:
+    now = _count(site)
+    new = {what: len(now[what] - before[what]) for what in now}
+    return Outcome(fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), **new)
+
+
+def _count(site: Site) -> dict[str, set[Any]]:
+    """What is amiss so far, as sets, so that one fault's trouble is not counted against the next."""
+    verdict: Verdict = site.verdict()
+    truth, switch = site.switch.truth, site.switch
+    exact = {leg for leg, one in truth.items() if not one.untold}
+    return {
+        "lost": set(verdict.lost),
+        "doubled": set(verdict.doubled),
+        "wrong": set(verdict.wrong) | {f"charge of {leg}" for leg in site.mischarged() & truth.keys() - _up(site)},
+        "executed_twice": {plan for plan, times in switch.plans.items() if times > 1},
+        "executions": set(enumerate(switch.executions)),
+        "tenant_changes": set(range(site.tenant_changes)),
+        "estimated": set(verdict.estimated) & exact,
+        "calls": set(switch.callers),
+    }
+
+
+def _up(site: Site) -> set[str]:
+    return {leg.uuid for leg in site.switch.up()}

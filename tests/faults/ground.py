@@ -1,0 +1,51 @@
+"""What faults are inflicted on: a broker, a store, a switch and all services, started together and ended together.
+
+Enters: the name of a store. Leaves: a `Site` that works. Nothing of it outlives the process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.faults.site import Nursery, Site
+from tests.faults.switch import Switch
+from tests.postgres import Postgres
+from tests.rabbitmq import Broker
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+STORES = (SQLITE, POSTGRESQL)
+
+
+@contextmanager
+def ground(store: str, broker: Broker | None = None, postgres: Postgres | None = None) -> Iterator[Site]:
+    """`broker`, `postgres`: servers that run already; else there are some for this site alone."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="toritsugi-faults-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        if broker is None:
+            broker = Broker(_made(folder / "broker"), vhosts=2)
+            stack.callback(broker.close)
+            broker.start()
+        if store == POSTGRESQL and postgres is None:
+            postgres = Postgres(_made(folder / "postgres"))
+            stack.callback(postgres.close)
+            postgres.start()
+        nursery = Nursery()
+        stack.callback(nursery.close)
+        switch = Switch(_made(folder / "switch"))
+        switch.simulator.start()
+        stack.callback(switch.simulator.kill)
+        database = postgres.url() if store == POSTGRESQL and postgres is not None else ""
+        site = Site(_made(folder / "site"), nursery, broker, switch, database=database, postgres=postgres)
+        stack.callback(site.stop)
+        site.start()
+        yield site
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,66 @@
+"""`python -m tests.faults.nursery`: bears services as processes of their own, quickly: it has imported them already.
+
+Enters: on stdin one JSON line a birth: arguments of `toritsugi run`, environment, files for orders and log. Leaves: on
+stdout the pid. A child is an ordinary process of the command, forked in place of started; it dies with the nursery.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import ctypes  # noqa: E402
+import gc  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from services.run import main as run  # noqa: E402
+from tests.faults.mortal import obey  # noqa: E402
+from tests.faults.orders import Orders  # noqa: E402
+
+PR_SET_PDEATHSIG = 1
+
+
+def _live(birth: dict[str, Any]) -> None:
+    """The whole life of a child."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with Path(birth["log"]).open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    os.setsid()
+    for name in [name for name in os.environ if name.startswith("TORITSUGI_")]:
+        del os.environ[name]
+    os.environ.update(birth["environment"])
+    if birth["orders"]:
+        obey(Orders(Path(birth["orders"])))
+    run(birth["arguments"], prog_name="toritsugi run")
+
+
+def main() -> None:
+    """One birth per line, until stdin ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are nobody's business here
+    gc.freeze()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        birth = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                _live(birth)
+            except SystemExit as end:
+                code = int(end.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(code)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()

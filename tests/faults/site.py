@@ -1,0 +1,375 @@
+"""All services as processes of their own, on RabbitMQ and a store, hearing a simulated switch in this process.
+
+Enters: a broker, a store, people who call, faults that befall processes. Leaves: every fact from the bus, and the
+verdict about books and ledger against the switch's truth. How a process suffers from inside belongs to `mortal.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.lock
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from freeswitch.simulator import Channel
+from proto.envelope import BadMessage, Envelope, decode
+from proto.events import LegCharged, LegEnded, PlatformRevised, TenantRevised
+from services.runtime.bus.rabbitmq import RabbitBus
+from tests.command import ROOT, until
+from tests.faults.orders import Orders
+from tests.faults.switch import PASSWORD, Switch, write_clients
+from tests.faults.verdict import TAP, Verdict, verdict
+from tests.postgres import Postgres
+from tests.rabbitmq import Broker
+
+AGENT = "eventsocket"
+SERVICES = ("directory", "routing", "recording", "answering", "billing", "history", "connectors", AGENT)
+RESTART_S = 0.5
+
+
+class Nursery:
+    """The process that bears the others (`nursery.py`)."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = gevent.lock.Semaphore()
+        command = [sys.executable, "-m", "tests.faults.nursery"]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._said()
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery ended"
+        return line
+
+    def bear(self, birth: dict[str, Any]) -> int:
+        """The pid of a new process."""
+        assert self._process.stdin is not None
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(birth) + "\n")
+            self._process.stdin.flush()
+            return int(self._said())
+
+    def close(self) -> None:
+        """Ends, and its children with it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+@dataclass
+class Room:
+    """One service: a process now, perhaps another one later."""
+
+    name: str
+    log: Path
+    orders: Orders
+    birth: dict[str, Any]
+    pid: int = 0
+    born_at: int = 0
+    """Length of the log before this life."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        return self.pid > 0 and state not in "ZX"
+
+    def says(self, words: str) -> int:
+        """How often these words stand in its log, of all lives."""
+        return self._log().count(words)
+
+    def says_now(self, words: str) -> bool:
+        """Whether they stand there of this life."""
+        return words in self._log()[self.born_at :]
+
+    def _log(self) -> str:
+        return self.log.read_bytes().decode("latin-1") if self.log.exists() else ""
+
+    def bear(self, nursery: Nursery) -> None:
+        """One more life; the last one must be over."""
+        self.born_at = len(self._log())
+        self.pid = nursery.bear(self.birth)
+
+    def send(self, how: signal.Signals) -> None:
+        """A signal, if it is there."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, how)
+
+
+@dataclass
+class Site:
+    """Everything of one run, through several faults."""
+
+    folder: Path
+    nursery: Nursery
+    broker: Broker
+    switch: Switch
+    bus_url: str = ""
+    """Empty: a virtual host of its own."""
+    postgres: Postgres | None = None
+    database: str = ""
+    """The base of every service's database; empty: one SQLite file each."""
+    more_settings: dict[str, Any] = field(default_factory=dict)
+    facts: list[Envelope] = field(default_factory=list)
+    poison: int = 0
+    """Messages on the bus that are none."""
+    rooms: dict[str, Room] = field(default_factory=dict)
+
+    # -- life --
+
+    def start(self) -> None:
+        """Returns when the switch is heard and the client is known."""
+        self._known: set[str] = set()
+        self.bus_url = self.bus_url or self.broker.url()
+        self.bus = RabbitBus(self.bus_url, connect_s=60)
+        self.bus.start([TAP])
+        self._consumer = self.bus.consume("tap.0", prefetch=1000)
+        self._ears = gevent.spawn(self._listen)
+        self.tenants = write_clients(self.folder / "tenants", recorded=True)
+        self.settings = self._write_settings()
+        for name in SERVICES:
+            room = self._room(name)
+            self.rooms[name] = room
+            self.bear(name)
+        for name in SERVICES:
+            self.await_ready(name)
+        until(lambda: self._told(TenantRevised) and self._told(PlatformRevised), self.story)
+
+    def stop(self) -> None:
+        """All processes end in order."""
+        for room in self.rooms.values():
+            room.send(signal.SIGCONT)
+            room.send(signal.SIGTERM)
+        with suppress(AssertionError):
+            until(lambda: not any(room.alive for room in self.rooms.values()), within_s=30)
+        for room in self.rooms.values():
+            room.send(signal.SIGKILL)
+        self._consumer.close()
+        self._ears.join(5)
+        self.bus.stop()
+
+    def _write_settings(self) -> Path:
+        for name, secret in (("password", PASSWORD), ("bus", self.bus_url)):
+            (self.folder / name).touch(0o600)
+            (self.folder / name).write_text(secret, encoding="utf-8")
+        link = {
+            "name": "fs1",
+            "port": str(self.switch.port),
+            "password_file": str(self.folder / "password"),
+            "recordings_dir": str(self.switch.recordings),
+            "cdr_dir": str(self.switch.cdr),
+            "newline_every_ms": "0",
+        }
+        settings = {
+            "bus_file": str(self.folder / "bus"),
+            "tenants_dir": str(self.tenants),
+            "web": {"port": "0"},
+            "session_key_file": str(self.folder / "session.key"),
+            "log_level": "INFO",
+            "switches": [link],
+            **self.more_settings,
+        }
+        file = self.folder / "settings.yaml"
+        file.write_text(json.dumps(settings), encoding="utf-8")
+        return file
+
+    def _room(self, name: str) -> Room:
+        orders = self.folder / f"{name}.orders"
+        log = self.folder / f"{name}.log"
+        birth = {
+            "arguments": [name, "--settings", str(self.settings), "--data", str(self.data(name))],
+            "environment": {},
+            "orders": str(orders),
+            "log": str(log),
+        }
+        return Room(name, log, Orders(orders), birth)
+
+    def data(self, name: str) -> Path:
+        """The data folder of a service; the agent stands on another machine than the rest."""
+        return self.folder / ("agent" if name == AGENT else "data")
+
+    @property
+    def store(self) -> str:
+        """What the services keep their books in."""
+        return "PostgreSQL" if self.database else "SQLite"
+
+    # -- processes --
+
+    def bear(self, name: str) -> None:
+        """One more life of a service, whose last one is over."""
+        self.rooms[name].bear(self.nursery)
+
+    def await_ready(self, name: str) -> None:
+        """Until it works (the agent: until it hears the switch). One that ends meanwhile is started again."""
+        room = self.rooms[name]
+        words = "switch found" if name == AGENT else "Ctrl-C ends."
+
+        def works() -> bool:
+            if not room.alive:
+                gevent.sleep(RESTART_S)
+                self.bear(name)
+            return room.says_now(words)
+
+        until(works, lambda: self.story(name))
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        room = self.rooms[name]
+        room.send(signal.SIGCONT)
+        room.send(signal.SIGKILL)
+        until(lambda: not room.alive)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """SIGSTOP within."""
+        self.rooms[name].send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.rooms[name].send(signal.SIGCONT)
+
+    # -- people --
+
+    def talks(self, number: int, at_once: int = 10) -> list[Channel]:
+        """So many people call, a few at a time, and talk, or meet an apology because their plan was late."""
+        callers: list[Channel] = []
+        while len(callers) < number:
+            some = self.switch.call(min(at_once, number - len(callers)))
+            callers += some
+            until(lambda some=some: all(self._settled_in(one) for one in some), self.story)  # type: ignore[misc]
+        return callers
+
+    def _settled_in(self, caller: Channel) -> bool:
+        return bool(caller.times.answered) or caller.uuid in self.switch.truth
+
+    def hang_up(self, callers: Sequence[Channel]) -> None:
+        """These hang up."""
+        for caller in callers:
+            self.switch.hang_up(caller)
+
+    def all_hang_up(self) -> None:
+        """Nobody is up any more."""
+
+        def none() -> bool:
+            for leg in self.switch.up():
+                leg.hangup("NORMAL_CLEARING")
+            return not self.switch.up()
+
+        until(none, self.story)
+
+    # -- what was told --
+
+    def _listen(self) -> None:
+        while deliveries := self._consumer.get(500):
+            for delivery in deliveries:
+                try:
+                    fact = decode(delivery.body)
+                except BadMessage:
+                    self.poison += 1
+                    continue
+                if fact.id not in self._known:
+                    self._known.add(fact.id)
+                    self.facts.append(fact)
+            self._consumer.ack(deliveries)
+
+    def _told(self, kind: type[Any]) -> list[Any]:
+        return [fact.body for fact in self.facts if isinstance(fact.body, kind)]
+
+    @property
+    def tenant_changes(self) -> int:
+        """How often a client or the platform changed, or a call became another client's."""
+        revised = {(fact.tenant, fact.body.revision) for fact in self.facts if isinstance(fact.body, _REVISIONS)}
+        foreign = [f for f in self.facts if isinstance(f.body, LegEnded | LegCharged) and f.tenant not in _OURS]
+        return max(0, len(revised) - len(_OURS)) + len(foreign)
+
+    def ledger(self) -> dict[str, tuple[int, int]]:
+        """Leg -> (rows, µs charged), as the ledger itself has it. Raises DBAPIError while the store is away."""
+        url = self.database or f"sqlite:///{self.data('billing')}/billing.sqlite"
+        engine = create_engine(url)
+        try:
+            with engine.connect() as store:
+                rows = store.execute(
+                    text("SELECT leg, count(*), sum(duration_us) FROM ledger WHERE NOT estimated GROUP BY leg")
+                )
+                return {leg: (int(number), int(duration_us)) for leg, number, duration_us in rows}
+        finally:
+            engine.dispose()
+
+    def verdict(self) -> Verdict:
+        """The books against the truth, now.
+
+        An agent that was killed may tell an exact end again, from the call record: under the same key, with the same
+        times (docs/decisions.md). Whoever hears it does nothing a second time: that is what the ledger shows.
+        """
+        once = {_what_is_told(fact): fact for fact in reversed(self.facts)}
+        return verdict(self.switch.truth, {leg.uuid for leg in self.switch.up()}, list(once.values()))
+
+    def open(self) -> set[str]:
+        """Legs that are not yet told exactly (unless they died untold), or not charged though answered."""
+        found, truth = self.verdict(), self.switch.truth
+        exact = {leg for leg, one in truth.items() if not one.untold}
+        costs = {leg for leg in exact if truth[leg].answered_us}
+        return set(found.lost) | (found.estimated & exact) | (costs - found.charged)
+
+    def mischarged(self) -> set[str]:
+        """Legs whose charge is not what the switch saw: a row too many or too few, another duration.
+
+        Of a leg that ended before it was answered, by a clock that stepped back, nobody knows the duration: 0.
+        """
+        truth, rows = self.switch.truth, self.ledger()
+        told = {leg: one for leg, one in truth.items() if one.answered_us and not one.untold}
+        due = {leg: (1, max(0, one.ended_us - one.answered_us)) for leg, one in told.items()}
+        return {leg for leg in due.keys() | rows.keys() if due.get(leg) != rows.get(leg)}
+
+    def settle(self, within_s: float, given_up: Collection[str] = ()) -> None:
+        """Until every leg is told and charged, or the time is over: the verdict says what is missing.
+
+        `given_up`: legs of which an earlier fault has said so already.
+        """
+
+        def settled() -> bool:
+            try:
+                return not (self.open() | self.mischarged()) - set(given_up)
+            except DBAPIError:
+                return False
+
+        with suppress(AssertionError):
+            until(settled, within_s=within_s)
+
+    def story(self, name: str = "") -> str:
+        """For a failure: the verdict, and the end of a log."""
+        rooms = [self.rooms[name]] if name else list(self.rooms.values())
+        ends = [
+            f"--- {room.name}{'' if room.alive else ' (dead)'}\n" + "\n".join(room.log.read_text().splitlines()[-12:])
+            for room in rooms
+            if room.log.exists()
+        ]
+        return f"{self.verdict()}\n" + "\n".join(ends)
+
+
+def _what_is_told(fact: Envelope) -> object:
+    body = fact.body
+    if isinstance(body, LegEnded) and not fact.estimated:
+        return body.key(), body.started_at_us, body.answered_at_us, body.ended_at_us
+    return fact.id
+
+
+_REVISIONS = (TenantRevised, PlatformRevised)
+_OURS = ("acme", "_platform")
