@@ -20,14 +20,16 @@ import msgspec
 from freeswitch.simulator import Simulator
 from proto.envelope import Envelope
 from proto.events import CallEnded
-from services.compose import AGENT, EVERYTHING, House, compose
+from services.beside import environment
+from services.compose import House, compose
 from services.directory import people
 from services.history.narrate import line
+from services.rooms import AGENT, EVERYTHING
 from services.runtime import clock, log
 from services.runtime.app import EXIT_DRAIN_CUT, EXIT_START_FAILED, App
 from services.runtime.bus import Bus
 from services.runtime.bus.choose import EMBEDDED, connect
-from services.runtime.settings import Settings, SwitchLink, holds_password, load_or_exit
+from services.runtime.settings import Settings, SwitchLink, load_or_exit
 from services.runtime.store import Store
 from services.runtime.tls import UnusableCertificate
 from services.runtime.virtual import virtual_time
@@ -149,6 +151,7 @@ class _FirstLogIn:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("service", required=False, type=click.Choice(EVERYTHING))
 @click.option("--bus", help="`embedded:` (default) or amqp://user:password@host/vhost.")
+@click.option("--database", help="`sqlite` (default: files in the data folder) or postgresql://host/name.")
 @click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings file.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder (default: data).")
 @click.option("--tenants", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Clients' files.")
@@ -161,6 +164,7 @@ class _FirstLogIn:
 def main(
     service: str | None,
     bus: str | None,
+    database: str | None,
     file: Path | None,
     data: Path | None,
     tenants: Path | None,
@@ -175,7 +179,8 @@ def main(
 
     Without TORITSUGI_ESL (host:port of a real FreeSWITCH) a simulated switch and simulated callers are used.
     """
-    settings = load_or_exit(file, _environment(bus=bus, data_dir=data, tenants_dir=tenants, web_port=port))
+    typed = environment(bus=bus, database=database, data_dir=data, tenants_dir=tenants, web_port=port)
+    settings = load_or_exit(file, typed)
     if service and settings.bus == EMBEDDED:
         raise click.UsageError(f"{service} alone needs a bus that others share: --bus amqp://user:password@host/vhost")
     if fast and (settings.switches or settings.bus != EMBEDDED):
@@ -183,6 +188,7 @@ def main(
     if reset_login and service not in (None, "directory"):
         raise click.UsageError("--reset-login belongs to the process that runs directory")
     log.configure(settings.log_level if "TORITSUGI_LOG_LEVEL" in os.environ or file else "WARNING")
+    log.take_over()
     names = (service,) if service else EVERYTHING
     rate = calls_per_second or SIMULATED_CALLS_PER_SECOND
     with virtual_time(clock.now_us()) if fast else nullcontext():
@@ -211,17 +217,6 @@ def _bus(settings: Settings) -> Bus:
         return connect(settings.bus, settings.data_dir, settings.bus_tls, declares=settings.bus_declares)
     except UnusableCertificate as error:
         raise click.ClickException(str(error)) from None
-
-
-def _environment(**arguments: object) -> dict[str, str]:
-    """The environment, with what was typed over it: an argument is a setting by another road."""
-    typed = {f"TORITSUGI_{name.upper()}": str(value) for name, value in arguments.items() if value is not None}
-    for variable, value in typed.items():
-        if holds_password(value):
-            option = "--" + variable.removeprefix("TORITSUGI_").lower()
-            text = f"the password in {option} stands in the process list; {variable} or a settings file hide it"
-            click.echo(f"toritsugi: warning: {text}", err=True)
-    return {**os.environ, **typed}
 
 
 def _with_simulator(settings: Settings) -> tuple[Settings, Simulator]:

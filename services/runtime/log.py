@@ -1,8 +1,9 @@
 """Log lines: one JSON object each, to stderr; telephone numbers masked, line breaks harmless.
 
-Enters: events with fields, and what libraries log by Python's own `logging`. Leaves: JSON lines. Eight digits or more,
-also with the separators that people and URLs put between them, keep their first two and last two, wherever they stand
-(JAPAN: 通信の秘密). UUIDs, long hexadecimal ids, dates and IP addresses are no numbers.
+Enters: events with fields, what libraries log by Python's own `logging`, whatever else would print a traceback.
+Leaves: JSON lines. Eight digits or more, also with the separators that people and URLs put between them, keep their
+first two and last two, wherever they stand (JAPAN: 通信の秘密). UUIDs, long hexadecimal ids, dates and IP addresses
+are no numbers.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
+from gevent.hub import Hub
 
 _KEPT = (
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"  # UUID
@@ -22,12 +25,18 @@ _KEPT = (
     r"|(?<!\d)\d\d:\d\d:\d\d(?:\.\d{1,6})?(?!\d)"  # a time
     r"|(?<![\d.])(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})(?![\d.])"  # IPv4: a number begins with 0, or is longer
 )
-_NUMBER = re.compile(rf"({_KEPT})|\d(?:(?:%[0-9a-f]{{2}}|[\s.()/_\-‐-―−ー－]){{0,3}}\d){{7,}}", re.IGNORECASE)
+_BETWEEN = r"[\s.()/_~\-‐-―−ー－・·〜～\xad\u200b-\u200f\u2060\ufeff]"
+"""What people, URLs and those who hide a number put between its digits."""
+_NUMBER = re.compile(rf"({_KEPT})|\d(?:(?:%[0-9a-f]{{2}}|{_BETWEEN}){{0,3}}\d){{7,}}", re.IGNORECASE)
 _TOKEN = re.compile(r"%[0-9a-f]{2}|\d", re.IGNORECASE)
 _HARMFUL = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON allows raw and a terminal or a reader of lines obeys: C1 controls, line separators, directions."""
-_UNMASKED = {"timestamp", "message", "call", "leg", "cause", "command", "core"}
-"""Ids: derived from UUIDs, never numbers."""
+_IDS = {"timestamp", "message", "call", "leg", "cause", "command", "core"}
+_ID = re.compile(
+    r"(?:[A-Za-z_.]{1,40}/)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-\d{1,20})?"  # of a switch: with its sequence
+    r"|20\d\d-\d\d-\d\dT[0-9:.]{8,15}Z"
+)
+"""Fields of those names stay whole if they look like that: a switch may be set to name a leg as a caller likes."""
 _UNITS = ("_us", "_ms", "_s", "_bytes")
 """Fields of these names are measured, not dialled."""
 
@@ -60,9 +69,13 @@ def _masked(value: Any) -> Any:
 
 
 def _mask_all(_logger: Any, _name: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    kept = {name: value for name, value in fields.items() if name in _UNMASKED and isinstance(value, str)}
+    kept = {name: value for name, value in fields.items() if name in _IDS and _is_id(value)}
     masked: dict[str, Any] = _masked({name: value for name, value in fields.items() if name not in kept})
     return masked | kept
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _render(logger: Any, name: str, fields: MutableMapping[str, Any]) -> str:
@@ -79,7 +92,8 @@ class _Libraries(logging.Handler):
             text = record.getMessage()
         except Exception:  # a library's own mistake in a log line must not become ours
             text = str(record.msg)
-        getattr(structlog.get_logger(part=record.name), level)(text[:2000], exc_info=record.exc_info)
+        # Masked before it is cut: what is left of a number must not look like none.
+        getattr(structlog.get_logger(part=record.name), level)(mask(text)[:2000], exc_info=record.exc_info)
 
 
 def configure(level: str = "INFO") -> None:
@@ -100,6 +114,24 @@ def configure(level: str = "INFO") -> None:
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Libraries)]
     root.addHandler(_Libraries(logging.WARNING))
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def take_over() -> None:
+    """Once per process, after `configure`: tracebacks and warnings, else printed as they are, become lines too."""
+    logging.captureWarnings(True)
+    sys.excepthook = lambda kind, error, trace: _died("the process", (kind, error, trace))
+    threading.excepthook = lambda died: _died("a thread", (died.exc_type, died.exc_value, died.exc_traceback))
+    sys.unraisablehook = lambda lost: _died("a finaliser", (lost.exc_type, lost.exc_value, lost.exc_traceback))
+
+    def print_exception(_hub: Hub, context: object, *error: Any) -> None:
+        # Of the context its kind alone: a greenlet shows its arguments, a request its cookies.
+        _died(context if isinstance(context, str) else type(context).__name__, error)
+
+    setattr(Hub, "print_exception", print_exception)  # noqa: B010  (where every greenlet's error ends)
+
+
+def _died(what: str, error: Any) -> None:
+    structlog.get_logger(part="process").error(f"{what} ended with an error", exc_info=error)
 
 
 def get_logger(part: str) -> Any:

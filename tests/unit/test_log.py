@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +34,10 @@ NUMBERS = [
     "０９０１２３４５６７８",
     "090ー1234ー5678",
     "tel=0312345678;",
+    "090~1234~5678",
+    "090・1234・5678",
+    "0\u200b90\u00ad1234\u20605678",
+    "tel:+81(0)90-1234-5678",
 ]
 NO_NUMBERS = [
     "0b6c1d52-1234-4123-9999-123456789012",
@@ -95,6 +101,63 @@ def test_the_ids_of_calls_stay_whole_only_where_they_are_text(lines: io.StringIO
     log.get_logger("test").warning("x", leg="0b6c1d52-7", call=["09012345678"])
     found = only(lines)
     assert (found["leg"], found["call"]) == ("0b6c1d52-7", ["09*******78"])
+
+
+@pytest.mark.parametrize(
+    "name", ["0b6c1d52-1234-4123-9999-123456789012", "0b6c1d52-1234-4123-9999-123456789012-123456789"]
+)
+def test_an_id_stays_whole_and_a_number_in_its_place_does_not(lines: io.StringIO, name: str) -> None:
+    log.get_logger("test").warning("x", leg=name, call="09012345678", command=f"{name}@09012345678")
+    found = only(lines)
+    assert found["leg"] == name
+    assert found["call"] == "09*******78"
+    assert "09012345678" not in found["command"]
+
+
+def test_a_number_at_the_end_of_what_is_kept_is_masked_before_the_rest_is_cut(lines: io.StringIO) -> None:
+    logging.getLogger("some.library").warning("x" * 1993 + "09012345678")
+    assert only(lines)["event"].endswith("x09*****")
+
+
+DYING = """
+from gevent import monkey
+monkey.patch_all()
+import sys, threading, warnings
+import gevent
+from services.runtime import log
+
+log.configure("ERROR")
+log.take_over()
+
+def die(*_):
+    raise ValueError("tel 090-1234-5678")
+
+class Lost:
+    __del__ = die
+
+gevent.spawn(die, "03-1234-5678").join()
+thread = threading.Thread(target=die)
+thread.start()
+thread.join()
+gevent.get_hub().threadpool.spawn(die).wait()
+gevent.get_hub().loop.run_callback(die)
+gevent.sleep(0.01)
+Lost()
+log.configure("WARNING")
+warnings.warn("not 090-1234-5678")
+die()
+"""
+
+
+def test_whatever_ends_with_an_error_is_one_masked_line_each() -> None:
+    ended = subprocess.run([sys.executable, "-c", DYING], capture_output=True, text=True, timeout=60)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert ended.returncode == 1
+    assert "1234" not in ended.stderr
+    assert [line["event"] for line in lines if "exception" in line].count("the process ended with an error") == 1
+    died = [line for line in lines if "ValueError: tel 09*-****-**78" in line.get("exception", "")]
+    assert len(died) >= 5, ended.stderr
+    assert any("not 09*-****-**78" in line["event"] for line in lines)
 
 
 def test_what_a_library_logs_is_a_masked_line_of_ours(lines: io.StringIO) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proto.events import ServiceStarted
-from proto.message import Command
+from proto.message import Command, Message
 from proto.topics import (
     COMMANDS_EXCHANGE,
     DEAD_EXCHANGE,
@@ -69,7 +69,10 @@ def _agent(switch: str) -> User:
 
 
 def _keys(service: str, timer: str) -> str:
-    kinds = (ServiceStarted, *(kind for kind in SAYS[service] if not issubclass(kind, Command)))
+    kinds: tuple[type[Message], ...] = (
+        ServiceStarted,
+        *(kind for kind in SAYS[service] if not issubclass(kind, Command)),
+    )
     names = [kind.NAME for kind in kinds] + ([f"timer.{timer}"] if timer else [])
     return rf"^[^.]+\.({'|'.join(re.escape(name) for name in names)})$"
 

@@ -14,7 +14,7 @@ import gevent
 from flask import Flask
 from gevent.pywsgi import WSGIServer
 
-from services.runtime.log import get_logger
+from services.runtime.log import get_logger, mask
 from services.runtime.tls import server_context
 from services.runtime.web.live import feeds_of
 
@@ -30,7 +30,7 @@ class _ErrorLog:
 
     def write(self, text: str) -> None:
         if text.strip():
-            log.warning("web server", text=text.strip()[:2000])
+            log.warning("web server", text=mask(text.strip())[:2000])
 
     def flush(self) -> None:
         """Nothing is kept back."""
