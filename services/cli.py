@@ -23,6 +23,8 @@ from freeswitch.simulator.record import command as recording
 from freeswitch.simulator.record.recording import WIDTHS
 from proto.contract import export
 from services import bus_definitions as users_of_bus
+from services import database as stores_command
+from services.beside import ask, at_stores
 from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
@@ -35,11 +37,8 @@ from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
 from services.routing.explain import explain
 from services.runtime import clock
-from services.runtime.bus import Unavailable
 from services.runtime.bus.definitions import definitions
-from services.runtime.settings import ESL_PASSWORD, load_or_exit
-from services.runtime.store import Store, Tx
-from services.runtime.worker import Service
+from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
 
 T = TypeVar("T")
 
@@ -286,23 +285,49 @@ def bus_definitions(
 
 
 @main.group()
+def database() -> None:
+    """The tables of the services' stores."""
+
+
+_as_lines = click.option("--json", "as_json", is_flag=True, help="One JSON object per store.")
+
+
+@database.command("check")
+@_as_lines
+@at_stores
+def database_check(at: Settings, as_json: bool) -> None:
+    """Show which revision of its tables each store has, and which this program needs; changes nothing.
+
+    Exit code: 0 all are right (or empty: the next start makes them), 1 one is not, 2 one cannot be asked.
+    """
+    sys.exit(stores_command.check(at, sys.stdout, as_json))
+
+
+@database.command("upgrade")
+@_as_lines
+@at_stores
+def database_upgrade(at: Settings, as_json: bool) -> None:
+    """Bring each store's tables to this program's revision, wholly or not at all.
+
+    Save PostgreSQL first (pg_dump) and stop what runs on it; of a SQLite file a copy stays beside it. Exit codes as
+    of `check`.
+    """
+    sys.exit(stores_command.upgrade(at, sys.stdout, as_json))
+
+
+@main.group()
 def webhooks() -> None:
     """Where ended calls are posted."""
 
 
-_data = click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("data"), help="Data folder."
-)
-
-
 @tenants.command("applied")
-@_data
-def tenants_applied(data: Path) -> None:
+@at_stores
+def tenants_applied(at: Settings) -> None:
     """Show which switch works with which client's revision, and what of it got no place there: a JSON object a line.
 
     Exit code 1 if a switch that ever reported is behind: its callers may still meet what held before.
     """
-    found = _asked(data, directory.build(), applied)
+    found = ask(at, directory.build(), applied)
     for one in found:
         click.echo(msgspec.json.encode(one))
     sys.exit(0 if all(one.in_force for one in found) else 1)
@@ -310,10 +335,10 @@ def tenants_applied(data: Path) -> None:
 
 @webhooks.command("secret")
 @click.argument("tenant")
-@_data
-def webhooks_secret(tenant: str, data: Path) -> None:
+@at_stores
+def webhooks_secret(tenant: str, at: Settings) -> None:
     """Show the signing secret of each endpoint of TENANT, to hand over to the client."""
-    found = _asked(data, connectors.build(), lambda tx: deliveries.endpoints(tx, tenant))
+    found = ask(at, connectors.build(), lambda tx: deliveries.endpoints(tx, tenant))
     if not found:
         raise click.ClickException(f"{tenant} has no webhooks, or no process has read its file yet")
     for endpoint in found:
@@ -322,30 +347,30 @@ def webhooks_secret(tenant: str, data: Path) -> None:
 
 @webhooks.command("list")
 @click.argument("tenant")
-@_data
-def webhooks_list(tenant: str, data: Path) -> None:
+@at_stores
+def webhooks_list(tenant: str, at: Settings) -> None:
     """Show what was posted, or waits, for TENANT: newest first, one JSON object per line."""
-    for delivery in _asked(data, connectors.build(), lambda tx: deliveries.deliveries(tx, tenant)):
+    for delivery in ask(at, connectors.build(), lambda tx: deliveries.deliveries(tx, tenant)):
         click.echo(msgspec.json.encode(delivery))
 
 
 @webhooks.command("replay")
 @click.argument("tenant")
 @click.argument("call")
-@_data
-def webhooks_replay(tenant: str, call: str, data: Path) -> None:
+@at_stores
+def webhooks_replay(tenant: str, call: str, at: Settings) -> None:
     """Post an ended CALL of TENANT again, under the same id: a receiver that has it may drop it."""
-    if not _asked(data, connectors.build(), lambda tx: deliveries.replay(tx, tenant, call, clock.now_us())):
+    if not ask(at, connectors.build(), lambda tx: deliveries.replay(tx, tenant, call, clock.now_us())):
         raise click.ClickException(f"{tenant} has no delivery of call {call}")
 
 
 @webhooks.command("enable")
 @click.argument("tenant")
 @click.argument("url")
-@_data
-def webhooks_enable(tenant: str, url: str, data: Path) -> None:
+@at_stores
+def webhooks_enable(tenant: str, url: str, at: Settings) -> None:
     """Post to URL again, which said 410 Gone: what ends from now on; `replay` sends what was held back."""
-    if not _asked(data, connectors.build(), lambda tx: deliveries.enable(tx, tenant, url)):
+    if not ask(at, connectors.build(), lambda tx: deliveries.enable(tx, tenant, url)):
         raise click.ClickException(f"{tenant} has no endpoint {url}")
 
 
@@ -356,10 +381,10 @@ def charges() -> None:
 
 @charges.command("explain")
 @click.argument("leg")
-@_data
-def charges_explain(leg: str, data: Path) -> None:
+@at_stores
+def charges_explain(leg: str, at: Settings) -> None:
     """Compute the charge of LEG again from the stored fact and the stored price; exit code 1 if a figure differs."""
-    found, waiting = _asked(data, billing.build(), lambda tx: (billing.explained(tx, leg), billing.waiting(tx)))
+    found, waiting = ask(at, billing.build(), lambda tx: (billing.explained(tx, leg), billing.waiting(tx)))
     if not found:
         raise click.ClickException(f"no row of the ledger has leg {leg}; {waiting} legs wait for their payer's terms")
     for one in found:
@@ -368,10 +393,10 @@ def charges_explain(leg: str, data: Path) -> None:
 
 
 @charges.command("held")
-@_data
-def charges_held(data: Path) -> None:
+@at_stores
+def charges_held(at: Settings) -> None:
     """Show the legs that are not charged because nobody saw their end: oldest first, one JSON object per line."""
-    for entry in _asked(data, billing.build(), held.held):
+    for entry in ask(at, billing.build(), held.held):
         click.echo(msgspec.json.encode(entry))
 
 
@@ -383,8 +408,8 @@ def charges_held(data: Path) -> None:
 )
 @click.option("--not-answered", is_flag=True, help="Nobody answered: a charge of 0.")
 @click.option("--switch", default="", help="Where two switches hold a leg of that name.")
-@_data
-def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool, switch: str, data: Path) -> None:
+@at_stores
+def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool, switch: str, at: Settings) -> None:
     """Charge the held LEG on a person's word, once and for all: a call record that comes later changes nothing.
 
     A running process tells the others of the charge within seconds.
@@ -392,23 +417,8 @@ def charges_confirm(leg: str, by: str, seconds: float | None, not_answered: bool
     heard = held.Heard(by[:120], None if seconds is None else round(seconds * 1_000_000), not not_answered)
     room = billing.build()
     try:
-        entry = _asked(data, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
+        entry = ask(at, room, lambda tx: held.confirm(tx, room, leg, switch, heard, clock.now_us()))
     except held.NotHeld as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"confirmed by {heard.by}; it cannot be taken back", err=True)
     click.echo(msgspec.json.encode(entry))
-
-
-def _asked(data: Path, service: Service, work: Callable[[Tx], T]) -> T:
-    """The answer of a service's store, beside the running process."""
-    file = data / f"{service.name}.sqlite"
-    if not file.exists():
-        raise click.ClickException(f"{file} does not exist: no process has run {service.name} with this data folder")
-    store = Store(f"sqlite:///{file}", service.metadata)
-    store.start()
-    try:
-        return store.run(work)
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        store.stop()

@@ -15,16 +15,12 @@ from proto.envelope import Envelope
 from proto.events import PersonChanged, ServiceStarted
 from proto.topics import agent_queue, all_queues, command_queue, outgoing, service_queue
 from proto.values import PLATFORM_TENANT, command_id
-from services.answering import service as answering
-from services.billing import service as billing
 from services.connectors import service as connectors
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.eventsocket import service as eventsocket
-from services.history import service as history
 from services.history import web as history_web
-from services.recording import service as recording
-from services.routing import service as routing
+from services.rooms import AGENT, BUILDS, EVERYTHING, store_url
 from services.runtime import clock, projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
@@ -33,19 +29,7 @@ from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
 from services.runtime.web.server import WebServer
-from services.runtime.worker import Service, Timers, Worker
-
-BUILDS: dict[str, Callable[[], Service]] = {
-    "directory": directory.build,
-    "routing": routing.build,
-    "recording": recording.build,
-    "answering": answering.build,
-    "billing": billing.build,
-    "history": history.build,
-    "connectors": connectors.build,
-}
-AGENT = "eventsocket"
-EVERYTHING = (*BUILDS, AGENT)
+from services.runtime.worker import Timers, Worker
 
 AfterCommit = Callable[[Sequence[Envelope]], None]
 
@@ -83,11 +67,6 @@ def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, hea
         house.parts.append(("web", house.web))
     house.parts.append(("greeting", _Greeting(bus, tuple(names))))
     return house
-
-
-def store_url(settings: Settings, name: str) -> str:
-    """One SQLite file per service in the data folder."""
-    return f"sqlite:///{settings.data_dir / (name + '.sqlite')}"
 
 
 def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:

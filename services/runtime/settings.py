@@ -19,13 +19,14 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 
-from services.runtime.settings_values import ESL_PASSWORD, ESL_PORT, BusTls, Settings, SwitchLink, Web
+from services.runtime.settings_values import ESL_PASSWORD, ESL_PORT, SQLITE, BusTls, Settings, SwitchLink, Web
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MAX_BYTES = 1 << 20
 
 __all__ = [
     "ESL_PASSWORD",
+    "SQLITE",
     "BusTls",
     "Settings",
     "SettingsError",
@@ -99,6 +100,17 @@ def _bus(text: str) -> str:
     return text
 
 
+def _database(text: str) -> str:
+    parts = urlsplit(text)
+    if text == SQLITE:
+        return text
+    if parts.scheme not in ("postgresql", "postgresql+psycopg") or parts.port == 0 or parts.fragment:
+        raise ValueError
+    if not re.fullmatch(r"/[A-Za-z0-9_.-]{1,63}", parts.path) or re.search(r"(^|&)(schema|password)=", parts.query):
+        raise ValueError
+    return "postgresql+psycopg" + text.removeprefix(parts.scheme)
+
+
 def holds_password(text: str) -> bool:
     """Whether an address carries a password: `amqp://user:password@host`."""
     return re.search(r"//[^/]*:[^/]*@", text) is not None
@@ -136,6 +148,9 @@ _TOP: dict[str, Any] = {
     "bus_password_file": _FILE,
     "bus_tls": {"ca_file": _PEM, "certificate_file": _PEM, "key_file": _PEM_KEY},
     "bus_declares": _YES_OR_NO,
+    "database": _Key(_database, "`sqlite` or `postgresql://[user@]host[:port]/name`", "login"),
+    "database_file": _FILE,
+    "database_password_file": _FILE,
     "web": {
         "host": _HOST,
         "port": _whole(0, 65535),
@@ -162,7 +177,7 @@ _ESL = re.compile(
 def load(path: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = lambda _: None) -> Settings:
     """The settings in `path` (None: defaults) and `environ`. Raises SettingsError with every mistake.
 
-    `warn` is told what lies more open than it should: readable files of secrets, a bus without TLS on a network.
+    `warn` is told what lies more open than it should: readable files of secrets, a network crossed without TLS.
     """
     reading = _Reading("" if path is None else str(path), environ)
     raw = {} if path is None else reading.mapping(reading.compose(path), _TOP, "")
@@ -170,6 +185,9 @@ def load(path: Path | None, environ: Mapping[str, str], warn: Callable[[str], No
     reading.secret(raw, "bus", "TORITSUGI_BUS", _TOP["bus"])
     reading.secret(raw, "bus_password", "TORITSUGI_BUS_PASSWORD", _PASSWORD)
     reading.bus(raw)
+    reading.secret(raw, "database", "TORITSUGI_DATABASE", _TOP["database"])
+    reading.secret(raw, "database_password", "TORITSUGI_DATABASE_PASSWORD", _PASSWORD)
+    reading.database(raw)
     switches = [reading.switch(entry, n) for n, entry in enumerate(raw.pop("switches", []))]
     switches = reading.named_by_esl(switches)
     names = [switch["name"] for switch in switches if "name" in switch]
@@ -274,7 +292,7 @@ class _Reading:
         try:
             value = shape.parse(text)
         except ValueError:
-            shown = None if shape.hides == "all" else re.sub(r"//.*@", "//…@", text)
+            shown = None if shape.hides == "all" else re.sub(r"//.*@", "//…@", re.sub(r"(//.*\?).*", r"\1…", text))
             self.mistake(key, shown, f"allowed is {shape.allowed}", variable)
             return None
         if shape.secret and _open_to_all(value):
@@ -310,21 +328,34 @@ class _Reading:
                 self.mistake(key, file, f"what the file holds is not {shape.allowed}")
 
     def bus(self, raw: dict[str, Any]) -> None:
-        """The password into the address; a user needs one, and on a network both need TLS."""
-        address, password = raw.get("bus", "embedded:"), raw.pop("bus_password", None)
-        parts = urlsplit(address)
-        if password is not None:
-            if parts.username is None or parts.password is not None:
-                wanted = "names a user and no password" if parts.username is None else "holds a password already"
-                self.mistake("bus_password_file", None, f"belongs to a bus that {wanted}: amqps://user@host/vhost")
-                return
-            login = f"{parts.username}:{quote(password, safe='')}@"
-            raw["bus"] = parts._replace(netloc=login + parts.netloc.rpartition("@")[2]).geturl()
-        elif parts.username is not None and parts.password is None:
+        """A user needs a password, and on a network both need TLS."""
+        self.with_password(raw, "bus", "amqps://user@host/vhost")
+        parts = urlsplit(raw.get("bus") or "embedded:")
+        if parts.username is not None and parts.password is None:
             self.mistake("bus", None, "names a user without a password: bus_password_file or TORITSUGI_BUS_PASSWORD")
         if parts.scheme == "amqp" and not _is_here(parts.hostname or ""):
             text = "calls and the password cross the network in the clear; amqps:// encrypts them"
             self.warnings.append(f"bus: amqp://{parts.hostname}: {text}")
+
+    def database(self, raw: dict[str, Any]) -> None:
+        """A user may have no password here (a socket, libpq's PGPASSFILE); on a network it needs TLS."""
+        self.with_password(raw, "database", "postgresql://user@host/name")
+        parts = urlsplit(raw.get("database") or SQLITE)
+        if parts.hostname and not _is_here(parts.hostname) and "sslmode=verify-full" not in parts.query:
+            text = "calls cross the network unprotected; ?sslmode=verify-full&sslrootcert=FILE encrypts and proves them"
+            self.warnings.append(f"database: postgresql://{parts.hostname}: {text}")
+
+    def with_password(self, raw: dict[str, Any], name: str, example: str) -> None:
+        """A password that stands alone into the address it belongs to."""
+        parts, password = urlsplit(raw.get(name) or ""), raw.pop(f"{name}_password", None)
+        if password is None:
+            return
+        if parts.username is None or parts.password is not None:
+            wanted = "names a user and no password" if parts.username is None else "holds a password already"
+            self.mistake(f"{name}_password_file", None, f"belongs to a {name} that {wanted}: {example}")
+            return
+        login = f"{parts.username}:{quote(password, safe='')}@"
+        raw[name] = parts._replace(netloc=login + parts.netloc.rpartition("@")[2]).geturl()
 
     def switch(self, entry: dict[str, Any], number: int) -> dict[str, Any]:
         """One entry of `switches`, with its password."""

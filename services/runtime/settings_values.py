@@ -14,6 +14,9 @@ ESL_PORT = 8021
 ESL_PASSWORD = "ClueCon"  # noqa: S105  (FreeSWITCH ships with it: conf/vanilla/autoload_configs/event_socket.conf.xml)
 
 
+SQLITE = "sqlite"
+
+
 class Web(msgspec.Struct, frozen=True):
     """Where the pages are served."""
 
@@ -80,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bus_declares: bool = True
     """Whether this process makes the exchanges and queues that are missing; no: they are given, and its user may make
     none (`toritsugi bus definitions`)."""
+    database: str = SQLITE
+    """`sqlite`, a file per service in `data_dir`, or `postgresql+psycopg://…/name`, a schema per service in it."""
     web: Web = Web()
     session_key_file: Path | None = None
     """Signs session cookies: the same file for every process that serves pages. None: `session.key` in `data_dir`."""

@@ -27,9 +27,10 @@ from proto.message import Event, Message
 from proto.tenant import Tenant
 from proto.topics import Outgoing, Queue, outgoing
 from proto.values import command_id
-from services.compose import BUILDS, House, compose
+from services.compose import House, compose
 from services.directory.service import Files
 from services.eventsocket.service import Agent, CallRecords, CdrSettings, SwitchSettings, metadata
+from services.rooms import BUILDS
 from services.runtime import clock
 from services.runtime.app import App
 from services.runtime.bus import Bus, Consumer

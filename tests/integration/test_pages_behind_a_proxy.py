@@ -15,8 +15,9 @@ from flask.testing import FlaskClient
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged
-from services.compose import BUILDS, House, pages
+from services.compose import House, pages
 from services.directory import people
+from services.rooms import BUILDS
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.metrics import HANDLED
 from services.runtime.metrics_server import MetricsServer

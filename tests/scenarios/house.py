@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from freeswitch.simulator import Simulator
 from freeswitch.simulator.calls.channel import Channel
-from services.compose import EVERYTHING, House, compose
+from services.compose import House, compose
+from services.rooms import EVERYTHING
 from services.runtime.app import App
 from services.runtime.bus.choose import EMBEDDED, connect
 from services.runtime.settings import Settings, SwitchLink, Web

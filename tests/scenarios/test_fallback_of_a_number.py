@@ -12,10 +12,10 @@ import pytest
 
 from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
-from services.compose import EVERYTHING
 from services.directory.applied import applied
 from services.eventsocket import conf_files
 from services.eventsocket.conf import fallback_path
+from services.rooms import EVERYTHING
 from tests.scenarios.house import ACME, Played, the_house
 
 NUMBER = "0312345678"

@@ -12,7 +12,7 @@ import pytest
 
 from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
-from services.compose import EVERYTHING
+from services.rooms import EVERYTHING
 from tests.rabbitmq import Broker
 from tests.scenarios.house import PLATFORM, Played, the_house
 

@@ -151,7 +151,17 @@ def test_a_bus_on_a_network_without_tls_is_warned_about(host: str) -> None:
         ("partitions: 0\n", ":1: partitions: '0': allowed is a whole number from 1 to 64"),
         ("log_level: LOUD\n", ":1: log_level: 'LOUD': allowed is one of DEBUG, INFO, WARNING, ERROR"),
         ("bus: redis://x\n", ":1: bus: 'redis://x': allowed is `embedded:` or `amqp://host[:port]/…`"),
-        ("database: postgresql://db/x\n", ":1: database: is not known"),
+        ("databases: postgresql://db/x\n", ":1: databases: is not known"),
+        ("database: mysql://db/x\n", ":1: database: 'mysql://db/x': allowed is `sqlite` or `postgresql://"),
+        ("database: postgresql://db\n", ":1: database: 'postgresql://db': allowed is `sqlite` or `postgresql://"),
+        ("database: postgresql://u@h:99999/x\n", "'postgresql://…@h:99999/x': allowed is `sqlite`"),
+        (
+            "database: postgresql://u:s3cret@h/x\n",
+            "holds a password; give it as TORITSUGI_DATABASE or in database_file",
+        ),
+        ("database: postgresql://h/x?user=u&password=s3cret\n", ":1: database: 'postgresql://h/x?…': allowed is"),
+        ("database: postgresql://h/x?schema=y\n", ":1: database: 'postgresql://h/x?…': allowed is"),
+        ("database_password: s3cret\n", ":1: database_password: a password must not stand in this file"),
         ("data_dir:\n", ":1: data_dir: '': allowed is a folder"),
         ("allow_private_webhooks: maybe\n", "'maybe': allowed is one of true, yes, false, no"),
         ("\nwebb: {}\n", ":2: webb: is not known; allowed are data_dir, bus,"),
@@ -170,7 +180,7 @@ def test_a_bus_on_a_network_without_tls_is_warned_about(host: str) -> None:
         ("switches:\n- {name: a, password: x}\n", "a password must not stand in this file (use password_file or"),
         ("bus: amqp://u:s3cret@h\n", ":1: bus: holds a password; give it as TORITSUGI_BUS or in bus_file"),
         ("bus: amqps://u@h\n", ":1: bus: names a user without a password: bus_password_file or TORITSUGI_BUS_PASSWORD"),
-        ("bus: amqps://h?ssl_options={}\n", ":1: bus: 'amqps://h?ssl_options={}': allowed is"),
+        ("bus: amqps://h?ssl_options={}\n", ":1: bus: 'amqps://h?…': allowed is"),
         ("bus_password: s3cret\n", ":1: bus_password: a password must not stand in this file"),
         ("bus_file: nowhere/x\n", ":1: bus_file: 'nowhere/x': the file cannot be read"),
         ("switches:\n- {name: a, newline_every_ms: -1}\n", "'-1': allowed is a whole number from 0 to 1000"),
@@ -186,6 +196,50 @@ def test_a_mistake_names_file_line_key_value_and_what_is_allowed(tmp_path: Path,
     assert only.startswith(f"{path}:")
     assert mistake in only
     assert "s3cret" not in only
+
+
+DATABASES = [
+    ("postgresql://db/x", "postgresql+psycopg://db/x"),
+    ("postgresql+psycopg://u@[::1]:5433/x", "postgresql+psycopg://u@[::1]:5433/x"),
+    ("postgresql:///x?host=/run/postgresql", "postgresql+psycopg:///x?host=/run/postgresql"),
+    ("sqlite", "sqlite"),
+]
+
+
+@pytest.mark.parametrize(("text", "address"), DATABASES)
+def test_a_database_is_named_by_its_address(tmp_path: Path, text: str, address: str) -> None:
+    assert load(None, {}).database == "sqlite"
+    assert load(write(tmp_path, f"database: {text}\n"), {}).database == address
+    assert load(None, {"TORITSUGI_DATABASE": text}).database == address
+
+
+def test_a_database_takes_its_password_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("p/w:@%\n", encoding="utf-8")
+    text = f"database: postgresql://billing@db:5433/x?sslmode=verify-full\ndatabase_password_file: {tmp_path}/db\n"
+    settings = load(write(tmp_path, text), {})
+    assert settings.database == "postgresql+psycopg://billing:p%2Fw%3A%40%25@db:5433/x?sslmode=verify-full"
+    assert "p%2Fw" not in repr(settings)
+    by_variable = load(write(tmp_path, text), {"TORITSUGI_DATABASE_PASSWORD": "other"})
+    assert by_variable.database.startswith("postgresql+psycopg://billing:other@")
+    (only,) = mistakes(None, TORITSUGI_DATABASE_PASSWORD="other")
+    assert "belongs to a database that names a user and no password: postgresql://user@host/name" in only
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("postgresql://u:s3cret@192.0.2.1/x", True),
+        ("postgresql://db.example/x?sslmode=require", True),
+        ("postgresql://db.example/x?sslmode=verify-full&sslrootcert=ca.pem", False),
+        ("postgresql://127.0.0.1/x", False),
+        ("postgresql:///x", False),
+    ],
+)
+def test_a_database_on_a_network_without_tls_is_warned_about(address: str, warned: bool) -> None:
+    told: list[str] = []
+    load(None, {"TORITSUGI_DATABASE": address}, told.append)
+    assert ["sslmode=verify-full" in one for one in told] == [True] * warned
+    assert "s3cret" not in "".join(told)
 
 
 def test_a_mistake_in_the_environment_names_the_variable() -> None:

@@ -5,7 +5,7 @@ Enters: closures. Leaves: their results. SQLite by default, PostgreSQL at scale;
 
 from services.runtime.store.engine import BUSY_TIMEOUT_MS
 from services.runtime.store.errors import Conflict
-from services.runtime.store.schema import WrongRevision, of_room
+from services.runtime.store.schema import Standing, WrongRevision, of_room
 from services.runtime.store.store import Store
 from services.runtime.store.tables import ROW_NUMBER, add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
@@ -15,6 +15,7 @@ __all__ = [
     "NEVER_US",
     "ROW_NUMBER",
     "Conflict",
+    "Standing",
     "Store",
     "Tx",
     "WrongRevision",

@@ -38,6 +38,11 @@ _AWAY = {"25P03", "3D000", "55P03"}
 """idle_in_transaction_session_timeout, no such database, lock_not_available."""
 
 
+def first_line(error: DBAPIError) -> str:
+    """What the database said, without the statement."""
+    return "database: " + str(error.orig).partition("\n")[0]
+
+
 def is_cut(error: DBAPIError) -> bool:
     """Whether the connection is of no more use: gone, or to a server that became a standby."""
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == "25006"
@@ -49,14 +54,13 @@ def as_ours(error: DBAPIError) -> Exception:
     `no such column` is an OperationalError of SQLite as well as `database is locked`, and a row too large for an index
     is one of psycopg as well as `disk full`: only their codes tell them apart.
     """
-    first_line = str(error.orig).partition("\n")[0]
     lite, code = getattr(error.orig, "sqlite_errorcode", None), getattr(error.orig, "sqlstate", None)
     if code in _OVERTAKEN:
-        return Conflict(first_line)
+        return Conflict(first_line(error))
     if lite is not None:
         away = lite & 0xFF in _LOCKED_OR_GONE
     elif code is not None:
         away = is_cut(error) or code in _AWAY or code.startswith(_AWAY_CLASSES)
     else:
         away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return Unavailable(f"database: {first_line}") if away else error
+    return Unavailable(first_line(error)) if away else error

@@ -61,62 +61,69 @@ def _of(metadata: MetaData) -> ScriptDirectory:
     return _scripts(metadata.info.get(MIGRATIONS))
 
 
-def standing(connection: Connection, metadata: MetaData) -> Standing:
+def look(engine: Engine, metadata: MetaData) -> Standing:
     """How the store's tables stand to this program's. Changes nothing."""
     scripts = _of(metadata)
     needs = tuple(sorted(scripts.get_heads()))
-    has = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
-    if has == needs:
-        return Standing("current", has, needs)
-    known = {script.revision for script in scripts.walk_revisions()}
-    if not known.issuperset(has):
-        return Standing("newer", has, needs)
-    # Before there were revisions, tables were made without any.
-    empty = not has and not set(inspect(connection).get_table_names()) & set(metadata.tables)
+    with engine.begin() as connection:
+        has = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
+        if has == needs:
+            return Standing("current", has, needs)
+        known = {script.revision for script in scripts.walk_revisions()}
+        if not known.issuperset(has):
+            return Standing("newer", has, needs)
+        # Before there were revisions, tables were made without any.
+        empty = not has and not set(inspect(connection).get_table_names()) & set(metadata.tables)
     return Standing("empty" if empty else "older", has, needs)
 
 
-def make_ready(engine: Engine, schema: str, metadata: MetaData) -> None:
+def make_ready(engine: Engine, schema: str, metadata: MetaData) -> Standing:
     """What a start does: an empty store gets its tables, an older SQLite file is upgraded beside a copy of it.
 
     Raises WrongRevision for an older schema of PostgreSQL (others may work with it) and for anything newer.
     """
-    with engine.begin() as connection:
-        now = standing(connection, metadata)
-    place = f"schema {schema}" if schema else str(engine.url.database)
+    now = look(engine, metadata)
+    if now.state == "older" and engine.dialect.name == "postgresql":
+        raise WrongRevision(
+            f"database: schema {schema} is older than this program (it has {', '.join(now.has) or 'no revision'}; "
+            f"needed: {', '.join(now.needs)}): save it, stop what still runs on it, then `toritsugi database upgrade`"
+        )
+    return bring_up(engine, schema, metadata)
+
+
+def bring_up(engine: Engine, schema: str, metadata: MetaData) -> Standing:
+    """The tables at their newest revision, all or nothing. Whoever else wants the same waits, and finds it done.
+
+    Of an older SQLite file a copy stays beside it. Raises WrongRevision if they are newer than this program.
+    """
+    now = look(engine, metadata)
+    if now.state == "current":
+        return now
     if now.state == "newer":
+        place = f"schema {schema}" if schema else str(engine.url.database)
         raise WrongRevision(
             f"database: {place} was made by a newer program (it has {', '.join(now.has)}; known are "
             f"{', '.join(now.needs)}): run that program, or put back what you saved before the upgrade"
         )
-    if now.state == "older" and engine.dialect.name == "postgresql":
-        raise WrongRevision(
-            f"database: {place} is older than this program (it has {', '.join(now.has) or 'no revision'}, needed are "
-            f"{', '.join(now.needs)}): save it, stop what still runs on it, then `toritsugi database upgrade`"
-        )
-    if now.state != "current":
-        bring_up(engine, schema, metadata, now)
-
-
-def bring_up(engine: Engine, schema: str, metadata: MetaData, now: Standing) -> None:
-    """The tables at their newest revision, all or nothing. Whoever else wants the same waits, and finds it done.
-
-    Of an older SQLite file a copy stays beside it.
-    """
-    if now.state == "older" and engine.url.database and engine.dialect.name == "sqlite":
-        _keep_copy(Path(engine.url.database), now)
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
+    if engine.dialect.name == "sqlite":
+        if now.state == "older":
+            _keep_copy(Path(str(engine.url.database)), now)
+        with engine.begin() as connection:
+            _upgrade(connection, metadata)
+    else:
+        # Not REPEATABLE READ: who waited for the lock must see what was done meanwhile.
+        with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
             for statement in _ALONE:
                 connection.execute(text(statement))
             if schema:
                 connection.execute(CreateSchema(schema, if_not_exists=True))
-        _upgrade(connection, _of(metadata))
-        if MIGRATIONS not in metadata.info:
-            metadata.create_all(connection)
+            _upgrade(connection, metadata)
+    return look(engine, metadata)
 
 
-def _upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
+def _upgrade(connection: Connection, metadata: MetaData) -> None:
+    scripts = _of(metadata)
+
     def steps(has: Any, _context: Any) -> Any:
         return scripts._upgrade_revs("heads", has)  # what `alembic upgrade heads` does
 
@@ -124,6 +131,8 @@ def _upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
         # SQLite's DDL is part of a transaction as well, if one is begun before it (engine.py does).
         environment.configure(connection=connection, transactional_ddl=True)
         environment.run_migrations()
+    if MIGRATIONS not in metadata.info:
+        metadata.create_all(connection)
 
 
 def _keep_copy(file: Path, now: Standing) -> None:

@@ -12,12 +12,13 @@ from typing import TypeVar, cast
 import gevent.event
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
+from services.runtime.bus import Unavailable
 from services.runtime.store.engine import make_engine, schema_of
-from services.runtime.store.errors import as_ours, is_cut
-from services.runtime.store.schema import make_ready
+from services.runtime.store.errors import as_ours, first_line, is_cut
+from services.runtime.store.schema import Standing, bring_up, look, make_ready
 from services.runtime.store.tables import add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
 from services.runtime.threads import ask, end
@@ -52,16 +53,27 @@ class Store:
         Raises Unavailable, or WrongRevision with what to do.
         """
         with _starting:
-            self._call(self._prepare)
+            self._call(lambda: self._on_tables(make_ready))
+        self._call(self._open)
 
-    def _prepare(self) -> None:
+    def standing(self) -> Standing:
+        """Which revision the tables have and which this program needs; changes nothing. Raises Unavailable."""
+        return self._call(lambda: self._on_tables(lambda engine, _schema, metadata: look(engine, metadata)))
+
+    def upgrade(self) -> Standing:
+        """Bring the tables to the newest revision, whoever else works with them. Raises Unavailable, WrongRevision."""
+        with _starting:
+            return self._call(lambda: self._on_tables(bring_up))
+
+    def _on_tables(self, do: Callable[[Engine, str, MetaData], Standing]) -> Standing:
         engine = make_engine(self._url)
         try:
-            make_ready(engine, schema_of(self._url), self._metadata)
-            self._connection = engine.connect()
+            return do(engine, schema_of(self._url), self._metadata)
         except DBAPIError as error:
+            ours = as_ours(error)
+            raise ours if ours is not error else Unavailable(first_line(error)) from None
+        finally:
             engine.dispose()
-            raise as_ours(error) from None
 
     def _open(self) -> Connection:
         engine = make_engine(self._url)
