@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from tests.bench import calls, conf, parsers, publishing, resync, sockets
+from tests import postgres
+from tests.bench import calls, charging, commanding, conf, parsers, publishing, resync, sockets
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import Processes, RealSwitch
 from tests.rabbitmq import Broker
@@ -49,6 +50,20 @@ def _publishing(bench: Bench) -> list[Bar]:
     return publishing.bars(bench.processes, [bench.url() for _ in range(6)], bench.count(10_000))
 
 
+def _commanding(bench: Bench) -> list[Bar]:
+    return commanding.bars(bench.processes, [bench.url() for _ in range(6)], bench.count(3_000, 10))
+
+
+def _charging(bench: Bench) -> list[Bar]:
+    lite = [f"sqlite:///{bench.folder / str(number)}.sqlite" for number in range(6)]
+    found = charging.bars(bench.processes, lite, "SQLite", bench.count(2_000, 10))
+    if postgres.installed():
+        with postgres.running(fsync=True) as server:
+            urls = [server.url() for _ in range(6)]
+            found += charging.bars(bench.processes, urls, "PostgreSQL", bench.count(2_000, 10))
+    return found
+
+
 def _calls(bench: Bench) -> list[Bar]:
     return calls.bars(bench.processes, bench.url(), bench.count(20), 5.0)
 
@@ -65,6 +80,8 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "parsers": _parsers,
     "sockets": _sockets,
     "publishing": _publishing,
+    "commanding": _commanding,
+    "charging": _charging,
     "calls": _calls,
     "resync": _resync,
     "conf": _conf,

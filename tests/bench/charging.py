@@ -88,10 +88,10 @@ class Shelf:
     def publish(self, messages: Sequence[Outgoing]) -> None:
         self.published += len(messages)
 
-    def consume(self, _queue: str, prefetch: int = 64) -> Shelf:  # noqa: ARG002
+    def consume(self, _queue: str, prefetch: int = 64) -> Shelf:
         return self
 
-    def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:  # noqa: ARG002
+    def get(self, limit: int, timeout_s: float | None = None) -> list[Delivery]:
         taken = [self._left.pop() for _ in range(min(limit, len(self._left)))]
         if not taken:
             import gevent
