@@ -5,7 +5,17 @@ Enters: nothing. Leaves: the list that `make faults`, `make chaos` and the tests
 
 from __future__ import annotations
 
-from tests.faults import brokers, clocks, databases, deaths, disorder, links
+from tests.faults import (
+    brokers,
+    clients_files,
+    clocks,
+    databases,
+    deaths,
+    disks,
+    disorder,
+    hostile_callers,
+    links,
+)
 from tests.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -14,5 +24,8 @@ FAULTS: tuple[Fault, ...] = (
     *databases.FAULTS,
     *clocks.FAULTS,
     *disorder.FAULTS,
+    *disks.FAULTS,
+    *clients_files.FAULTS,
+    *hostile_callers.FAULTS,
     *brokers.FAULTS,
 )

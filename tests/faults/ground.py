@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.faults.disks import mount, unmount
 from tests.faults.site import Nursery, Site
 from tests.faults.switch import Switch
 from tests.postgres import Postgres
@@ -36,11 +37,17 @@ def ground(store: str, broker: Broker | None = None, postgres: Postgres | None =
             postgres.start()
         nursery = Nursery()
         stack.callback(nursery.close)
-        switch = Switch(_made(folder / "switch"))
+        (folder / "switch").mkdir()
+        disks = {"agent": folder / "site/agent", "cdr": folder / "switch/cdr", "recordings": folder / "recordings"}
+        for disk in disks.values():
+            disk.mkdir(parents=True)
+            stack.callback(unmount, disk)
+        mounted = sum(mount(disk) for disk in disks.values()) == len(disks)
+        switch = Switch(folder / "switch", recordings=disks["recordings"])
         switch.simulator.start()
         stack.callback(switch.simulator.kill)
         database = postgres.url() if store == POSTGRESQL and postgres is not None else ""
-        site = Site(_made(folder / "site"), nursery, broker, switch, database=database, postgres=postgres)
+        site = Site(folder / "site", nursery, broker, switch, disks if mounted else {}, database, postgres)
         stack.callback(site.stop)
         site.start()
         yield site

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,12 +121,11 @@ class Site:
     nursery: Nursery
     broker: Broker
     switch: Switch
-    bus_url: str = ""
-    """Empty: a virtual host of its own."""
-    postgres: Postgres | None = None
+    disks: Mapping[str, Path] = field(default_factory=dict)
+    """Folders that are file systems of their own: agent, cdr, recordings."""
     database: str = ""
-    """The base of every service's database; empty: one SQLite file each."""
-    more_settings: dict[str, Any] = field(default_factory=dict)
+    """Of all services, in PostgreSQL; empty: one SQLite file each."""
+    postgres: Postgres | None = None
     facts: list[Envelope] = field(default_factory=list)
     poison: int = 0
     """Messages on the bus that are none."""
@@ -137,7 +136,7 @@ class Site:
     def start(self) -> None:
         """Returns when the switch is heard and the client is known."""
         self._known: set[str] = set()
-        self.bus_url = self.bus_url or self.broker.url()
+        self.bus_url = self.broker.url()
         self.bus = RabbitBus(self.bus_url, connect_s=60)
         self.bus.start([TAP])
         self._consumer = self.bus.consume("tap.0", prefetch=1000)
@@ -184,7 +183,6 @@ class Site:
             "session_key_file": str(self.folder / "session.key"),
             "log_level": "INFO",
             "switches": [link],
-            **self.more_settings,
         }
         file = self.folder / "settings.yaml"
         file.write_text(json.dumps(settings), encoding="utf-8")
@@ -253,8 +251,12 @@ class Site:
         while len(callers) < number:
             some = self.switch.call(min(at_once, number - len(callers)))
             callers += some
-            until(lambda some=some: all(self._settled_in(one) for one in some), self.story)  # type: ignore[misc]
+            self.until_connected(some)
         return callers
+
+    def until_connected(self, callers: Sequence[Channel]) -> None:
+        """Until each talks, to whomever, or has ended."""
+        until(lambda: all(self._settled_in(one) for one in callers), self.story)
 
     def _settled_in(self, caller: Channel) -> bool:
         return bool(caller.times.answered) or caller.uuid in self.switch.truth

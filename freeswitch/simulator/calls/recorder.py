@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -145,18 +146,22 @@ class Recorder:
         return not (channel.is_true("RECORD_ANSWER_REQ") and not channel.times.answered)
 
     def _write(self, path: str, samples: int, channels: int) -> None:
-        """Silence, at the path that was asked for, if that lies in the recordings folder and nowhere else."""
+        """Silence, at the path that was asked for, if that lies in the recordings folder and nowhere else.
+
+        A folder that is full loses the sound, as there, and not the call.
+        """
         if self._root is None:
             return
         root, file = self._root.resolve(), Path(path).resolve()
         if not file.is_relative_to(root):
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(file), "wb") as out:
-            out.setnchannels(channels)
-            out.setsampwidth(2)
-            out.setframerate(SAMPLES_PER_S)
-            out.writeframes(bytes(samples * channels * 2))
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with wave.open(str(file), "wb") as out:
+                out.setnchannels(channels)
+                out.setsampwidth(2)
+                out.setframerate(SAMPLES_PER_S)
+                out.writeframes(bytes(samples * channels * 2))
 
 
 def _frames(wanted: str | None) -> int:
