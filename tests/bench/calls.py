@@ -6,7 +6,6 @@ measured is the time between the switch's stamp of an event and the moment someb
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 from tests.bench.bar import Bar, median, percentile
 from tests.bench.house import (
-    GATEWAY,
     ROUTED,
     STATIC,
     Processes,
@@ -22,7 +20,7 @@ from tests.bench.house import (
     call_itself,
     lines,
     run_house,
-    tell,
+    run_switch,
 )
 
 SETTLE_S = 2.0
@@ -38,18 +36,15 @@ def bars(
 
 
 def _simulated(processes: Processes, bus: str, seconds: float, per_second: float) -> dict[str, Path]:
-    switch = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(per_second), "0")
-    about = json.loads(processes.said(switch))
-    password = str(about["password"])
-    run_house(processes, bus, f"127.0.0.1:{about['port']}", password)
+    switch = run_switch(processes)
+    run_house(processes, bus, f"127.0.0.1:{switch.port}", switch.password)
     ears = {
-        "esl": processes.ear("esl", "127.0.0.1", str(about["port"]), environment={"BENCH_ESL_PASSWORD": password}),
+        "esl": processes.ear("esl", "127.0.0.1", str(switch.port), environment={"BENCH_ESL_PASSWORD": switch.password}),
         "bus": processes.ear("bus", bus),
     }
     time.sleep(SETTLE_S)
-    tell(switch, "go")
-    time.sleep(seconds)
-    tell(switch, "enough")
+    switch.let_call(f"{ROUTED},{STATIC}", per_second, seconds)
+    switch.ended(processes)
     time.sleep(SETTLE_S)
     return ears
 

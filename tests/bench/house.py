@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 ROUTED, STATIC, GATEWAY, FAR_END = "0312345678", "0312345679", "trunk1", "0311112222"
 START_S = 60.0
@@ -103,7 +105,31 @@ def tell(process: subprocess.Popen[str], line: str) -> None:
     process.stdin.flush()
 
 
-def run_house(processes: Processes, bus: str, esl: str, password: str) -> None:
+@dataclass(frozen=True)
+class Played:
+    """A simulated switch that runs."""
+
+    process: subprocess.Popen[str]
+    port: int
+    password: str
+
+    def let_call(self, numbers: str, per_second: float, seconds: float) -> None:
+        """People begin to call; `ended` waits for the last."""
+        tell(self.process, f"{numbers} {per_second} {seconds}")
+
+    def ended(self, processes: Processes) -> int:
+        """How many called, once they have hung up."""
+        return int(processes.said(self.process))
+
+
+def run_switch(processes: Processes, channels_up: int = 0) -> Played:
+    """A simulated switch as a process."""
+    process = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(channels_up))
+    about = json.loads(processes.said(process))
+    return Played(process, about["port"], str(about["password"]))
+
+
+def run_house(processes: Processes, bus: str, esl: str, password: str) -> psutil.Process:
     """`toritsugi run` with one client, on this bus; returns when it hears the switch."""
     tenants = processes.folder / "tenants"
     tenants.mkdir()
@@ -111,12 +137,13 @@ def run_house(processes: Processes, bus: str, esl: str, password: str) -> None:
         (tenants / name).write_text(text, encoding="utf-8")
     environment = {"TORITSUGI_ESL": f"fs1={esl}", "TORITSUGI_ESL_PASSWORD": password, "TORITSUGI_LOG_LEVEL": "INFO"}
     folder = ("--data", str(processes.folder / "data"), "--tenants", str(tenants), "--port", "0")
-    processes.start("services", "--bus", bus, *folder, environment=environment)
+    house = processes.start("services", "--bus", bus, *folder, environment=environment)
     log, deadline = processes.folder / "services.err", time.monotonic() + START_S
     while "switch found" not in log.read_text(encoding="utf-8"):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the house did not start: {log}")
+            raise RuntimeError(f"the house did not start: {log.read_text(encoding='utf-8')[-1500:]}")
         time.sleep(0.1)
+    return psutil.Process(house.pid)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:

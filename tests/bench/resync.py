@@ -6,12 +6,11 @@ heard on RabbitMQ. The peer is the same with 10 channels: a ratio beyond 100 wou
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 from tests.bench.bar import Bar, median
-from tests.bench.house import GATEWAY, ROUTED, STATIC, Processes, lines, run_house
+from tests.bench.house import Processes, lines, run_house, run_switch
 
 FEW, MANY = 10, 1_000
 TIMES = 3
@@ -36,10 +35,9 @@ def _made(folder: Path) -> Path:
 def _found_ms(folder: Path, bus: str, channels: int) -> float:
     processes = Processes(folder)
     try:
-        switch = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, "1", str(channels))
-        about = json.loads(processes.said(switch))
+        switch = run_switch(processes, channels)
         ear = processes.ear("bus", bus)
-        run_house(processes, bus, f"127.0.0.1:{about['port']}", str(about["password"]))
+        run_house(processes, bus, f"127.0.0.1:{switch.port}", switch.password)
         deadline = time.monotonic() + PATIENCE_S
         while len(legs := _first_heard_us(ear)) < channels:
             if time.monotonic() > deadline:

@@ -1,8 +1,8 @@
-"""The simulated switch of a bench, a process: `python -m tests.bench.switch ROUTED STATIC GATEWAY PER_SECOND UP`.
+"""The simulated switch of a bench, a process: `python -m tests.bench.switch ROUTED STATIC GATEWAY UP`.
 
-Enters: a number that the house routes, one that a static dialplan bridges to the same far end, how many people call
-either per second, and how many channels are up all the time. Leaves: on stdout its port and password; the word `go`
-lets people call, the next line ends it.
+Enters: a number that the house routes, one that a static dialplan bridges to the same far end, how many channels are up
+all the time. Leaves: on stdout its port and password. A line `0312345678,0312345679 20 10` on stdin lets people call
+these numbers in turn, 20 a second for 10 s; when the last has hung up it says how many called. `end` ends it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import re
 import secrets
 import sys
+import time
+from collections.abc import Sequence
 
 import gevent
 from gevent.fileobject import FileObjectThread
@@ -21,9 +23,10 @@ from freeswitch.simulator.plan import App
 
 FAR_END = "0311112222"
 TALK_S = 1.0
+PATIENCE_S = 30.0
 
 
-def main(routed: str, static: str, gateway: str, calls_per_second: float, channels_up: int) -> None:
+def main(routed: str, static: str, gateway: str, channels_up: int) -> None:
     """Answers after 0.2 s, talks a second, hangs up."""
     password = secrets.token_urlsafe(16)
     carrier = Carrier(gateway, gateway=gateway, otherwise=Behaviour(after_s=0.2))
@@ -39,21 +42,25 @@ def main(routed: str, static: str, gateway: str, calls_per_second: float, channe
         leg.bridged.wait()
     print(json.dumps({"port": port, "password": password}), flush=True)
     orders = FileObjectThread(sys.stdin)
-    orders.readline()  # "go"
-    calling = gevent.spawn(_call, simulator, (routed, static), calls_per_second)
-    orders.readline()
-    calling.kill()
-    gevent.sleep(TALK_S + 1)
+    while (order := orders.readline().split()) and order[0] != "end":
+        print(_call(simulator, order[0].split(","), float(order[1]), float(order[2])), flush=True)
     simulator.stop()
 
 
-def _call(simulator: Simulator, numbers: tuple[str, str], calls_per_second: float) -> None:
-    count = 0
-    while True:
-        simulator.call(Caller("09012345678", patience_s=20, talks_s=TALK_S), numbers[count % 2])
-        count += 1
-        gevent.sleep(1 / calls_per_second)
+def _call(simulator: Simulator, numbers: Sequence[str], per_second: float, seconds: float) -> int:
+    """People call at even intervals, whatever becomes of those before; how many."""
+    began, count = time.monotonic(), 0
+    before = len(simulator.switch.channels)
+    while (late_s := time.monotonic() - began) < seconds:
+        while count < late_s * per_second:
+            simulator.call(Caller("09012345678", patience_s=20, talks_s=TALK_S), numbers[count % len(numbers)])
+            count += 1
+        gevent.sleep(0.5 / per_second)
+    with gevent.Timeout(PATIENCE_S, False):
+        while len(simulator.switch.channels) > before:
+            gevent.sleep(0.1)
+    return count
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), int(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
