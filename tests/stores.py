@@ -21,8 +21,8 @@ class Files:
     """SQLite: one file per service."""
 
     kind = "sqlite"
-    url = ""
-    """What `--database` is told: nothing."""
+    url = "sqlite"
+    """What `--database` is told."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,16 +57,20 @@ class Schemas:
         """The address of a service's store, as `Store` takes it."""
         return f"{self.url}?schema={name}"
 
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection beside the stores', each statement a transaction of its own."""
+        return self.server.connect(self._name)
+
     @contextmanager
     def locked(self, name: str, table: str) -> Iterator[None]:
         """Somebody else holds what a transaction of this store needs."""
-        with self.server.connect(self._name) as foreign, foreign.transaction():
+        with self.connect() as foreign, foreign.transaction():
             foreign.execute(f'LOCK TABLE "{name}".{table} IN ACCESS EXCLUSIVE MODE')  # type: ignore[arg-type]
             yield
 
     def ask(self, name: str, statement: str) -> list[tuple[object, ...]]:
         """One statement beside the store, as an administrator could type it."""
-        with self.server.connect(self._name) as foreign:
+        with self.connect() as foreign:
             foreign.execute(f'SET search_path TO "{name}"')  # type: ignore[arg-type]
             answer = foreign.execute(statement)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
