@@ -64,6 +64,8 @@ def read_yaml(data: bytes) -> Raw:
 def _unreadable(error: yaml.YAMLError, text: str) -> _Refused:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark is not None else 0
+    if isinstance(error, yaml.reader.ReaderError):  # it names no line, but the byte (libyaml: problem_offset)
+        line = text.encode().count(b"\n", 0, error.position) + 1
     source = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
     if "\t" in source[: len(source) - len(source.lstrip())]:
         return _Refused("a tab stands at the beginning of the line", line, hint="indent with spaces")

@@ -138,6 +138,7 @@ def test_every_mistake_of_a_file_is_named_at_once_in_the_order_of_lines() -> Non
         ("- a\n- b\n", 1, "holds no keys"),
         ("", 1, "holds no keys"),
         ("tenant: [a\n", 2, "is not YAML"),
+        ("tenant: a\nname: 会社\x07\n", 2, "control characters are not allowed"),
         ("? [a, b]\n: c\n", 1, "a key is a plain word"),
     ],
 )
