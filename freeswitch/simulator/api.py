@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from freeswitch.simulator import causes, commands, show
+from freeswitch.simulator.calls.broadcast import ENDLESS
 from freeswitch.simulator.commands import Console
 from freeswitch.simulator.esl.server import UnknownCommand
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
-
-MAX_LOOPS = 1000
 
 
 class Commands:
@@ -49,14 +48,14 @@ class Commands:
         command = headers.get("call-command", "").lower()
         if command == "execute" and headers.get("execute-app-name"):
             data = headers.get("execute-app-arg") or headers.get("_body", "")
-            loops, app = (
-                headers.get("loops", "1"),
+            app, times = (
                 App(headers["execute-app-name"], data, headers.get("event-uuid", "")),
+                headers.get("loops", "1"),
             )
-            if loops == "-1":
-                channel.broadcast(app, loops=True)
-            for _ in range(min(int(loops), MAX_LOOPS) if loops.isdecimal() and len(loops) < 6 else 0):
-                channel.broadcast(app)
+            if times.startswith("-") and times[1:].isdecimal():
+                channel.broadcast(app, times=ENDLESS)
+            elif times.isdecimal() and len(times) < 6:
+                channel.broadcast(app, times=int(times))
         elif command == "hangup":
             cause = headers.get("hangup-cause", "")
             channel.hangup(causes.named(cause) if cause else "NORMAL_CLEARING")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls import meta_keys, parking
-from freeswitch.simulator.calls.channel import LEAD_S, Channel
+from freeswitch.simulator.calls.broadcast import ENDLESS, LEAD_S
+from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.calls.meta_keys import MetaKeys
 from freeswitch.simulator.plan import App
@@ -75,7 +76,7 @@ def soft_hold(_switch: Switch, channel: Channel, data: str) -> None:
     other = channel.partner
     if not key or other is None:
         return
-    other.broadcast(App("playback", theirs or channel.hold_music), lead_s=LEAD_S, loops=True)
+    other.broadcast(App("playback", theirs or channel.hold_music), lead_s=LEAD_S, times=ENDLESS)
     pressed: list[str] = []
 
     def heard(digit: str) -> bool:

@@ -9,39 +9,26 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import events, plan
+from freeswitch.simulator.calls.broadcast import ENDLESS, LEAD_S, TOO_SHORT_US, Broadcast
 from freeswitch.simulator.calls.keys import Key
 from freeswitch.simulator.calls.leg import Ear, Leg
 from freeswitch.simulator.calls.meta_keys import MetaKeys
 from freeswitch.simulator.calls.profile import STATES, Headers, Profile
 from freeswitch.simulator.calls.story import Ran
-from freeswitch.simulator.calls.waiting import FRAME_S, Diverted, HungUp
+from freeswitch.simulator.calls.waiting import Diverted, HungUp
 from freeswitch.simulator.plan import App
 
 State = Callable[[], None]
 
 RELEASE_S = 3600.0
 """A leg that somebody keeps is destroyed after so long all the same."""
-LEAD_S = 0.14
-"""Five frames that a leg hears before what was broadcast to it begins, and the turns around them (lead-frames)."""
-
-
-@dataclass(frozen=True)
-class Broadcast:
-    """An application that runs within what a leg does."""
-
-    app: App
-    lead_s: float = 0.0
-    loops: bool = False
-    """Again and again until stopped."""
-    holds_other: bool = False
-    """Whom the leg talks to hears music meanwhile."""
 
 
 class Home(Ear, Protocol):
@@ -117,10 +104,10 @@ class Channel(Leg):
         self.wake.set()
 
     def broadcast(
-        self, app: App, *, lead_s: float = 0.0, loops: bool = False, holds_other: bool = False, first: bool = False
+        self, app: App, *, lead_s: float = 0.0, times: int = 1, holds_other: bool = False, first: bool = False
     ) -> None:
         """Runs an application within what it does now; see Broadcast. `first`: ahead of what waits already."""
-        nested = Broadcast(app, lead_s, loops, holds_other)
+        nested = Broadcast(app, lead_s, times, holds_other)
         if first:
             self._nested.appendleft(nested)
         else:
@@ -150,7 +137,7 @@ class Channel(Leg):
         if not self.held:
             self.mark_hold(True)
             if self.partner is not None:
-                self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
+                self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, times=ENDLESS)
 
     def unhold(self) -> None:
         """Takes its far end off hold. Source: switch_ivr_unhold."""
@@ -303,16 +290,19 @@ class Channel(Leg):
         self.changed()
         other = self.partner if nested.holds_other else None
         if other is not None:
-            other.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, loops=True)
+            other.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, times=ENDLESS)
             self.pause(5.0, until=lambda: not other.undisturbed.is_set() or bool(other.hangup_cause))
-        while True:
-            began_us = self.clock.now_us()
-            self.execute(nested.app)
-            if not nested.loops or self._stop_broadcast:
+        turn = 0
+        while turn != nested.times:
+            began_us, turn = self.clock.now_us(), turn + 1
+            self.variables |= {"current_loop": str(turn), "total_loops": str(nested.times)}
+            try:
+                self.execute(nested.app)
+            finally:
+                for name in ("current_loop", "total_loops"):
+                    self.variables.pop(name, None)
+            if self._stop_broadcast or self.clock.now_us() - began_us < TOO_SHORT_US:
                 break
-            if self.clock.now_us() - began_us < FRAME_S * 1_000_000:
-                # What takes no time would keep everybody else from theirs.
-                self.pause(FRAME_S)
         if other is not None and not other.hangup_cause:
             other.stop_broadcast()
             self.pause(5.0, until=lambda: other.undisturbed.is_set() or bool(other.hangup_cause))

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 import gevent
 
 from freeswitch.simulator import causes
-from freeswitch.simulator.calls.channel import LEAD_S, Channel, Home
+from freeswitch.simulator.calls.broadcast import ENDLESS, LEAD_S
+from freeswitch.simulator.calls.channel import Channel, Home
 from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.calls.keys import PRESSED_SAMPLES, Key
 from freeswitch.simulator.calls.parking import park
@@ -173,7 +174,7 @@ class SipLeg(Channel):
             self.variables.pop("sip_from_display", None)
         music = self.hold_music
         if self.partner is not None and music != "silence":
-            self.partner.broadcast(App("playback", music), lead_s=LEAD_S, loops=True, first=True)
+            self.partner.broadcast(App("playback", music), lead_s=LEAD_S, times=ENDLESS, first=True)
 
     def far_unhold(self) -> None:
         """re-INVITE with a=sendrecv: takes the call up again, a quarter of a second later."""

@@ -62,7 +62,7 @@ def play(
         ended = "break" if channel.pause(seconds, until=lambda: channel.took_break() or until()) else "done"
     finally:
         channel.is_sent_sound = False
-        ms = _read_ms(path, (channel.clock.now_us() - started_us) // 1000)
+        ms = _read_ms(path, library, (channel.clock.now_us() - started_us) // 1000)
         samples = str(ms * SAMPLES_PER_S // 1000)
         channel.variables |= {
             "playback_last_offset_pos": samples,
@@ -74,9 +74,9 @@ def play(
     return "FILE PLAYED"
 
 
-def _read_ms(path: str, played_ms: int) -> int:
+def _read_ms(path: str, library: Library, played_ms: int) -> int:
     """How much of a sound has been read when so much of it has been heard."""
-    turn_ms = plan.pattern_ms(path)
+    turn_ms = plan.pattern_ms(path) if "://" in path else round((library.seconds(path) or 0) * 1000)
     if not turn_ms:
         return played_ms
     turns, rest_ms = divmod(played_ms, turn_ms)

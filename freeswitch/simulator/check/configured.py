@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from freeswitch.simulator.calls.sounds import READ_AHEAD_MS
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
 from freeswitch.simulator.plan import App
 
+MUCH_LONGER_S = 60.0
+"""A sound file of which only the beginning was heard."""
 _BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
 _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
 _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
@@ -82,7 +85,8 @@ def _missing(events: Sequence[Headers]) -> frozenset[str]:
 
 
 def _lengths_s(events: Sequence[Headers]) -> dict[str, float]:
-    """Of files that ended by themselves: as long as they were heard the longest."""
+    """Of files that ended by themselves: as long as they were heard the longest. Of others what was read of them: they
+    are read in pieces, of which only the last is smaller."""
     found: dict[str, float] = {}
     began: dict[tuple[str, str], int] = {}
     for event in events:
@@ -90,8 +94,13 @@ def _lengths_s(events: Sequence[Headers]) -> dict[str, float]:
         one = (text(event, "Unique-ID"), path)
         if name == "PLAYBACK_START" and "://" not in path:
             began[one] = stamp_us(event)
-        elif name == "PLAYBACK_STOP" and one in began and text(event, "Playback-Status") == "done":
-            found[path] = max(found.get(path, 0.0), (stamp_us(event) - began.pop(one)) / 1_000_000)
+        elif name == "PLAYBACK_STOP" and one in began:
+            read_ms = text(event, "variable_playback_ms")
+            if text(event, "Playback-Status") == "done":
+                found[path] = max(found.get(path, 0.0), (stamp_us(event) - began.pop(one)) / 1_000_000)
+            elif read_ms.isdecimal():
+                whole = int(read_ms) % READ_AHEAD_MS != 0
+                found.setdefault(path, int(read_ms) / 1000 + (0 if whole else MUCH_LONGER_S))
     return found
 
 

@@ -251,6 +251,10 @@ def _answer(code: int, phrase: str) -> Act | None:
     return Act(0, "refuse", f"{code} {phrase}") if code >= 300 and code != 487 else None
 
 
+_Pressed = tuple[int, str, str]
+"""When, who, digit."""
+
+
 @dataclass(frozen=True)
 class Script:
     """All that happened outside the switch."""
@@ -261,8 +265,8 @@ class Script:
     """How INVITEs of ours were answered, in order."""
     keys: Mapping[str, tuple[Act, ...]]
     """Leg -> keys pressed there, where the events tell them."""
-    pressed: tuple[tuple[int, str, str], ...]
-    """Keys that only the lines tell: when, who, digit."""
+    pressed: tuple[_Pressed, ...]
+    """Keys that only the lines tell."""
     registers: tuple[Register, ...]
 
 
@@ -277,9 +281,23 @@ def script(trace: Trace) -> Script:
         calls=tuple(one for one in calls if one.leg),
         answers=tuple(one for one in reader.dialogs if not one.incoming),
         keys=keys,
-        pressed=() if keys else tuple(reader.keys),
+        pressed=_never_read(reader.keys, keys),
         registers=tuple(_registers(trace.events, reader.registers)),
     )
+
+
+READ_WITHIN_US = 500_000
+"""The line of a key may be as late as this, by the two clocks and for as long as the key was held."""
+
+
+def _never_read(pressed: Sequence[tuple[int, str, str]], read: Mapping[str, Sequence[Act]]) -> tuple[_Pressed, ...]:
+    """Keys that only the lines tell: nothing on the switch read them, as within the music of a queue."""
+    left = sorted(pressed)
+    for key in sorted((one for keys in read.values() for one in keys), key=lambda one: -one.at_us):
+        told = [one for one in left if one[2] == key.value and one[0] <= key.at_us + READ_WITHIN_US]
+        if told:
+            left.remove(told[-1])
+    return tuple(left)
 
 
 def _pair(calls: Sequence[Dialog], legs: list[Headers]) -> None:

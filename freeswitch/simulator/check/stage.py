@@ -309,8 +309,9 @@ class Stage:
         """Whoever is named by role in the trace, or as a far end."""
         named = [leg for leg, role in self.trace.roles.items() if role == who]
         legs_ = named or [one.uuid for one in self._legs.get(who, ())]
-        if legs_:
-            self._press(legs_[-1], digit)
+        hears = [leg for leg in legs_ if (one := self.switch.channels.get(leg)) is not None and one.has_media]
+        if hears:
+            self._press(hears[-1], digit)
 
 
 class _Known:

@@ -6,6 +6,7 @@ always `-ERR`. Source: mod_commands.c.
 
 from __future__ import annotations
 
+import html
 import re
 
 from freeswitch.simulator import causes, plan
@@ -295,9 +296,12 @@ def buglist(console: Console, argument: str) -> str:
     channel = console.leg(argument)
     if channel is None:
         return ""
+    listening = [("session_record", path) for path, one in channel.recordings.items() if one.session]
+    listening += [("displace", path) for path in channel.displaced]
     bugs = "".join(
-        f" <media-bug>\n  <function>session_record</function>\n  <target>{path}</target>\n </media-bug>\n"
-        for path in channel.recordings
+        f" <media-bug>\n  <function>{what}</function>\n  <target>{html.escape(path)}</target>\n"
+        "  <thread-locked>0</thread-locked>\n </media-bug>\n"
+        for what, path in listening
     )
     return f"<media-bugs>\n{bugs}</media-bugs>\n"
 
