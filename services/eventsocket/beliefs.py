@@ -15,8 +15,9 @@ from typing import Literal
 from proto.events import Direction, Joined, Via
 from proto.values import UNKNOWN_TENANT, Party
 
-MAX_ENDED = 20_000
-"""Ended legs are remembered while there is room: the legs they dialled may end after them. Legs that are up always."""
+MAX_ENDED = 5_000
+"""So many ended legs are remembered (about 1 KB each): the legs they dialled may be heard of, or end, a little later.
+Legs that are up always are."""
 NEVER_US = 1 << 62
 
 

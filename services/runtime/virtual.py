@@ -54,8 +54,11 @@ class Timer:
         self.start(callback, *args, update=update)
 
     def stop(self) -> None:
-        """It fires no more, not even if it was just about to."""
+        """It fires no more, not even if it was just about to; whoever it would have woken is not kept by it."""
+        if self.active:
+            self._time.forget()
         self.active = False
+        self.callback, self.args = None, ()
         if self._running is not None:
             self._running.stop()
             self._running = None
@@ -100,6 +103,8 @@ class VirtualTime:
     def __init__(self, start_us: int) -> None:
         self._now_us = start_us
         self._due: list[tuple[int, int, Timer]] = []
+        self._stopped = 0
+        """About so many in `_due` fire no more."""
         self._numbers = itertools.count()
         self._nap = gevent.monkey.get_original("time", "sleep")
         self.loop = _Loop(self, gevent.get_hub().loop)
@@ -112,6 +117,14 @@ class VirtualTime:
         """To fire so much later."""
         at_us = self._now_us + math.ceil(after_s * 1_000_000)
         heapq.heappush(self._due, (at_us, next(self._numbers), timer))
+
+    def forget(self) -> None:
+        """A timer that was to fire fires no more: those of an hour ahead would else be kept for an hour."""
+        self._stopped += 1
+        if self._stopped > 1000 and self._stopped * 2 > len(self._due):
+            self._due = [one for one in self._due if one[2].active]
+            heapq.heapify(self._due)
+            self._stopped = 0
 
     def idle(self) -> None:
         """The loop has found nothing to do: on to the next moment, unless a thread still works for somebody."""
