@@ -88,12 +88,13 @@ def _clean(name: str) -> str:
 
 def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | None, leg_id: str = "") -> SipLeg:
     """A call that a carrier brings."""
-    shown = "anonymous" if caller.withheld else caller.number
-    name = "Anonymous" if caller.withheld else caller.name or caller.number
+    hidden = caller.withheld and not caller.shown
+    shown = "anonymous" if hidden else caller.shown or caller.number
+    name = "Anonymous" if hidden else caller.name or shown
     # sofia defuses a variable reference in what a caller sends, and drops the header that held it.
     defused = name.replace("$", "%") if "${" in name else name
     # Escapes like %0a are undone once, on the way into the profile only.
-    told = _clean(unquote(defused, errors="surrogateescape"))
+    told = _clean(unquote(caller.asserted_name or defused, errors="surrogateescape"))
     host = (carrier.host if carrier else "") or "127.0.0.1:5090"
     profile = Profile(
         channel_name=f"sofia/external/{shown}@{host}",
@@ -110,14 +111,23 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
     if defused == name and caller.name is not None:
         leg.variables["sip_from_display"] = name
-    if caller.withheld:
-        if caller.number != shown:
-            leg.variables |= {"sip_P-Asserted-Identity": caller.number, "sip_cid_type": "pid"}
-        leg.variables["sip_Privacy"] = "id"
+    _identify(leg, caller, shown)
     _arrived(switch, leg, number)
     for name, value in caller.headers.items():
         leg.variables["sip_history_info" if name.lower() == "history-info" else f"sip_h_{name}"] = value
     return leg
+
+
+def _identify(leg: SipLeg, caller: Caller, shown: str) -> None:
+    """What it said of itself beside its From. Source: sofia_handle_sip_i_invite."""
+    said = dict(caller.identities)
+    if caller.withheld and not said:
+        said = ({"P-Asserted-Identity": caller.number} if caller.number != shown else {}) | {"Privacy": "id"}
+    leg.variables |= {f"sip_{name}": value for name, value in said.items()}
+    if "P-Asserted-Identity" in said or "P-Preferred-Identity" in said:
+        leg.variables["sip_cid_type"] = "pid"
+    elif "Remote-Party-ID" in said:
+        leg.variables["sip_cid_type"] = "rpid"
 
 
 def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id: str = "") -> SipLeg:

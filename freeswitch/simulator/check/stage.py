@@ -324,6 +324,9 @@ class _Known:
         return self._known.extensions.get((channel.profile.context, destination))
 
 
+_IDENTITIES = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy")
+
+
 def _caller(dialog: Dialog) -> Caller:
     """What the far end sent of itself."""
     sent = {
@@ -332,15 +335,22 @@ def _caller(dialog: Dialog) -> Caller:
         if name.startswith("variable_sip_h_") and isinstance(value, str)
     }
     # Sofia keeps no display name with a reference to a variable in it, but shows what it made of it.
+    display = text(dialog.leg, "variable_sip_from_display")
+    identities = {name: value for name in _IDENTITIES if (value := text(dialog.leg, f"variable_sip_{name}"))}
     made = text(dialog.leg, "Caller-Orig-Caller-ID-Name")
     referring = made.replace("%{", "${") if "%{" in made else None
     if history := text(dialog.leg, "variable_sip_history_info"):
         sent["History-Info"] = history
     return Caller(
         number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
-        name=text(dialog.leg, "variable_sip_from_display") or referring,
+        name=display or referring,
         withheld=text(dialog.leg, "Caller-Privacy-Hide-Number") == "true",
         headers=sent,
+        shown=text(dialog.leg, "variable_sip_from_user"),
+        identities=identities,
+        asserted_name=made
+        if identities and made != display and made != text(dialog.leg, "variable_sip_from_user")
+        else "",
     )
 
 

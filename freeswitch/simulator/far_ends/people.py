@@ -121,3 +121,10 @@ class Caller:
     """Deeds after the answer, by whoever or whatever."""
     headers: dict[str, str] = field(default_factory=dict)
     """Further SIP headers: name -> value, seen as variable_sip_h_<name>."""
+    shown: str = ""
+    """The user in its From, where that is not the number."""
+    identities: dict[str, str] = field(default_factory=dict)
+    """P-Asserted-Identity (its user only), P-Preferred-Identity, Remote-Party-ID, Privacy, as sofia keeps them; without
+    them withheld callers have those that it takes."""
+    asserted_name: str = ""
+    """The display name in the last of these."""
