@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check bench coverage-table lock picture clean
+.PHONY: run test check bench faults chaos coverage-table lock picture clean
 
 run: $(VENV)/run-ready
 	@exec $(BIN)/toritsugi run $(ARGS)
@@ -24,6 +24,17 @@ check: $(VENV)/test-ready
 bench: $(VENV)/test-ready
 	@tests/install-packages
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Each fault of tests/faults on RabbitMQ, with SQLite and with PostgreSQL; FULL=1: at the size of a real night (hours).
+faults: $(VENV)/test-ready
+	@tests/install-packages
+	@$(BIN)/python -m tests.faults $(if $(FULL),--full) $(ARGS)
+
+# Faults by lot while people call: make chaos FOR=10m; the seed that it prints repeats it (SEED=…).
+FOR ?= 10m
+chaos: $(VENV)/test-ready
+	@tests/install-packages
+	@$(BIN)/python -m tests.faults --chaos $(FOR) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 coverage-table: $(VENV)/test-ready
 	@$(BIN)/python -m tests.coverage_table

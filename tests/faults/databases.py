@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import gevent
 
@@ -56,23 +56,23 @@ def _locked_by_server(site: Site) -> Iterator[None]:
     """PostgreSQL: a transaction that holds every table; at the end the server is killed and started again."""
     server = site.postgres
     assert server is not None
+    name = site.database.rpartition("/")[2]
     tables = server.ask(
         "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
-        site.database_name,
+        name,
     )
-    with ExitStack() as stack:
-        connection = stack.enter_context(server.connect(site.database_name))
-        connection.execute("BEGIN")
-        for (table,) in tables:
-            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        try:
-            yield
-        finally:
-            server.kill()
-            gevent.sleep(1)
-            server.start()
-            stack.pop_all()
+    connection = server.connect(name)
+    connection.execute("BEGIN")
+    for (table,) in tables:
+        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+    try:
+        yield
+    finally:
+        server.kill()
+        connection.close()
+        gevent.sleep(1)
+        server.start()
 
 
 FAULTS = (
@@ -80,6 +80,7 @@ FAULTS = (
         "locked database",
         "every table is locked by somebody, who is then killed (PostgreSQL: the server is)",
         lock_database,
+        of_store=True,
         small=Size(for_s=2, per_s=5),
         full=Size(for_s=10, per_s=20),
     ),

@@ -58,6 +58,7 @@ FAULTS = (
         "services killed in the middle",
         "each service dies before its commit, before it publishes, before it acknowledges",
         partial(die_again_and_again, names=SERVICES[:-1]),
+        of_store=True,
         small=Size(times=1, per_s=5),
         full=Size(times=200, per_s=10),
     ),

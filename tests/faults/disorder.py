@@ -20,8 +20,8 @@ def disorder(site: Site, size: Size, dice: random.Random) -> None:
         site.rooms[name].orders.disorder = dice.randrange(1, 1 << 40)
     with calling(site, size.per_s, dice):
         gevent.sleep(size.for_s)
-    site.all_hang_up()
-    gevent.sleep(1)
+        site.hang_up(site.switch.up())
+        gevent.sleep(1)
     for name in SERVICES:
         site.rooms[name].orders.disorder = 0
 
@@ -31,6 +31,7 @@ FAULTS = (
         "disorder",
         "10 % told twice, shuffled within 50, 1 % poison: no UTF-8, 16 MB, wrong schema",
         disorder,
+        of_store=True,
         small=Size(for_s=4, per_s=10),
         full=Size(for_s=60, per_s=20),
     ),

@@ -42,6 +42,8 @@ class Fault:
     full: Size
     in_chaos: bool = True
     """Whether it may strike while other people call."""
+    of_store: bool = False
+    """Whether the store has a part in it, so that `make test` inflicts it on each."""
     needs: Callable[[Site], str] = lambda _site: ""
     """What is missing on this machine, or nothing."""
 
@@ -76,16 +78,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def strike(fault: Fault, site: Site, size: Size, dice: random.Random, name: str = "") -> Outcome:
     """The fault, then the time until all is told; what came of it. `name`: of the size."""
+    return outcome_of(fault.name, name, site, lambda: fault.inflict(site, size, dice))
+
+
+def outcome_of(fault: str, size: str, site: Site, inflict: Callable[[], None]) -> Outcome:
+    """What comes of it, once nobody is up any more and everything is told."""
     before, given_up = _count(site), site.open() | site.mischarged()
-    fault.inflict(site, size, dice)
+    inflict()
     healed_us = clock.monotonic_us()
     site.all_hang_up()
     site.settle(SETTLE_S, given_up)
     recovered_s = (clock.monotonic_us() - healed_us) / 1_000_000
-    return _outcome(fault.name, name, site, before, recovered_s)
-
-
-def _outcome(fault: str, size: str, site: Site, before: dict[str, set[Any]], recovered_s: float) -> Outcome:
     now = _count(site)
     new = {what: len(now[what] - before[what]) for what in now}
     return Outcome(fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), **new)

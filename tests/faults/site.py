@@ -19,13 +19,14 @@ from typing import Any
 
 import gevent
 import gevent.lock
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from freeswitch.simulator import Channel
 from proto.envelope import BadMessage, Envelope, decode
 from proto.events import LegCharged, LegEnded, PlatformRevised, TenantRevised
 from services.runtime.bus.rabbitmq import RabbitBus
+from services.runtime.store.engine import make_engine
 from tests.command import ROOT, until
 from tests.faults.orders import Orders
 from tests.faults.switch import PASSWORD, Switch, write_clients
@@ -165,7 +166,8 @@ class Site:
         self.bus.stop()
 
     def _write_settings(self) -> Path:
-        for name, secret in (("password", PASSWORD), ("bus", self.bus_url)):
+        database = self.database.replace("postgresql+psycopg", "postgresql")
+        for name, secret in (("password", PASSWORD), ("bus", self.bus_url), ("database", database)):
             (self.folder / name).touch(0o600)
             (self.folder / name).write_text(secret, encoding="utf-8")
         link = {
@@ -183,6 +185,7 @@ class Site:
             "session_key_file": str(self.folder / "session.key"),
             "log_level": "INFO",
             "switches": [link],
+            **({"database_file": str(self.folder / "database")} if self.database else {}),
         }
         file = self.folder / "settings.yaml"
         file.write_text(json.dumps(settings), encoding="utf-8")
@@ -249,6 +252,7 @@ class Site:
         """So many people call, a few at a time, and talk, or meet an apology because their plan was late."""
         callers: list[Channel] = []
         while len(callers) < number:
+            until(lambda: self.switch.runs)
             some = self.switch.call(min(at_once, number - len(callers)))
             callers += some
             self.until_connected(some)
@@ -303,8 +307,8 @@ class Site:
 
     def ledger(self) -> dict[str, tuple[int, int]]:
         """Leg -> (rows, µs charged), as the ledger itself has it. Raises DBAPIError while the store is away."""
-        url = self.database or f"sqlite:///{self.data('billing')}/billing.sqlite"
-        engine = create_engine(url)
+        url = f"{self.database}?schema=billing" if self.database else f"sqlite:///{self.data('billing')}/billing.sqlite"
+        engine = make_engine(url)
         try:
             with engine.connect() as store:
                 rows = store.execute(
