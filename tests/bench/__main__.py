@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from tests import postgres
-from tests.bench import calls, charging, commanding, conf, parsers, publishing, resync, sockets
+from tests.bench import calls, charging, commanding, conf, deciding, parsers, publishing, resync, running, sockets
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import Processes, RealSwitch
 from tests.rabbitmq import Broker
@@ -64,6 +64,14 @@ def _charging(bench: Bench) -> list[Bar]:
     return found
 
 
+def _deciding(bench: Bench) -> list[Bar]:
+    return deciding.bars(bench.processes, bench.url(), bench.count(20, 2))
+
+
+def _running(bench: Bench) -> list[Bar]:
+    return running.bars(bench.processes, bench.url(), bench.count(running.MANY, 20), bench.count(20, 1))
+
+
 def _calls(bench: Bench) -> list[Bar]:
     return calls.bars(bench.processes, bench.url(), bench.count(20), 5.0)
 
@@ -82,6 +90,8 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "publishing": _publishing,
     "commanding": _commanding,
     "charging": _charging,
+    "deciding": _deciding,
+    "running": _running,
     "calls": _calls,
     "resync": _resync,
     "conf": _conf,
@@ -95,8 +105,15 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
 @click.option("--password-file", type=click.Path(exists=True, path_type=Path), help="Of its Event Socket.")
 @click.option("--dial", help="Dial string of its own trunk side, for example sofia/external/{number}@127.0.0.1:5080.")
 @click.option("--bus", help="With --esl: the broker (amqp://…) to which its mod_amqp publishes.")
+@click.option("--pid", type=int, help="With --esl: the switch's process, to compare what a call costs it and us.")
 def main(
-    groups: tuple[str, ...], size: float, esl: str | None, password_file: Path | None, dial: str | None, bus: str | None
+    groups: tuple[str, ...],
+    size: float,
+    esl: str | None,
+    password_file: Path | None,
+    dial: str | None,
+    bus: str | None,
+    pid: int | None,
 ) -> None:
     """Measure and compare; a table on stderr, JSON lines on stdout."""
     if unknown := set(groups) - set(GROUPS):
@@ -110,6 +127,9 @@ def main(
             real = RealSwitch(host, int(port), password_file.read_text(encoding="utf-8").strip(), dial)
             with _processes(folder) as processes:
                 found = calls.bars(processes, bus, 20 * size, 5.0, real)
+            if pid:
+                with _processes(folder / "cpu") as processes, _broker(folder) as url:
+                    found += running.beside_a_real_switch(processes, url(), real, pid, 60 * size, 5.0)
         else:
             raise click.UsageError("--esl needs --password-file, --dial and --bus")
     click.echo(table(found), err=True)

@@ -75,13 +75,13 @@ def _compared(heard: Mapping[str, Path]) -> Iterator[Bar]:
         for percent in (50, 99):
             bar = f"event at the switch -> consumer on RabbitMQ, p{percent}"
             yield Bar(bar, percentile(ours, percent), percentile(theirs, percent), name, "ms", len(both))
-    routed, static = _set_up_ms(list(events.values()), ROUTED), _set_up_ms(list(events.values()), STATIC)
+    routed, static = set_up_ms(list(events.values()), ROUTED), set_up_ms(list(events.values()), STATIC)
     name = "native dialplan" if "amqp" in heard else "static plan in the dialplan"
     yield Bar("set-up, arrival -> leg dialled, p50", median(routed), median(static), name, "ms", len(routed))
     yield Bar("set-up, p99", percentile(routed, 99), percentile(static, 99), name, "ms", len(routed))
 
 
-def _set_up_ms(events: Sequence[Mapping[str, Any]], number: str) -> list[float]:
+def set_up_ms(events: Sequence[Mapping[str, Any]], number: str) -> list[float]:
     """From the caller's CHANNEL_CREATE to that of the first leg dialled for it, as the plain client hears them: a real
     switch stamps in steps of 20 ms (FreeSWITCH's own timer), which would hide a static plan altogether."""
     created = [one for one in events if one["name"] == "CHANNEL_CREATE"]

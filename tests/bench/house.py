@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ class Processes:
 
     def close(self) -> None:
         """Ends them, last first."""
-        for one in reversed(self._running):
+        while self._running:
+            one = self._running.pop()
             one.terminate()
             try:
                 one.wait(20)
@@ -129,12 +130,17 @@ def run_switch(processes: Processes, channels_up: int = 0) -> Played:
     return Played(process, about["port"], str(about["password"]))
 
 
+def write_tenants(folder: Path) -> Path:
+    """The files of one client, in a folder made for them."""
+    folder.mkdir()
+    for name, text in TENANTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
 def run_house(processes: Processes, bus: str, esl: str, password: str) -> psutil.Process:
     """`toritsugi run` with one client, on this bus; returns when it hears the switch."""
-    tenants = processes.folder / "tenants"
-    tenants.mkdir()
-    for name, text in TENANTS.items():
-        (tenants / name).write_text(text, encoding="utf-8")
+    tenants = write_tenants(processes.folder / "house")
     environment = {"TORITSUGI_ESL": f"fs1={esl}", "TORITSUGI_ESL_PASSWORD": password, "TORITSUGI_LOG_LEVEL": "INFO"}
     folder = ("--data", str(processes.folder / "data"), "--tenants", str(tenants), "--port", "0")
     house = processes.start("services", "--bus", bus, *folder, environment=environment)
@@ -153,17 +159,20 @@ def lines(file: Path) -> list[dict[str, Any]]:
     ]
 
 
-def call_itself(switch: RealSwitch, calls_per_second: float, seconds: float) -> None:
-    """A real switch calls its own trunk side: ROUTED and STATIC in turn, a second each."""
+def call_itself(
+    switch: RealSwitch, calls_per_second: float, seconds: float, numbers: Sequence[str] = (ROUTED, STATIC)
+) -> int:
+    """A real switch calls its own trunk side: these numbers in turn, a second each. How many calls it made."""
     link = socket.create_connection((switch.host, switch.port))
     link.sendall(f"auth {switch.password}\n\n".encode())
     ends = time.monotonic() + seconds
     count = 0
     while time.monotonic() < ends:
-        number = (ROUTED, STATIC)[count % 2]
+        number = numbers[count % len(numbers)]
         settings = "{origination_caller_id_number=09012345678,originate_timeout=20,execute_on_answer='sched_hangup +2'}"
         link.sendall(f"bgapi originate {settings}{switch.dial.format(number=number)} &park()\n\n".encode())
         count += 1
         time.sleep(1 / calls_per_second)
     time.sleep(4)
     link.close()
+    return count
