@@ -6,6 +6,7 @@ start stops those before it. What the parts are belongs to the composition root.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -63,11 +64,15 @@ class App:
                 self.stop()
                 return EXIT_START_FAILED
             if not self._stopping.is_set():
+                # What stands now stands to the end: looked through again and again it stopped all calls for 0.1 s.
+                gc.collect()
+                gc.freeze()
                 if ready is not None:
                     ready()
                 self._stopping.wait(for_s)
             return EXIT_STOPPED if self.stop() else EXIT_DRAIN_CUT
         finally:
+            gc.unfreeze()
             for handler in handlers:
                 handler.cancel()
 
