@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 from flask import Flask
-from gevent.pywsgi import WSGIServer
+from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from services.runtime.log import get_logger, mask
 from services.runtime.tls import server_context
@@ -34,6 +34,18 @@ class _ErrorLog:
 
     def flush(self) -> None:
         """Nothing is kept back."""
+
+
+class _Handler(WSGIHandler):  # type: ignore[misc]
+    """A request that is none is a line of the log; pywsgi prints a traceback of its own for some of them."""
+
+    def read_request(self, raw_requestline: str) -> bool:
+        try:
+            return bool(super().read_request(raw_requestline))
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
 class _Server(WSGIServer):  # type: ignore[misc]
@@ -80,7 +92,7 @@ class WebServer:
         if self._certificate_file is not None:
             tls["ssl_context"] = server_context(self._certificate_file, self._key_file)
         place = (self._host, self._asked_port)
-        self._server = _Server(place, self._app, log=None, error_log=_ErrorLog(), **tls)
+        self._server = _Server(place, self._app, log=None, error_log=_ErrorLog(), handler_class=_Handler, **tls)
         self._server.start()
 
     @property
