@@ -156,6 +156,8 @@ def test_connected_while_the_colleague_still_rings() -> None:
         assert leg.partner is colleague
         colleague.far_hangup()
         finish(listener, leg.uuid, consult.uuid)
+        ended = listener.name("CHANNEL_HANGUP_COMPLETE", consult.uuid)
+        assert ended["variable_originate_failed_cause"] == "ATTENDED_TRANSFER"
 
 
 def test_hold_plays_music_to_the_other_and_ends_it() -> None:
@@ -224,6 +226,40 @@ def test_who_hangs_up_while_holding_ends_the_call_of_the_other_too() -> None:
         phone.far_hangup()
         assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["Hangup-Cause"] == "NORMAL_CLEARING"
         assert told(listener, leg.uuid).count("PARK") == 1
+
+
+def test_a_caller_who_holds_is_no_longer_held_when_the_phone_hangs_up() -> None:
+    """UNHOLD before UNBRIDGE: the bridge of who holds takes that back as it ends (audio_bridge_thread)."""
+    with switch([Phone("1001", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(listener, leg, f"|hangup_after_bridge=true~{EXT.format(1)}~park")
+        phone = dialled(simulator, listener)
+        simulator.switch.channels[leg.uuid].far_hold()
+        listener.name("PLAYBACK_START", phone.uuid)
+        phone.far_hangup()
+        finish(listener, leg.uuid)
+        assert after(told(listener, leg.uuid), "HOLD")[:4] == ["HOLD", "UNHOLD", "UNBRIDGE", "HANGUP NORMAL_CLEARING"]
+
+
+def test_a_caller_who_holds_is_sent_on_and_whom_it_kept_waiting_ends() -> None:
+    """The new caller profile has no hold any more, and the answer to our re-INVITE has our From."""
+    with switch([Phone("1001", QUICK), Phone("1002", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        leg = simulator.switch.channels[arrive(simulator, listener, CALLER).uuid]
+        send(listener, leg, f"|hangup_after_bridge=true~{EXT.format(1)}~park")
+        phone = dialled(simulator, listener)
+        leg.far_hold()
+        listener.name("PLAYBACK_START", phone.uuid)
+        send(listener, leg, f"~{EXT.format(2)}~park")
+        assert listener.name("CHANNEL_HANGUP_COMPLETE", phone.uuid)["Hangup-Cause"] == "NORMAL_CLEARING"
+        taken_back = listener.name("CHANNEL_UNHOLD", leg.uuid)
+        assert (taken_back["Caller-Channel-Last-Hold"], taken_back["Caller-Channel-Hold-Accum"]) == ("0", "0")
+        colleague = dialled(simulator, listener, 1)
+        assert leg.partner is colleague
+        assert leg.get("sip_to_user") == CALLER.number
+        leg.far_hangup()
+        finish(listener, leg.uuid, colleague.uuid)
 
 
 ATT_XFER = "|hangup_after_bridge=true~bind_meta_app:1 b s att_xfer::sofia/internal/1002%127.0.0.1~"
@@ -356,6 +392,23 @@ def test_nobody_fetches_the_call_and_it_goes_to_its_orbit() -> None:
         assert parked["Caller-Destination-Number"] == "0399999999"
         leg.hangup("NORMAL_CLEARING")
         finish(listener, leg.uuid)
+
+
+def test_a_call_is_fetched_from_a_slot_that_is_not_announced_yet() -> None:
+    """`auto` takes the slot at once and announces it 1.5 s later; the call has been parked all the same."""
+    with switch([Phone("1002")]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(listener, leg, "~answer~valet_park:acme auto in 8001 8009")
+        listener.until(lambda e: e.get("Application") == "valet_park")
+        fetching = simulator.call_from_phone("1002", "8001")
+        listener.name("CHANNEL_PARK", fetching.uuid)
+        send(listener, fetching, "~answer~valet_park:acme 8001")
+        listener.until(lambda _e: leg.partner is fetching)
+        story = after(told(listener, leg.uuid), "EXECUTE valet_park")
+        assert story[1:4] == ["CUSTOM bridge", "CUSTOM hold", "CUSTOM exit"]
+        fetching.far_hangup()
+        finish(listener, leg.uuid, fetching.uuid)
 
 
 MENU = "play_and_get_digits:1 1 2 1000 # silence_stream://50 silence_stream://50 tt_choice [12]"

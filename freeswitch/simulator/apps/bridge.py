@@ -29,7 +29,7 @@ def bridge(switch: Switch, caller: Channel, data: str) -> None:
     try:
         outcome = dialling.run()
     except (HungUp, Diverted):
-        caller.variables["originate_failed_cause"] = "ORIGINATOR_CANCEL"
+        caller.variables["originate_failed_cause"] = dialling.given_up_for
         raise
     if outcome.leg is None:
         caller.variables["originate_failed_cause"] = outcome.cause

@@ -60,14 +60,14 @@ def intercept(switch: Switch, channel: Channel, data: str) -> None:
     channel.check()
 
 
-def hold(_switch: Switch, channel: Channel, _data: str) -> None:
+def hold(switch: Switch, channel: Channel, _data: str) -> None:
     """Its far end is put on hold by us; whom it talks to hears music."""
-    channel.hold()
+    switch.channels[channel.uuid].hold()
 
 
-def unhold(_switch: Switch, channel: Channel, _data: str) -> None:
+def unhold(switch: Switch, channel: Channel, _data: str) -> None:
     """Its far end is taken off hold."""
-    channel.unhold()
+    switch.channels[channel.uuid].unhold()
 
 
 def soft_hold(_switch: Switch, channel: Channel, data: str) -> None:

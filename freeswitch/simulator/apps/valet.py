@@ -32,15 +32,14 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
     lot, slot, way, low, high, *_rest = [*plan.words(data), "", "", "", "", ""]
     if not slot:
         return
-    fetches = True
+    fetches, announces = True, False
     if slot == "auto":
         fetches = way == "out"
         found = _slot(switch, lot, fetches, low, high)
         if way not in ("in", "out") or found is None:
             return
         slot = found
-        if not fetches and channel.get("valet_announce_slot") in (None, "true"):
-            channel.pause(ANNOUNCES_AFTER_S)
+        announces = not fetches and channel.get("valet_announce_slot") in (None, "true")
     slots = switch.valet.setdefault(lot, {})
     waiting = switch.channels.get(slots.get(slot, ""))
     if fetches and waiting is not None and waiting is not channel and not waiting.hangup_cause:
@@ -49,10 +48,11 @@ def valet_park(switch: Switch, channel: Channel, data: str) -> None:
         join(waiting, channel)
         channel.check()
         return
-    _hold(switch, channel, lot, slot)
+    _hold(switch, channel, lot, slot, ANNOUNCES_AFTER_S if announces else 0.0)
 
 
-def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
+def _hold(switch: Switch, channel: Channel, lot: str, slot: str, announces_after_s: float) -> None:
+    """Who leaves, or is fetched, before the slot is announced has been parked all the same."""
     slots = switch.valet[lot]
     slots[slot] = channel.uuid
     music = channel.get("valet_hold_music") or channel.hold_music
@@ -62,11 +62,14 @@ def _hold(switch: Switch, channel: Channel, lot: str, slot: str) -> None:
         f"{''.join(kept)}set:valet_ticket={channel.uuid},set:valet_hold_music='{music}',"
         f"sleep:1000,valet_park:{lot} {slot}"
     )
-    _tell(channel, lot, slot, "hold", {})
-    channel.variables["valet_lot_extension"] = slot
-    orbit = channel.get("valet_parking_orbit_exten")
-    seconds = plan.whole(channel.get("valet_parking_timeout") or "") or (ORBIT_S if orbit else None)
     try:
+        try:
+            channel.pause(announces_after_s)
+        finally:
+            _tell(channel, lot, slot, "hold", {})
+            channel.variables["valet_lot_extension"] = slot
+        orbit = channel.get("valet_parking_orbit_exten")
+        seconds = plan.whole(channel.get("valet_parking_timeout") or "") or (ORBIT_S if orbit else None)
         channel.digits.clear()
         if _wait(switch, channel, music, seconds) and orbit:
             dialplan, context = (channel.get(f"valet_parking_orbit_{name}") or "" for name in ("dialplan", "context"))

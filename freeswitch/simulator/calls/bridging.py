@@ -107,7 +107,7 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
     try:
         _while_they_talk(talk)
     except (HungUp, Diverted):
-        _take_along(caller, leg, stays=bool(caller.hangup_cause) and not talk.leg_left)
+        _take_along(caller, leg, stays=not (talk.leg_left or leg.is_diverted))
         talk.caller_left = True
         leg.wake.set()
         while not (talk.leg_done.is_set() or leg.is_diverted):

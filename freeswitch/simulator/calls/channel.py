@@ -83,6 +83,8 @@ class Channel(Leg):
         self.on_key: Callable[[str], bool] | None = None
         """Hears the keys of the far end first while the leg talks; whether it kept one."""
         self._break = 0
+        self.re_invited = False
+        """We asked its far end for sound again, and the answer is on its way."""
         self.reads_keys = True
         """Whether what runs on it reads keys, or lets them wait for what comes next."""
 
@@ -132,20 +134,12 @@ class Channel(Leg):
             self._stop_broadcast = True
             self.break_off()
 
-    def hold(self) -> None:
-        """Puts its far end on hold; whom it talks to hears music. Source: switch_ivr_hold."""
-        if not self.held:
-            self.mark_hold(True)
-            if self.partner is not None:
-                self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, times=ENDLESS)
+    def sounds_both_ways(self) -> None:
+        """Before it is sent elsewhere: a re-INVITE, if its far end holds the call. Source: switch_ivr_check_hold."""
+        self.re_invited = self.held
 
-    def unhold(self) -> None:
-        """Takes its far end off hold. Source: switch_ivr_unhold."""
-        if self.held:
-            if self.partner is not None:
-                self.partner.stop_broadcast()
-                self.clock.wait(self.partner.undisturbed, 5.0)
-            self.mark_hold(False)
+    def takes_sound_again(self) -> None:
+        """Begins what it was sent to."""
 
     def break_off(self) -> None:
         """Ends the current playback or recording; the plan goes on."""
@@ -185,6 +179,7 @@ class Channel(Leg):
         if not self._counts_transfer():
             self.hangup("EXCHANGE_ROUTING_ERROR")
             return False
+        self.sounds_both_ways()
         own = "XML" if self.profile.dialplan == "inline" else self.profile.dialplan
         dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
         context = context or self.get("force_transfer_context") or self.profile.context or "default"
@@ -207,6 +202,7 @@ class Channel(Leg):
         self.dialled_text = destination
 
         def route() -> None:
+            self.takes_sound_again()
             self.enter("CS_ROUTING")
             if dialplan == "inline":
                 self.profile = replace(self.profile, destination=previous.destination, rdnis="")
@@ -234,6 +230,7 @@ class Channel(Leg):
         now_us = self.clock.now_us()
         self.story.sent_on(self.profile, self.times, self.other, self.apps_left, now_us)
         self.times.profile_created, self.times.bridged = now_us, 0
+        self.times.last_hold = self.times.hold_accum = 0
         self.logical_direction = "inbound" if self.in_dialplan else self.direction
         note = self.note_transfer(how)
         return replace(self.profile, transfer_source=note, index=self.profile.index + 1)

@@ -79,6 +79,8 @@ class Dialling:
         self.spec = spec
         self.originator = originator
         self.last_cause = "NORMAL_CLEARING"
+        self.given_up_for = "ORIGINATOR_CANCEL"
+        """Why there is nobody for the originator, should it have left meanwhile."""
         self._attempts: list[Attempt] = []
         self._legs: list[SipLeg] = []
         self._together = False
@@ -147,7 +149,9 @@ class Dialling:
         winner = self._await_winner()
         if heir.hangup_cause:
             self._drop("NORMAL_CLEARING")
-        elif winner is not None:
+            return
+        self.given_up_for = "ATTENDED_TRANSFER"
+        if winner is not None:
             heir.variables["hangup_after_bridge"] = "true"
             join(heir, winner)
         else:

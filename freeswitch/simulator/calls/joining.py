@@ -18,6 +18,8 @@ def join(first: Channel, second: Channel) -> bool:
     """`first` runs the bridge, unless only `second` has media; whether there is anything to bridge."""
     if second.hangup_cause:
         return False
+    first.sounds_both_ways()
+    second.sounds_both_ways()
     if first.direction == "outbound" and not first.in_dialplan:
         first.turn_round()
         first.in_dialplan = True
@@ -81,13 +83,20 @@ def _invert(leg: Channel) -> None:
 def _divert(first: Channel, second: Channel) -> None:
     ready: list[bool] = []
 
+    def reset(leg: Channel) -> None:
+        """CS_RESET, on the way: it is nobody's call. Source: switch_core_standard_on_reset."""
+        leg.takes_sound_again()
+        leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
+
     def wait_for_first() -> None:
+        reset(second)
         second.state, second.state_number = "CS_SOFT_EXECUTE", 3
         ready.append(True)
         first.wake.set()
         second.pause()
 
     def take() -> None:
+        reset(first)
         first.state, first.state_number = "CS_SOFT_EXECUTE", 3
         first.pause(20.0, until=lambda: bool(ready) or bool(second.hangup_cause))
         first.variables.pop("uuid_bridge", None)

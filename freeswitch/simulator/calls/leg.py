@@ -126,6 +126,7 @@ class Leg(Waiter):
         self.confirmed = False
         """Whoever answered was asked to press a key, and did."""
         self.held = False
+        self.held_since_us = 0
         self.left_on_hold = False
         """It ended while its far end held the call: whom it talked to ends too (CF_HANGUP_HELD)."""
         self.in_dialplan = False
@@ -346,12 +347,13 @@ class Leg(Waiter):
         now_us = self.clock.now_us()
         if held:
             self.enter_call_state("HELD")
-            self.times.last_hold = now_us
+            self.times.last_hold = self.held_since_us = now_us
             self.fire("CHANNEL_HOLD")
             return
         self.enter_call_state("UNHELD")
-        self.times.hold_accum += now_us - self.times.last_hold
-        self.times.holds.append((self.times.last_hold, now_us))
+        if self.times.last_hold:
+            self.times.hold_accum += now_us - self.times.last_hold
+        self.times.holds.append((self.held_since_us, now_us))
         self.fire("CHANNEL_UNHOLD")
         if talks:
             self.enter_call_state("ACTIVE")

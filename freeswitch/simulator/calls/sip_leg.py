@@ -38,6 +38,7 @@ class SipLeg(Channel):
         """Where the gateway is through which it was dialled."""
         self.invited_as = (profile.caller_name, profile.caller_number)
         """The caller's name and number in the From of our INVITE."""
+        self._own_display = ""
         self.named_by_us = False
         """Whether its From is ours although it called: a re-INVITE of ours was answered."""
         self.message_s = 3.0
@@ -155,29 +156,55 @@ class SipLeg(Channel):
     # --- hold and transfer -----------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Also a re-INVITE to a caller, whose answer has our From: the To of theirs. Source: extract_header_vars."""
-        asked = not self.held and self.direction == "inbound" and not self.named_by_us
-        super().hold()
-        if asked and "sip_to_user" in self.variables:
+        """Puts its far end on hold by a re-INVITE; whom it talks to hears music. Source: switch_ivr_hold."""
+        if not self.held:
+            self.mark_hold(True)
+            if self.partner is not None:
+                self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, times=ENDLESS)
+            self._answered_re_invite()
+
+    def unhold(self) -> None:
+        """Takes its far end off hold. Source: switch_ivr_unhold."""
+        if self.held:
+            if self.partner is not None:
+                self.partner.stop_broadcast()
+                self.clock.wait(self.partner.undisturbed, 5.0)
+            self.mark_hold(False)
+
+    def takes_sound_again(self) -> None:
+        """The answer to the re-INVITE is in."""
+        if self.re_invited:
+            self.re_invited = False
+            self._answered_re_invite()
+
+    def _answered_re_invite(self) -> None:
+        """The answer has our From: of a caller the To of theirs. Source: extract_header_vars."""
+        own = self.variables
+        if self.direction == "inbound" and not self.named_by_us and "sip_to_user" in own:
             self.named_by_us = True
-            own = self.variables
             own["sip_from_user"], own["sip_to_user"] = own["sip_to_user"], own.get("sip_from_user", "")
+            self._own_display = str(own.pop("sip_from_display", ""))
+
+    def _named_by_itself(self) -> None:
+        """Its own re-INVITE: that of a caller has its name, that of who was called not, as the To of our INVITE."""
+        if self.direction == "outbound":
             self.variables.pop("sip_from_display", None)
+        elif self._own_display:
+            self.variables["sip_from_display"] = self._own_display
 
     def far_hold(self) -> None:
         """re-INVITE with a=sendonly: whoever talks to this leg hears music. Source: switch_core_media_toggle_hold."""
         if not self.times.answered or self.hangup_cause or self.held:
             return
         self.mark_hold(True)
-        if self.direction == "outbound":
-            # Its From is the To of our INVITE, which has no name.
-            self.variables.pop("sip_from_display", None)
+        self._named_by_itself()
         music = self.hold_music
         if self.partner is not None and music != "silence":
             self.partner.broadcast(App("playback", music), lead_s=LEAD_S, times=ENDLESS, first=True)
 
     def far_unhold(self) -> None:
         """re-INVITE with a=sendrecv: takes the call up again, a quarter of a second later."""
+        self._named_by_itself()
         if self.held:
             self.home.spawn(self._take_up)
 

@@ -369,8 +369,9 @@ def _registers(events: Sequence[Headers], sent: Mapping[str, Sequence[int]]) -> 
     """
     attempts = [event for event in events if text(event, "Event-Subclass") == "sofia::register_attempt"]
     led_to = [event for event in events if text(event, "Event-Subclass") in ("sofia::register", "sofia::unregister")]
+    calls = {text(event, "variable_sip_call_id") for event in events} - {""}
     for event in attempts or led_to:
-        if text(event, "to-user") not in ("", text(event, "from-user")):
+        if text(event, "to-user") not in ("", text(event, "from-user")) or text(event, "call-id") in calls:
             # The password of a call: the dialled number stands in the place of the phone's.
             continue
         expires = text(event, "expires")

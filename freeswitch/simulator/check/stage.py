@@ -33,6 +33,7 @@ from freeswitch.simulator.switch import HEARTBEAT_S, Switch
 GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""
 TICK_US = 20_000
+MAIN_LOOP_US = 1_000_000
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
@@ -134,6 +135,10 @@ class Stage:
 
     def _shut_down(self, _how: str) -> None:
         def go() -> None:
+            # The main thread looks once a second whether it is to end (switch_core_runtime_loop).
+            told = [stamp_us(event) for event in self.trace.events if text(event, "Event-Name") == "SHUTDOWN"]
+            wait_us = next((one - self.clock.now_us() for one in told if one > self.clock.now_us()), 0)
+            self.clock.sleep(wait_us / 1_000_000 if wait_us <= MAIN_LOOP_US else 0.0)
             self.switch.shut_down()
             self._up = False
             self.switch.stop()
