@@ -29,6 +29,7 @@ from services.runtime.web.live import Feed
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Worker
 from tests.clients import ACME
+from tests.stores import Database, Files
 
 DEADLINE_S = 10.0
 
@@ -36,14 +37,21 @@ DEADLINE_S = 10.0
 class PagesHouse:
     """The two rooms that pages need."""
 
-    def __init__(self, folder: Path, comment_every_s: float = 15.0, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        comment_every_s: float = 15.0,
+        certificate: Path | None = None,
+        database: Database | None = None,
+    ) -> None:
         """`certificate`: chain and key with which the pages are served by https."""
         self._certificate = certificate
         self.feed = Feed(comment_every_s)
         self.bus = EmbeddedBus(folder / "bus.sqlite")
         directory_service, history_service = directory.build(), history.build(self.feed)
-        self.directory = Store(f"sqlite:///{folder / 'directory.sqlite'}", directory_service.metadata)
-        self.history = Store(f"sqlite:///{folder / 'history.sqlite'}", history_service.metadata)
+        stores = database or Files(folder)
+        self.directory = Store(stores.store("directory"), directory_service.metadata)
+        self.history = Store(stores.store("history"), history_service.metadata)
         self._workers = [
             Worker(directory_service, self.directory, self.bus, "directory.0"),
             Worker(history_service, self.history, self.bus, "history.0"),

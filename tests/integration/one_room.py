@@ -1,4 +1,4 @@
-"""One service for a test: its own worker and timers over the embedded bus, with its SQLite store.
+"""One service for a test: its own worker and timers over the embedded bus, with its store.
 
 Enters: a `build()` and facts. Leaves: the commands and facts that the service put on the bus, in their order.
 """
@@ -20,6 +20,7 @@ from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
 from services.runtime.worker import Service, Timers, Worker
 from tests.clients import PLATFORM, client, revisions
+from tests.stores import Database
 
 DEADLINE_S = 10.0
 M = TypeVar("M", bound=Message)
@@ -30,10 +31,10 @@ _TAP = Queue("tap", "fact", tuple(f"*.{name}" for name, kind in MESSAGES.items()
 class OneRoom:
     """A running service. `tell` publishes facts; `say` waits for what the service says."""
 
-    def __init__(self, service: Service, folder: Path) -> None:
+    def __init__(self, service: Service, folder: Path, database: Database) -> None:
         self.service = service
         self.bus = EmbeddedBus(folder / "bus.sqlite")
-        self.store = Store(f"sqlite:///{folder / service.name}.sqlite", service.metadata)
+        self.store = Store(database.store(service.name), service.metadata)
         self.worker = Worker(service, self.store, self.bus, f"{service.name}.0")
         self.timers = Timers(service, self.store, self.bus)
         self.said: list[Envelope] = []
@@ -97,9 +98,9 @@ class OneRoom:
 
 
 @contextmanager
-def running(service: Service, folder: Path) -> Iterator[OneRoom]:
+def running(service: Service, folder: Path, database: Database) -> Iterator[OneRoom]:
     """The service with the sample client and platform known."""
-    room = OneRoom(service, folder)
+    room = OneRoom(service, folder, database)
     room.start()
     try:
         room.tell(*revisions(client(), platform=PLATFORM))

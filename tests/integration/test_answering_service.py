@@ -27,6 +27,7 @@ from services.answering.model import Pool
 from services.answering.service import build
 from tests.clients import OUTSIDE, PLATFORM, envelope
 from tests.integration.one_room import OneRoom, now, running
+from tests.stores import Database
 
 PHONES = [{"id": "2001", "domain": "ops.example"}]
 
@@ -37,8 +38,8 @@ def with_pools(*pools: dict[str, object]) -> Platform:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[OneRoom]:
-    with running(build(), tmp_path) as room:
+def room(tmp_path: Path, database: Database) -> Iterator[OneRoom]:
+    with running(build(), tmp_path, database) as room:
         yield room
 
 

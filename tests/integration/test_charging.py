@@ -16,6 +16,7 @@ from services.billing import service as billing
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
 from services.runtime.worker import Timers, Worker
+from tests.stores import Database
 from tests.unit.test_billing_ledger import ACME, prices
 from tests.unit.test_billing_rate import NOON, leg
 
@@ -38,11 +39,11 @@ def reports() -> list[Envelope]:
 class House:
     """Billing in one process; history's queue shows what it says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         room = billing.build()
         self.bus = EmbeddedBus(folder / "bus.sqlite")
         self.bus.start([service_queue("billing"), service_queue("history")])
-        self.store = Store(f"sqlite:///{folder}/billing.sqlite", room.metadata)
+        self.store = Store(database.store("billing"), room.metadata)
         self.store.start()
         self.worker = Worker(room, self.store, self.bus, "billing.0")
         self.timers = Timers(room, self.store, self.bus)
@@ -77,16 +78,16 @@ class House:
 
 @pytest.mark.requirement("B16")
 @pytest.mark.parametrize("seed", range(3))
-def test_every_answered_leg_is_charged_once_over_bus_and_store(tmp_path: Path, seed: int) -> None:
+def test_every_answered_leg_is_charged_once_over_bus_and_store(tmp_path: Path, database: Database, seed: int) -> None:
     chance = random.Random(seed)
     told = [*reports(), said(prices("9.35"), "platform-1", "_platform"), said(ACME, "tenant-1")]
     told += told
     chance.shuffle(told)
     middle = len(told) // 2
-    house = House(tmp_path)
+    house = House(tmp_path, database)
     house.tell(told[:middle])
     house.stop()
-    house = House(tmp_path)
+    house = House(tmp_path, database)
     try:
         house.tell(told[middle:])
         house.drained()

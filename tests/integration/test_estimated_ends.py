@@ -14,6 +14,7 @@ from tests import stories
 from tests.integration.one_room import OneRoom, running
 from tests.integration.test_history_pages import admin, house
 from tests.pages_house import PagesHouse
+from tests.stores import Database
 from tests.stories import Story
 from tests.visitor import Visitor
 
@@ -21,8 +22,8 @@ __all__ = ["admin", "house"]
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[OneRoom]:
-    with running(history.build(), tmp_path) as room:
+def room(tmp_path: Path, database: Database) -> Iterator[OneRoom]:
+    with running(history.build(), tmp_path, database) as room:
         yield room
 
 

@@ -24,13 +24,14 @@ from services.runtime.web import create_app
 from services.runtime.web.access import UndeclaredScope
 from tests import stories
 from tests.pages_house import PagesHouse
+from tests.stores import Database
 from tests.visitor import Visitor
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[PagesHouse]:
+def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
     """Pages with nothing in them yet."""
-    house = PagesHouse(tmp_path, comment_every_s=0.2)
+    house = PagesHouse(tmp_path, comment_every_s=0.2, database=database)
     house.start()
     yield house
     house.stop()
@@ -214,9 +215,9 @@ def test_very_many_addresses_together_are_slowed_too_but_never_for_longer_than_a
     assert people.wait_us("account", 10_000, 0, 0) == 60_000_000
 
 
-def test_the_first_password_is_shown_before_it_counts(house: PagesHouse, tmp_path: Path) -> None:
+def test_the_first_password_is_shown_before_it_counts(house: PagesHouse, database: Database) -> None:
     """A process that is ended right after writing the row has shown it already."""
-    store = Store(f"sqlite:///{tmp_path}/fresh.sqlite", directory.build().metadata)
+    store = Store(database.store("fresh"), directory.build().metadata)
     store.start()
     standing: list[tuple[str, object]] = []
 

@@ -16,13 +16,14 @@ from services.recording.service import build
 from services.runtime.worker import Service
 from tests.clients import client, envelope, revisions
 from tests.integration.one_room import OneRoom, now, running
+from tests.stores import Database
 
 ALL = client(recording={"calls": "all"})
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[OneRoom]:
-    with running(build(), tmp_path) as room:
+def room(tmp_path: Path, database: Database) -> Iterator[OneRoom]:
+    with running(build(), tmp_path, database) as room:
         room.tell(envelope(revisions(ALL)[0].body, "acme", "", now(), id="revised/all"))
         yield room
 
@@ -122,10 +123,12 @@ def test_a_refused_start_leaves_a_visible_mark(room: OneRoom) -> None:
     assert [(row.state, row.reason) for row in rows(room)] == [(RecordingState.FAILED, "Cannot locate session!")]
 
 
-def test_a_recording_that_never_began_is_marked_and_one_that_began_late_is_not_lost(tmp_path: Path) -> None:
+def test_a_recording_that_never_began_is_marked_and_one_that_began_late_is_not_lost(
+    tmp_path: Path, database: Database
+) -> None:
     """`uuid_record` says +OK for an impossible path too; only RECORD_START proves a recording."""
     service: Service = build()
-    with running(service, tmp_path) as room:
+    with running(service, tmp_path, database) as room:
         room.tell(envelope(revisions(ALL)[0].body, "acme", "", now(), id="revised/all"), answered())
         command = room.await_(StartRecording)[0]
         room.timers.fire_due(now() + 11_000_000)

@@ -15,11 +15,12 @@ from services.routing.model import Routed
 from services.routing.service import build
 from tests.clients import ACME, OUTSIDE, arrival, at, client, envelope, revisions
 from tests.integration.one_room import OneRoom, now, running
+from tests.stores import Database
 
 
 @pytest.fixture
-def routing(tmp_path: Path) -> Iterator[OneRoom]:
-    with running(build(), tmp_path) as room:
+def routing(tmp_path: Path, database: Database) -> Iterator[OneRoom]:
+    with running(build(), tmp_path, database) as room:
         yield room
 
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -27,6 +26,7 @@ from services.connectors.courier import Courier
 from services.connectors.service import build
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Cause
+from tests.stores import Database
 
 ROOM = build()
 NOON = 1_795_230_000_000_000
@@ -69,8 +69,8 @@ class Receiver:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/connectors.db", ROOM.metadata)
+def store(database: Database) -> Iterator[Store]:
+    opened = Store(database.store("connectors"), ROOM.metadata)
     opened.start()
     yield opened
     opened.stop()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proto.envelope import decode
@@ -17,8 +15,9 @@ from proto.events import LegCharged
 from services.billing import service as billing
 from services.billing.held import Heard, NotHeld, confirm, held
 from services.runtime.store import Store
+from tests.stores import Database
 
-from .test_billing_ledger import ROOM, charges, hear, tell_terms
+from .test_billing_ledger import NUMBERS, ROOM, charges, forget_all_but_the_ledger, hear, tell_terms
 from .test_billing_rate import NOON, leg
 
 SHORT, LONG = leg(length_us=170_000_000), leg(length_us=500_000_000)
@@ -26,34 +25,23 @@ UNANSWERED = leg(answered_at_us=None)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with opened(tmp_path) as one:
-        yield one
-
-
-class opened:  # noqa: N801  (used as a function)
+def store(database: Database) -> Iterator[Store]:
     """A billing store with the terms known."""
-
-    def __init__(self, folder: Path) -> None:
-        self._store = Store(f"sqlite:///{folder}/billing.db", ROOM.metadata)
-
-    def __enter__(self) -> Store:
-        self._store.start()
-        tell_terms(self._store)
-        return self._store
-
-    def __exit__(self, *_: object) -> None:
-        self._store.stop()
+    opened = Store(database.store("billing"), ROOM.metadata)
+    opened.start()
+    tell_terms(opened)
+    yield opened
+    opened.stop()
 
 
-def by_hand(store: Store, heard: Heard) -> list[LegCharged]:
+def by_hand(store: Store, heard: Heard, leg: str = "leg-1") -> list[LegCharged]:
     """What a person's word comes to, and what the others will be told of it."""
-    store.run(lambda tx: confirm(tx, ROOM, "leg-1", "", heard, NOON))
+    store.run(lambda tx: confirm(tx, ROOM, leg, "", heard, NOON))
     return charges([decode(message.body) for message in store.run(lambda tx: tx.unposted())])
 
 
-def standing(store: Store) -> list[Decimal]:
-    return [entry.amount for entry in store.run(lambda tx: billing.entries(tx, held=False))]
+def standing(store: Store, leg: str = "leg-1") -> list[Decimal]:
+    return [entry.amount for entry in store.run(lambda tx: billing.entries(tx, held=False)) if entry.leg == leg]
 
 
 @pytest.mark.requirement("B16")
@@ -127,30 +115,34 @@ _GUESSES = {"guess short": SHORT, "guess long": LONG, "guess unanswered": UNANSW
 
 
 @pytest.mark.requirement("B16")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_TOLD, st.booleans())
-def test_in_whatever_order_ends_are_told_there_is_one_charge_by_the_best_word(told: list[str], answered: bool) -> None:
+def test_in_whatever_order_ends_are_told_there_is_one_charge_by_the_best_word(
+    store: Store, told: list[str], answered: bool
+) -> None:
     """The switch's own word, by event or record, else a person's; a guess alone charges nobody."""
-    exact = SHORT if answered else UNANSWERED
+    name = f"any-{next(NUMBERS)}"
+    store.run(forget_all_but_the_ledger)
+    tell_terms(store)
     said: list[LegCharged] = []
-    with TemporaryDirectory() as folder, opened(Path(folder)) as store:
-        best = ""
-        for number, source in enumerate(told):
-            if source in _GUESSES:
-                said += charges(hear(store, _GUESSES[source], f"guess-{number}", estimated=True))
-            elif source == "person":
-                if store.run(held):
-                    said += by_hand(store, Heard("Sato", talk_us=170_000_000))
-                    best = best or "person"
-            else:
-                said += charges(hear(store, exact, f"{source}-1"))
-                best = best or "switch"
-        assert len(said) <= 1
-        assert len(standing(store)) == len(said)
-        if not best:
-            assert said == []
-        elif best == "switch" and answered:
-            assert [charge.duration_us for charge in said] == [170_000_000]
-        elif best == "switch":
-            assert [charge.charge.amount for charge in said] in ([], [0])
-        assert not (best and store.run(held))
+    best = ""
+    for number, source in enumerate(told):
+        if source == "person":
+            if any(entry.leg == name for entry in store.run(held)):
+                said += by_hand(store, Heard("Sato", talk_us=170_000_000), name)
+                best = best or "person"
+            continue
+        fact = _GUESSES.get(source, SHORT if answered else UNANSWERED)
+        guessed = source in _GUESSES
+        message = f"{name}-guess-{number}" if guessed else f"{name}-{source}"
+        said += charges(hear(store, msgspec.structs.replace(fact, leg=name), message, estimated=guessed))
+        best = best or ("" if guessed else "switch")
+    assert len(said) <= 1
+    assert len(standing(store, name)) == len(said)
+    if not best:
+        assert said == []
+    elif best == "switch" and answered:
+        assert [charge.duration_us for charge in said] == [170_000_000]
+    elif best == "switch":
+        assert [charge.charge.amount for charge in said] in ([], [0])
+    assert not (best and any(entry.leg == name for entry in store.run(held)))

@@ -32,6 +32,7 @@ from .test_billing_rate import NOON, leg
 
 ROOM = billing.build()
 NUMBERS = itertools.count()
+WITHOUT_GUARD = {"sqlite": "DROP TRIGGER ledger_no_update", "postgresql": "DROP TRIGGER ledger_no_change ON ledger"}
 
 
 @pytest.fixture
@@ -227,8 +228,7 @@ def test_a_figure_that_was_tampered_with_is_found(store: Store) -> None:
     hear(store, leg(length_us=421_500_000), "core-1")
 
     def forge(tx: billing.Tx) -> None:
-        lite = tx.sql.dialect.name == "sqlite"
-        tx.sql.execute(text("DROP TRIGGER ledger_no_update" if lite else "DROP TRIGGER ledger_no_change ON ledger"))
+        tx.sql.execute(text(WITHOUT_GUARD[tx.sql.dialect.name]))
         tx.sql.execute(update(tx.tables["ledger"]).values(amount="9.35"))
 
     store.run(forge)
@@ -266,7 +266,7 @@ def test_any_order_of_reports_gives_one_row_per_answered_leg_and_each_is_derivab
 
 
 def forget_all_but_the_ledger(tx: billing.Tx) -> None:
-    for name in ("projections", "waiting", "timers", "seen", "done"):
+    for name in ("projections", "waiting", "timers", "seen", "done", "outbox"):
         tx.sql.execute(delete(tx.tables[name]))
 
 

@@ -19,6 +19,7 @@ from services.runtime.bus import Consumer
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
 from services.runtime.worker import Worker
+from tests.stores import Database
 
 PLATFORM = "switches: [{switch: fs1}]\ncarriers: [{name: trunk, gateway: trunk}]\n"
 TENANT = "tenant: {0}\nname: {1}\ncontract: {{from: 2026-04-01}}\n"
@@ -58,13 +59,13 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, database: Database) -> Iterator[House]:
     folder = tmp_path / "tenants"
     folder.mkdir()
     bus = EmbeddedBus(tmp_path / "bus.sqlite")
     bus.start([service_queue("directory"), service_queue("routing")])
     room = directory.build()
-    store = Store(f"sqlite:///{tmp_path}/directory.sqlite", room.metadata)
+    store = Store(database.store("directory"), room.metadata)
     store.start()
     said: list[Problem] = []
     files = directory.Files(store, bus, folder, report=lambda problems: said.__setitem__(slice(None), problems))

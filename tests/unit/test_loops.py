@@ -14,6 +14,7 @@ from services.directory import service as directory
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
 from tests.integration import test_webhooks as webhooks
+from tests.stores import Database
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -35,11 +36,11 @@ def failing_once(real: Callable[..., object], failed: list[str]) -> Callable[...
 
 
 @pytest.mark.parametrize("step", ["claim", "post"])
-def test_the_courier_goes_on_after_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_the_courier_goes_on_after_a_bug(database: Database, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     failed: list[str] = []
     monkeypatch.setattr(courier, step, failing_once(getattr(courier, step), failed))
     monkeypatch.setattr("services.connectors.deliveries.LEASE_US", 50_000)
-    store = Store(f"sqlite:///{tmp_path}/connectors.sqlite", connectors.build().metadata)
+    store = Store(database.store("connectors"), connectors.build().metadata)
     store.start()
     try:
         with webhooks.receiver() as server, webhooks.courier(store):
@@ -51,13 +52,15 @@ def test_the_courier_goes_on_after_a_bug(tmp_path: Path, monkeypatch: pytest.Mon
     assert failed
 
 
-def test_the_tenant_files_are_watched_after_a_bug_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tenant_files_are_watched_after_a_bug_too(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "tenants"
     folder.mkdir()
     (folder / "platform.yaml").write_text("switches: [{switch: fs1}]\ncarriers: [{name: trunk, gateway: trunk}]\n")
     bus = EmbeddedBus(tmp_path / "bus.sqlite")
     bus.start([])
-    store = Store(f"sqlite:///{tmp_path}/directory.sqlite", directory.build().metadata)
+    store = Store(database.store("directory"), directory.build().metadata)
     store.start()
     read: list[object] = []
     files = directory.Files(store, bus, folder, report=read.append, every_s=0.02)
