@@ -42,7 +42,7 @@ def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool =
         used |= needed
         differ += bool(remaining)
         for one in remaining:
-            print(msgspec.json.encode(one).decode() if as_json else _line(one), file=out)
+            print(_json(one) if as_json else _line(one), file=out)
         print(f"{folder.name}: {_verdict(remaining, len(found) - len(remaining))}", file=notes)
     for entry in allowed:
         if entry not in used:
@@ -53,6 +53,10 @@ def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool =
 def _verdict(remaining: Sequence[Difference], allowed: int) -> str:
     text = f"{len(remaining)} differences" if remaining else "agrees"
     return f"{text} ({allowed} accepted)" if allowed else text
+
+
+def _json(one: Difference) -> str:
+    return msgspec.json.encode({name: value for name, value in vars(one).items() if name != "before"}).decode()
 
 
 def _line(one: Difference) -> str:
