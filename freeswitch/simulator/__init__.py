@@ -51,9 +51,11 @@ class Simulator:
         port: int = 0,
         users: Mapping[str, EslUser] | None = None,
         clock: Clock | None = None,
+        arrivals_per_second: int = -1,
     ) -> None:
         """`numbers`: what people call (Traffic). `recordings`, `cdr`: the folders in which sounds and call records are
-        really written. `users`: who may use `userauth`, by `id@domain`."""
+        really written. `users`: who may use `userauth`, by `id@domain`. `arrivals_per_second`: those from carriers that
+        are taken; -1: all."""
         self.numbers = tuple(numbers)
         gateways = [one.gateway for one in carriers if one.gateway]
         self.switch = Switch(
@@ -66,6 +68,7 @@ class Simulator:
                 "tt_emergency_number": emergency_number or next(iter(numbers), "none"),
                 "tt_apology": APOLOGY,
                 "tt_use_a_mobile": APOLOGY,
+                "tt_arrivals_per_second": str(arrivals_per_second),
                 "conf_dir": str(conf_dir or ""),
                 "tt_fallback_files": "written" if conf_dir else "none",
             },

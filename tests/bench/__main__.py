@@ -13,7 +13,19 @@ from pathlib import Path
 import click
 
 from tests import postgres
-from tests.bench import calls, charging, commanding, conf, deciding, parsers, publishing, resync, running, sockets
+from tests.bench import (
+    calls,
+    charging,
+    commanding,
+    conf,
+    deciding,
+    overload,
+    parsers,
+    publishing,
+    resync,
+    running,
+    sockets,
+)
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import Processes, RealSwitch
 from tests.rabbitmq import Broker
@@ -68,6 +80,10 @@ def _deciding(bench: Bench) -> list[Bar]:
     return deciding.bars(bench.processes, bench.url(), bench.count(20, 2))
 
 
+def _overload(bench: Bench) -> list[Bar]:
+    return overload.bars(bench.processes, bench.url(), bench.count(20, 2))
+
+
 def _running(bench: Bench) -> list[Bar]:
     return running.bars(bench.processes, bench.url(), bench.count(running.MANY, 20), bench.count(20, 1))
 
@@ -91,6 +107,7 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "commanding": _commanding,
     "charging": _charging,
     "deciding": _deciding,
+    "overload": _overload,
     "running": _running,
     "calls": _calls,
     "resync": _resync,

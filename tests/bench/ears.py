@@ -88,6 +88,7 @@ def _note(out: Any, event: dict[str, Any], heard_us: int) -> None:
         "stamp_us": int(event.get("Event-Date-Timestamp", 0)),
         "heard_us": heard_us,
         "leg": event.get("Unique-ID"),
+        "cause": event.get("Hangup-Cause"),
         "direction": event.get("Call-Direction"),
         "number": event.get("Caller-Destination-Number"),
         "of": event.get("variable_originating_leg_uuid") or event.get("Other-Leg-Unique-ID"),

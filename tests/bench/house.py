@@ -123,9 +123,9 @@ class Played:
         return int(processes.said(self.process))
 
 
-def run_switch(processes: Processes, channels_up: int = 0) -> Played:
-    """A simulated switch as a process."""
-    process = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(channels_up))
+def run_switch(processes: Processes, channels_up: int = 0, most: int = -1) -> Played:
+    """A simulated switch as a process; it takes at most so many calls in a second."""
+    process = processes.start("tests.bench.switch", ROUTED, STATIC, GATEWAY, str(channels_up), str(most))
     about = json.loads(processes.said(process))
     return Played(process, about["port"], str(about["password"]))
 

@@ -1,8 +1,9 @@
-"""The simulated switch of a bench, a process: `python -m tests.bench.switch ROUTED STATIC GATEWAY UP`.
+"""The simulated switch of a bench, a process: `python -m tests.bench.switch ROUTED STATIC GATEWAY UP MOST`.
 
 Enters: a number that the house routes, one that a static dialplan bridges to the same far end, how many channels are up
-all the time. Leaves: on stdout its port and password. A line `0312345678,0312345679 20 10` on stdin lets people call
-these numbers in turn, 20 a second for 10 s; when the last has hung up it says how many called. `end` ends it.
+all the time, and how many calls in a second the switch takes (-1: all). Leaves: on stdout its port and password. A line
+`0312345678,0312345679 20 10` on stdin lets people call these numbers in turn, 20 a second for 10 s; when the last has
+hung up it says how many called. `end` ends it.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ TALK_S = 1.0
 PATIENCE_S = 30.0
 
 
-def main(routed: str, static: str, gateway: str, channels_up: int) -> None:
+def main(routed: str, static: str, gateway: str, channels_up: int, most: int) -> None:
     """Answers after 0.2 s, talks a second, hangs up."""
     password = secrets.token_urlsafe(16)
     carrier = Carrier(gateway, gateway=gateway, otherwise=Behaviour(after_s=0.2))
-    simulator = Simulator(password=password, carriers=[carrier], numbers=[routed])
+    simulator = Simulator(password=password, carriers=[carrier], numbers=[routed], arrivals_per_second=most)
     bridge = App("bridge", f"[tt_leg=forward]sofia/gateway/{gateway}/{FAR_END}")
     plan = (App("set", "hangup_after_bridge=true"), bridge)
     own = Extension("static", (Condition("destination_number", re.compile(f"^{static}$"), plan),))
@@ -63,4 +64,4 @@ def _call(simulator: Simulator, numbers: Sequence[str], per_second: float, secon
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
