@@ -35,7 +35,7 @@ class Scheduler:
         self._tasks: dict[int, Task] = {}
         self._last = 0
         self.looks_after_s = 0.0
-        """The real one looks every 500 ms: how long after a whole second that is, below 0.5."""
+        """The real one looks every 500 ms or so: how long after a whole second the first look is."""
 
     def add(self, group: str, when: str, act: Callable[[], object], what: str = "task") -> int:
         """`+4`, or an epoch second; timers tick in whole seconds, so `+4` fires after 3 to 4 s. The task's number."""

@@ -394,10 +394,12 @@ def _beat_us(trace: Trace, core: str) -> int | None:
 
 
 def _looks_after_s(trace: Trace) -> float:
-    """When in a second the scheduler of the trace's switch looks, which it does every 500 ms, as its heart tells."""
+    """When in a second the scheduler of the trace's switch first looks, as its heart tells: it looks every 500 ms or a
+    little later, so that a whole second may have to wait for more than that.
+    """
     for core in _cores(trace):
         if (beat_us := _beat_us(trace, core)) is not None:
-            return beat_us % 500_000 / 1_000_000
+            return beat_us % 1_000_000 / 1_000_000
     return 0.0
 
 
