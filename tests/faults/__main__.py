@@ -10,6 +10,7 @@ monkey.patch_all()
 
 import random  # noqa: E402
 import sys  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
 
 import click  # noqa: E402
 import msgspec  # noqa: E402
@@ -18,8 +19,10 @@ from services.run import Duration  # noqa: E402
 from services.runtime import log  # noqa: E402
 from tests.faults.catalogue import FAULTS  # noqa: E402
 from tests.faults.chaos import rage  # noqa: E402
-from tests.faults.fault import strike  # noqa: E402
+from tests.faults.cluster import CUT_LEADER, may_be_made  # noqa: E402
+from tests.faults.fault import Fault, Outcome, strike  # noqa: E402
 from tests.faults.ground import STORES, ground  # noqa: E402
+from tests.faults.site import Site  # noqa: E402
 
 
 @click.command()
@@ -32,29 +35,43 @@ def main(names: tuple[str, ...], full: bool, stores: tuple[str, ...], chaos: flo
     """Inflict faults and judge the books."""
     log.configure("ERROR")
     seed = random.randrange(1, 1_000_000) if seed is None else seed
-    known = {fault.name: fault for fault in FAULTS}
+    known = {fault.name: fault for fault in (*FAULTS, CUT_LEADER)}
     if unknown := set(names) - set(known):
         raise click.UsageError(f"{', '.join(sorted(unknown))}: allowed are {', '.join(known)}")
     clean = True
     for store in stores:
-        with ground(store) as site:
-            if chaos is not None:
-                click.echo(f"{store}: chaos; --seed {seed} repeats it …", err=True)
-                found = rage(site, chaos / len(stores), seed)
-                click.echo(msgspec.json.encode(found).decode())
-                clean = clean and found.clean
-                continue
-            for name in names or known:
-                fault = known[name]
-                if missing := fault.needs(site):
-                    click.echo(f"{store}: {name}: left out: {missing}", err=True)
-                    continue
-                click.echo(f"{store}: {name}: {fault.what} …", err=True)
-                size = fault.full if full else fault.small
-                found = strike(fault, site, size, random.Random(f"{seed}/{name}"), "full" if full else "small")
-                click.echo(msgspec.json.encode(found).decode())
-                clean = clean and found.clean
+        for found in _outcomes(store, [known[name] for name in names or known], full, chaos, len(stores), seed):
+            click.echo(msgspec.json.encode(found).decode())
+            clean = clean and found.clean
     sys.exit(0 if clean else 1)
+
+
+def _outcomes(
+    store: str, faults: Sequence[Fault], full: bool, chaos: float | None, stores: int, seed: int
+) -> Iterator[Outcome]:
+    if chaos is not None:
+        click.echo(f"{store}: chaos; --seed {seed} repeats it …", err=True)
+        with ground(store) as site:
+            yield rage(site, chaos / stores, seed)
+        return
+    for three in (False, True):
+        wanted = [fault for fault in faults if (fault is CUT_LEADER) is three]
+        if three and wanted and not may_be_made():
+            click.echo(f"{store}: {CUT_LEADER.name}: left out: network namespaces need root", err=True)
+        elif wanted:
+            with ground(store, three=three) as site:
+                yield from (_struck(site, fault, full, seed) for fault in wanted if _can_strike(site, fault))
+
+
+def _can_strike(site: Site, fault: Fault) -> bool:
+    missing = fault.needs(site)
+    click.echo(f"{site.store}: {fault.name}: {f'left out: {missing}' if missing else fault.what} …", err=True)
+    return not missing
+
+
+def _struck(site: Site, fault: Fault, full: bool, seed: int) -> Outcome:
+    size = fault.full if full else fault.small
+    return strike(fault, site, size, random.Random(f"{seed}/{fault.name}"), "full" if full else "small")
 
 
 if __name__ == "__main__":

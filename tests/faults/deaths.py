@@ -20,6 +20,8 @@ from tests.faults.site import AGENT, SERVICES, Site
 PASSES = 6
 """It dies at one of the first so many times that the moment comes."""
 DEADLINE_S = 30.0
+SAY_NOTHING = ("answering", "connectors")
+"""Nobody here waits in a queue, and no client has a webhook: these never come to publish anything."""
 
 
 def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tuple[str, ...] = SERVICES) -> None:
@@ -31,6 +33,8 @@ def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tupl
 
 def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
     for moment in MOMENTS[1:]:
+        if moment == "before publish" and name in SAY_NOTHING:
+            continue
         died = 0
         while died < times and _dies(site, name, moment, dice):
             died += 1

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.faults.cluster import Cluster
 from tests.faults.disks import mount, unmount
 from tests.faults.site import Nursery, Site
 from tests.faults.switch import Switch
@@ -22,15 +23,19 @@ STORES = (SQLITE, POSTGRESQL)
 
 
 @contextmanager
-def ground(store: str, broker: Broker | None = None, postgres: Postgres | None = None) -> Iterator[Site]:
-    """`broker`, `postgres`: servers that run already; else there are some for this site alone."""
+def ground(
+    store: str, broker: Broker | None = None, postgres: Postgres | None = None, *, three: bool = False
+) -> Iterator[Site]:
+    """`broker`, `postgres`: servers that run already; else there are some for this site alone. `three`: a cluster."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="toritsugi-faults-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        if broker is None:
-            broker = Broker(_made(folder / "broker"), vhosts=2)
-            stack.callback(broker.close)
-            broker.start()
+        bus: Broker | Cluster | None = broker
+        if bus is None:
+            base = _made(folder / "broker")
+            bus = Cluster(base) if three else Broker(base, vhosts=2)
+            stack.callback(bus.close)
+            bus.start()
         if store == POSTGRESQL and postgres is None:
             postgres = Postgres(_made(folder / "postgres"))
             stack.callback(postgres.close)
@@ -47,7 +52,7 @@ def ground(store: str, broker: Broker | None = None, postgres: Postgres | None =
         switch.simulator.start()
         stack.callback(switch.simulator.kill)
         database = postgres.url() if store == POSTGRESQL and postgres is not None else ""
-        site = Site(folder / "site", nursery, broker, switch, disks if mounted else {}, database, postgres)
+        site = Site(folder / "site", nursery, bus, switch, disks if mounted else {}, database, postgres)
         stack.callback(site.stop)
         site.start()
         yield site

@@ -14,8 +14,6 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.server import StreamServer
-from gevent.socket import create_connection
 
 from freeswitch.simulator import Channel
 from proto.envelope import Envelope, decode
@@ -29,6 +27,7 @@ from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.settings import Settings, SwitchLink, Web
 from tests.faults.switch import PASSWORD, Switch, Truth, write_clients
 from tests.faults.verdict import TAP, Verdict, verdict
+from tests.faults.wires import Line
 
 DEADLINE_S = 20.0
 ALIVE_S, SILENT_S, APART_S = 0.2, 0.6, 0.6
@@ -41,61 +40,6 @@ class Bus(EmbeddedBus):
 
     def start(self, queues: Sequence[Queue]) -> None:
         super().start([*queues, TAP])
-
-
-class Line:
-    """The wire between agent and switch, which can be cut while the switch goes on."""
-
-    def __init__(self, port: Callable[[], int]) -> None:
-        self._port = port
-        self._open = True
-        self._ends: set[Any] = set()
-        self._server = StreamServer(("127.0.0.1", 0), self._serve)
-        self._server.start()
-
-    @property
-    def port(self) -> int:
-        """Where the agent finds the switch."""
-        return int(self._server.server_port)
-
-    def cut(self) -> None:
-        """Both ends close, and nobody gets through."""
-        self._open = False
-        for one in list(self._ends):
-            one.close()
-
-    def mend(self) -> None:
-        """As before."""
-        self._open = True
-
-    def stop(self) -> None:
-        """For good."""
-        self.cut()
-        self._server.stop(timeout=1)
-
-    def _serve(self, agent: Any, _address: Any) -> None:
-        if not self._open:
-            return
-        try:
-            switch = create_connection(("127.0.0.1", self._port()))
-        except OSError:
-            return
-        self._ends |= {agent, switch}
-        other = gevent.spawn(_pump, agent, switch)
-        _pump(switch, agent)
-        other.join()
-        self._ends -= {agent, switch}
-
-
-def _pump(source: Any, sink: Any) -> None:
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        return
-    finally:
-        source.close()
-        sink.close()
 
 
 @dataclass

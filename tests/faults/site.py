@@ -32,7 +32,6 @@ from tests.faults.orders import Orders
 from tests.faults.switch import PASSWORD, Switch, write_clients
 from tests.faults.verdict import TAP, Verdict, verdict
 from tests.postgres import Postgres
-from tests.rabbitmq import Broker
 
 AGENT = "eventsocket"
 SERVICES = ("directory", "routing", "recording", "answering", "billing", "history", "connectors", AGENT)
@@ -120,7 +119,8 @@ class Site:
 
     folder: Path
     nursery: Nursery
-    broker: Broker
+    broker: Any
+    """A `Broker`, or what else has an address and can be harmed."""
     switch: Switch
     disks: Mapping[str, Path] = field(default_factory=dict)
     """Folders that are file systems of their own: agent, cdr, recordings."""
