@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check bench faults chaos coverage-table lock picture clean
+.PHONY: run test check audit sbom bench faults chaos coverage-table lock picture clean
 
 run: $(VENV)/run-ready
 	@exec $(BIN)/toritsugi run $(ARGS)
@@ -19,6 +19,18 @@ check: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+# As in `check`, but it fails also where the advisory services could not be asked.
+audit: $(VENV)/test-ready
+	$(BIN)/python -m tests.audit --strict
+
+# What a release consists of: each package of the lock with its hashes, as CycloneDX. The same lock gives the same bytes.
+sbom: $(VENV)/test-ready
+	@mkdir -p build
+	@$(BIN)/python -W ignore -m cyclonedx_py requirements deploy/requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o build/sbom.json
+	@echo build/sbom.json
 
 # Ratios against named peers, measured beside us in one run; no test has a limit of time.
 bench: $(VENV)/test-ready
