@@ -62,6 +62,8 @@ PURE = (
     "services/runtime/bus/topology.py",
     "freeswitch/simulator/causes.py",
     "freeswitch/simulator/limits.py",
+    "freeswitch/simulator/calls/broadcast.py",
+    "freeswitch/simulator/calls/keys.py",
     "freeswitch/simulator/calls/media_needs.py",
     "freeswitch/simulator/calls/meta_keys.py",
     "freeswitch/simulator/far_ends/people.py",

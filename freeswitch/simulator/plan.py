@@ -244,6 +244,8 @@ def pattern_ms(path: str) -> int:
     return sum(whole(on) + whole(off) for on, off in _TONE.findall(path))
 
 
+READ_AHEAD_MS = 2048
+"""A sound is read in pieces of 16,384 samples, a tone never beyond one turn of its pattern (mod_tone_stream)."""
 FILE_S = 2.0
 """A file of which nobody knows better."""
 _NO_LENGTHS: Mapping[str, float] = MappingProxyType({})

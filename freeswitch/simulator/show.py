@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from freeswitch.simulator import commands
-from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.core_table import Call
+from freeswitch.simulator.core_table import Row as CoreRow
 from freeswitch.simulator.esl import wire
 from freeswitch.simulator.registrations import Entry
 from freeswitch.simulator.switch import Switch
@@ -85,82 +86,39 @@ def _xml(rows: list[Row]) -> str:
 
 
 def _channels(switch: Switch) -> list[Row]:
-    return [_channel(switch, one) for one in switch.sessions.values()]
+    return [_channel(switch, one) for one in switch.table.legs.values()]
 
 
 def _calls(switch: Switch, *, bridged: bool, detailed: bool) -> list[Row]:
-    second = {id(one.partner) for one in switch.channels.values() if _is_first(one)}
-    firsts = [one for one in switch.channels.values() if id(one) not in second]
+    legs, calls = switch.table.legs, switch.table.calls
     row = _detailed_call if detailed else _call
-    found = [row(switch, one) for one in firsts if not bridged or _is_first(one)]
+    second = {one.callee for one in calls}
+    pairs: list[tuple[CoreRow, Call | None]] = [(legs[one.caller], one) for one in calls if one.caller in legs]
+    callers = {one.caller for one in calls}
+    if not bridged:
+        pairs += [(one, None) for name, one in legs.items() if name not in second and name not in callers]
+    found = [row(switch, first, call) for first, call in pairs if call is None or call.callee in legs or not bridged]
     return sorted(found, key=lambda one: one["created_epoch" if bridged or detailed else "call_created_epoch"])
-
-
-def _is_first(one: Channel) -> bool:
-    return one.partner is not None and one.other is not None and one.other.kind == "originatee"
 
 
 def _stamp(at_us: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_us / 1e6))
 
 
-def _text(channel: Channel, name: str) -> str:
-    value = channel.variables.get(name, "")
-    return value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
+_COLUMNS = """
+uuid direction created created_epoch name state cid_name cid_num ip_addr dest application application_data dialplan
+context read_codec read_rate read_bit_rate write_codec write_rate write_bit_rate secure hostname presence_id
+presence_data accountcode callstate callee_name callee_num callee_direction call_uuid sent_callee_name sent_callee_num
+initial_cid_name initial_cid_num initial_ip_addr initial_dest initial_dialplan initial_context
+"""
 
 
-def _channel(switch: Switch, channel: Channel) -> Row:
-    profile, initial = channel.profile, channel.initial
-    # The table is not told of the last states: a leg that has ended stands there as it was, until it is destroyed.
-    state, call_state = channel.was or (channel.state, channel.call_state)
-    # The table learns of the callee when a leg is dialled, of a caller's only with the bridge of two answered legs
-    # (CALL_UPDATE), and keeps it.
-    talks = channel.partner is not None and channel.partner.answered.is_set() and channel.answered.is_set()
-    met = talks or (channel.partner is None and channel.answered.is_set() and bool(channel.get("last_bridge_to")))
-    told = met or channel.direction == "outbound"
-    sent = ("", "")
-    if talks:
-        dials = _is_first(channel)
-        sent = (profile.callee_name, profile.callee_number) if dials else (profile.caller_name, profile.caller_number)
-    media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if channel.has_media else {}
-    codecs = {
-        f"{side}_{name}": media.get(name, "") for side in ("read", "write") for name in ("codec", "rate", "bit_rate")
-    }
-    return {
-        "uuid": channel.uuid,
-        "direction": channel.direction,
-        "created": _stamp(channel.times.created),
-        "created_epoch": str(channel.times.created // 1_000_000),
-        "name": profile.channel_name,
-        "state": state,
-        "cid_name": profile.caller_name,
-        "cid_num": profile.caller_number,
-        "ip_addr": profile.network_addr,
-        "dest": channel.dialled_text,
-        "application": _text(channel, "current_application"),
-        "application_data": _text(channel, "current_application_data"),
-        "dialplan": profile.dialplan,
-        "context": profile.context,
-        **codecs,
-        "secure": "",
-        "hostname": switch.core.hostname,
-        "presence_id": channel.presence_id,
-        "presence_data": _text(channel, "presence_data"),
-        "accountcode": _text(channel, "accountcode"),
-        "callstate": call_state,
-        "callee_name": profile.callee_name if told else "",
-        "callee_num": profile.callee_number if told else "",
-        "callee_direction": channel.updated or ("SEND" if met else ""),
-        "call_uuid": channel.call_uuid if met or channel.partner or channel.direction == "outbound" else "",
-        "sent_callee_name": sent[0],
-        "sent_callee_num": sent[1],
-        "initial_cid_name": initial.caller_name,
-        "initial_cid_num": initial.caller_number,
-        "initial_ip_addr": initial.network_addr,
-        "initial_dest": initial.destination,
-        "initial_dialplan": initial.dialplan,
-        "initial_context": initial.context,
-    }
+def _channel(switch: Switch, told: CoreRow) -> Row:
+    at_us, leg = int(told["created_us"]), switch.sessions.get(told["uuid"])
+    media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if leg is not None and leg.has_media else {}
+    more = {f"{side}_{name}": value for side in ("read", "write") for name, value in media.items()}
+    more |= {"created": _stamp(at_us), "created_epoch": str(at_us // 1_000_000), "hostname": switch.core.hostname}
+    return {name: more.get(name) or told.get(name, "") for name in _COLUMNS.split()}
 
 
 _OF_A_CALL = """
@@ -170,27 +128,27 @@ callstate callee_name callee_num callee_direction call_uuid hostname sent_callee
 _ONLY_FIRST = ("call_uuid", "hostname")
 
 
-def _call(switch: Switch, channel: Channel) -> Row:
-    first, second = _channel(switch, channel), _second(switch, channel)
-    row = {name: first[name] for name in _OF_A_CALL.split()}
+def _call(switch: Switch, first: CoreRow, call: Call | None) -> Row:
+    row, second = _channel(switch, first), _second(switch, call)
+    row = {name: row[name] for name in _OF_A_CALL.split()}
     row |= {f"b_{name}": second.get(name, "") for name in row if name not in _ONLY_FIRST}
-    return row | {"call_created_epoch": _met(channel)}
+    return row | {"call_created_epoch": _met(call)}
 
 
-def _detailed_call(switch: Switch, channel: Channel) -> Row:
-    first, second = _channel(switch, channel), _second(switch, channel)
-    row = {name: value for name, value in first.items() if not name.startswith("initial_")}
+def _detailed_call(switch: Switch, first: CoreRow, call: Call | None) -> Row:
+    row, second = _channel(switch, first), _second(switch, call)
+    row = {name: value for name, value in row.items() if not name.startswith("initial_")}
     row |= {f"b_{name}": second.get(name, "") for name in row}
-    return row | {"call_created_epoch": _met(channel)}
+    return row | {"call_created_epoch": _met(call)}
 
 
-def _second(switch: Switch, channel: Channel) -> Row:
-    other = channel.partner if _is_first(channel) else None
-    return _channel(switch, other) if other is not None else {}
+def _second(switch: Switch, call: Call | None) -> Row:
+    told = switch.table.legs.get(call.callee) if call is not None else None
+    return _channel(switch, told) if told is not None else {}
 
 
-def _met(channel: Channel) -> str:
-    return str(channel.times.bridged // 1_000_000) if _is_first(channel) else ""
+def _met(call: Call | None) -> str:
+    return str(call.at_us // 1_000_000) if call is not None else ""
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

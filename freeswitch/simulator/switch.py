@@ -26,6 +26,7 @@ from freeswitch.simulator.calls.sounds import Library
 from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.clock import Clock
+from freeswitch.simulator.core_table import CoreTable
 from freeswitch.simulator.dialplan import Dialplan
 from freeswitch.simulator.events import Core
 from freeswitch.simulator.far_ends.people import Carrier, Phone
@@ -90,6 +91,7 @@ class Switch:
         self.dialplan: Plans = Dialplan(self.global_variables)
         self.recorder = Recorder(self.spawn, recordings)
         self.applications = applications
+        self.table = CoreTable()
         self.cdr = cdr
         """Where call records are written; None writes none."""
         self.sounds = Library()
@@ -140,6 +142,7 @@ class Switch:
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()])
         self.channels.clear()
         self.sessions.clear()
+        self.table = CoreTable()
         self.scheduler.clear()
         self.kept["hash"].clear()
 
@@ -163,6 +166,7 @@ class Switch:
     def shut_down(self) -> None:
         """Ends in order: SHUTDOWN, every leg with SYSTEM_SHUTDOWN and its record, then the gateways."""
         self.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
+        self.table = CoreTable()
         self.vitals.takes_inbound = self.vitals.takes_outbound = False
         # The newest first, as in the captures: who was dialled ends before who dialled.
         legs = list(reversed(self.channels.values()))
@@ -207,6 +211,7 @@ class Switch:
             self.spawn(heartbeats.beat, leg, seconds)
         if name == "CHANNEL_BRIDGE":
             leg.story.met(leg.other)
+        self.table.told(name, leg, before or {}, after or {})
         self.core.fire_channel(name, leg, before=before, after=after, subclass=subclass)
 
     def release_limits(self, channel: Channel) -> None:

@@ -170,7 +170,7 @@ def _show(leg: Channel, name: str, number: str, other: Channel) -> None:
     """Its far end is told whom it talks to now, if that is news (CALL_UPDATE). Source: sofia_update_callee_id."""
     if leg.hangup_cause or leg.shown == (name, number):
         return
-    leg.shown, leg.updated = (name, number), "SEND"
+    leg.shown = (name, number)
     leg.fire(
         "CALL_UPDATE",
         before={

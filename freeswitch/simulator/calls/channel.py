@@ -199,7 +199,6 @@ class Channel(Leg):
             rdnis=previous.destination,
         )
         self.state_number = STATES["CS_ROUTING"]
-        self.dialled_text = destination
 
         def route() -> None:
             self.takes_sound_again()

@@ -90,14 +90,14 @@ def _divert(first: Channel, second: Channel) -> None:
 
     def wait_for_first() -> None:
         reset(second)
-        second.state, second.state_number = "CS_SOFT_EXECUTE", 3
+        second.enter("CS_SOFT_EXECUTE")
         ready.append(True)
         first.wake.set()
         second.pause()
 
     def take() -> None:
         reset(first)
-        first.state, first.state_number = "CS_SOFT_EXECUTE", 3
+        first.enter("CS_SOFT_EXECUTE")
         first.pause(20.0, until=lambda: bool(ready) or bool(second.hangup_cause))
         first.variables.pop("uuid_bridge", None)
         if second.hangup_cause or not ready:

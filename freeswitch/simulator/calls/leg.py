@@ -88,8 +88,6 @@ class Leg(Waiter):
         self.call_state = "DOWN"
         self.answer_state = "ringing"
         self.hangup_cause = ""
-        self.was: tuple[str, str] | None = None
-        """State and call state when it ended."""
         self.goodbye: dict[str, str] = {}
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
@@ -97,16 +95,12 @@ class Leg(Waiter):
         """Sounds have come before an answer: the moment of that is also noted for those of whom it dials."""
         now_us = ear.clock.now_us()
         self.times = Times(profile_created=now_us, created=now_us)
-        self.initial = replace(profile)
-        self.dialled_text = profile.destination
         self.other: OtherLeg | None = None
         self.partner: Leg | None = None
         """Whom it hears now."""
         self.bond: Leg | None = None
         """Whom it dials, or who dials it: each tells the other's variables how it ended (signal_bond)."""
         self.rings = False
-        self.updated = ""
-        """Direction of its last CALL_UPDATE."""
         self.shown = ("", "")
         """Name and number of whom it talks to, as its far end was last told."""
         self.watcher: Waiter | None = None
@@ -171,7 +165,6 @@ class Leg(Waiter):
             callee_name="" if talks else profile.caller_name,
             callee_number="" if talks else profile.caller_number,
         )
-        self.updated = "RECV"
         bond = self.variables.get("signal_bond")
         self.fire("CALL_UPDATE", before={"Direction": "RECV"} | ({"Bridged-To": bond} if bond else {}))
 
@@ -392,7 +385,7 @@ class Leg(Waiter):
         if self.held:
             self.mark_hold(False, talks=False)
             self.left_on_hold = True
-        self.hangup_cause, self.was = cause, (self.state, self.call_state)
+        self.hangup_cause = cause
         self.answer_state = "hangup"
         self.state_number = STATES["CS_HANGUP"]
         self.tell_partner("last_bridge_hangup_cause", cause)

@@ -17,8 +17,6 @@ from freeswitch.simulator.calls.profile import Headers
 SAMPLES_PER_S = 8000
 _NAMED = ("local_stream", "tone_stream")
 """Of these an event tells the kind."""
-READ_AHEAD_MS = 2048
-"""A tone is read in pieces of 16,384 samples, and never beyond one turn of its pattern (mod_tone_stream)."""
 
 
 @dataclass
@@ -80,4 +78,4 @@ def _read_ms(path: str, library: Library, played_ms: int) -> int:
     if not turn_ms:
         return played_ms
     turns, rest_ms = divmod(played_ms, turn_ms)
-    return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / READ_AHEAD_MS) * READ_AHEAD_MS)
+    return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / plan.READ_AHEAD_MS) * plan.READ_AHEAD_MS)

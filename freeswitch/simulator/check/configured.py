@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from freeswitch.simulator.calls.sounds import READ_AHEAD_MS
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
-from freeswitch.simulator.plan import App
+from freeswitch.simulator.plan import READ_AHEAD_MS, App
 
 MUCH_LONGER_S = 60.0
 """A sound file of which only the beginning was heard."""
