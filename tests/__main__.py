@@ -37,6 +37,7 @@ def place() -> str | None:
 def side_by_side() -> int:
     """Both halves; what the second says is shown after the first. The worse of both exit codes."""
     with tempfile.TemporaryDirectory(dir=place()) as folder, tempfile.TemporaryFile() as kept:
+        Path(folder).chmod(0o711)  # a database server of the tests may run as another user
         environment = {**os.environ, "TMPDIR": folder}
         command = [sys.executable, "-m", "tests"]
         first, second = halves()
