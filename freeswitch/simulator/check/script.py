@@ -112,7 +112,7 @@ class _Reader:
         elif method == "CANCEL" and (dialog := self._meant(who, at_us, method, incoming=True)):
             dialog.acts.append(Act(at_us, "hangup"))
             dialog.over = True
-        elif dialog := self._meant(who, at_us, method, incoming=_called_us(user, rest)):
+        elif dialog := self._meant(who, at_us, method, incoming=_called_us(user, rest), user=user):
             self._within(dialog, at_us, method)
 
     def _invite(self, at_us: int, who: str, sends: bool, user: str, host: str) -> None:
@@ -157,7 +157,7 @@ class _Reader:
         # Calls that began in the same second may have the same CSeq; the first answer to each is a 100.
         fits = (fresh or known) if code == "100" else (known or fresh)
         act = _answer(int(code), phrase)
-        dialog = self._nearest(fits, at_us, act.kind if act else "", otherwise=0)
+        dialog = self._nearest(fits, at_us, act.kind if act else "", otherwise=fits)
         if dialog is None:
             return
         dialog.cseq = cseq
@@ -177,26 +177,33 @@ class _Reader:
 
     def _last(self, who: str, *, incoming: bool | None) -> Dialog | None:
         """The newest call of a far end that still goes on; `incoming` None takes either."""
-        going = self._going(who, incoming, "")
+        going = [one for one in self.dialogs if one.who == who and not one.over]
+        if incoming is not None:
+            going = [one for one in going if one.incoming is incoming] or going
         return going[-1] if going else None
 
     def _meant(self, who: str, at_us: int, method: str, *, incoming: bool | None, user: str = "") -> Dialog | None:
-        """Which of the calls of a far end a request belongs to; a callee's URI decides, or when which leg ended."""
-        going = self._going(who, incoming, user)
-        return self._nearest(going, at_us, method, otherwise=-1)
+        """Which of the calls of a far end a request belongs to: the one that ended then, else as its URI names it.
 
-    def _going(self, who: str, incoming: bool | None, user: str) -> list[Dialog]:
+        Theirs go to our Contact, which has the number that they dialled; of ours a Contact of theirs says less.
+        """
         going = [one for one in self.dialogs if one.who == who and not one.over]
-        if incoming is not None:
-            return [one for one in going if one.incoming is incoming] or going
-        return [one for one in going if user and one.number == user and not one.incoming] or going
+        if incoming is None:
+            going = [one for one in going if not one.incoming] if method == "CANCEL" else going
+            alike = [one for one in going if one.number == user and not one.incoming]
+        else:
+            going = [one for one in going if one.incoming is incoming] or going
+            alike = [one for one in going if incoming and one.number == user]
+        return self._nearest(going, at_us, method, otherwise=(alike or going)[-1:])
 
-    def _nearest(self, dialogs: Sequence[Dialog], at_us: int, what: str, *, otherwise: int) -> Dialog | None:
+    def _nearest(
+        self, dialogs: Sequence[Dialog], at_us: int, what: str, *, otherwise: Sequence[Dialog]
+    ) -> Dialog | None:
         """Of several calls of one far end that whose leg noted this when the line stands there: lines name no call."""
         if len(dialogs) < 2 or what not in _NOTED:
-            return dialogs[otherwise] if dialogs else None
+            return next(iter(otherwise), None)
         moments = [(abs(at_us - noted_us), one) for one in dialogs if (noted_us := self._noted_us(one, _NOTED[what]))]
-        return min(moments, key=lambda one: one[0])[1] if moments else dialogs[otherwise]
+        return min(moments, key=lambda one: one[0])[1] if moments else next(iter(otherwise), None)
 
     def _noted_us(self, dialog: Dialog, header: str) -> int:
         """0: never."""
