@@ -36,13 +36,18 @@ def unmount(folder: Path) -> None:
 @contextmanager
 def full(folder: Path) -> Iterator[None]:
     """Within, nothing more can be written there."""
-    about = os.statvfs(folder)
-    used = (about.f_blocks - about.f_bfree) * about.f_frsize
-    assert _mount("-o", f"remount,size={max(used, about.f_frsize)}", str(folder))
+    while not _shrunk(folder):
+        gevent.sleep(0.01)  # more was written meanwhile
     try:
         yield
     finally:
         assert _mount("-o", f"remount,{ROOM}", str(folder))
+
+
+def _shrunk(folder: Path) -> bool:
+    about = os.statvfs(folder)
+    used = (about.f_blocks - about.f_bfree) * about.f_frsize
+    return _mount("-o", f"remount,size={max(used, about.f_frsize)}", str(folder))
 
 
 def _mount(*arguments: str) -> bool:

@@ -7,6 +7,7 @@ Enters: a site, a size. Leaves: an `Outcome`. What each fault does stands in a f
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,8 +91,23 @@ def outcome_of(fault: str, size: str, site: Site, inflict: Callable[[], None]) -
     site.settle(SETTLE_S, given_up)
     recovered_s = (clock.monotonic_us() - healed_us) / 1_000_000
     now = _count(site)
-    new = {what: len(now[what] - before[what]) for what in now}
-    return Outcome(fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), **new)
+    new = {what: now[what] - before[what] for what in now}
+    numbers = {what: len(found) for what, found in new.items()}
+    outcome = Outcome(fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), **numbers)
+    if not outcome.clean:
+        _explain(site, new)
+    return outcome
+
+
+def _explain(site: Site, new: dict[str, set[Any]]) -> None:
+    """On stderr, for whoever has to find out why: of each kind of trouble a few, with all that was told."""
+    for what, found in new.items():
+        for one in list(found)[:3] if what != "calls" else ():
+            leg = str(one).removeprefix("charge of ")
+            print(f"{what}: {one}: {site.switch.truth.get(leg)}, ledger {site.ledger().get(leg)}", file=sys.stderr)
+            for fact in site.facts:
+                if leg in (getattr(fact.body, "leg", ""), getattr(fact.body, "command", "")):
+                    print(f"  {fact.id} {'estimated ' * fact.estimated}{fact.body}", file=sys.stderr)
 
 
 def _count(site: Site) -> dict[str, set[Any]]:
