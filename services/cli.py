@@ -29,6 +29,7 @@ from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
+from services.dead_letters import letters
 from services.directory import check_command
 from services.directory import service as directory
 from services.directory.applied import applied
@@ -313,6 +314,9 @@ def database_upgrade(at: Settings, as_json: bool) -> None:
     of `check`.
     """
     sys.exit(stores_command.upgrade(at, sys.stdout, as_json))
+
+
+main.add_command(letters)
 
 
 @main.group()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 import pytest
+import structlog
 from gevent.hub import Hub
 
 from tests.postgres import postgres
@@ -14,6 +15,9 @@ from tests.rabbitmq import broker
 from tests.stores import database
 
 __all__ = ["broker", "database", "postgres"]
+
+# With rich installed (the audit's tools bring it) structlog draws each traceback for seconds, in the middle of a test.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 _died: list[str] = []
 _report = Hub.handle_error

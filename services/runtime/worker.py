@@ -8,8 +8,10 @@ here and nowhere else (ARCHITECTURE: trouble in a worker).
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gevent
@@ -199,7 +201,7 @@ class Worker:
                 )
                 if attempts < MAX_ATTEMPTS:
                     continue
-                self._put_aside(delivery, f"{type(error).__name__} in {self.service.name}: {error}")
+                self._put_aside(delivery, _why(error, self.service.name, attempts))
             else:
                 self._reader.ack([delivery])
             break
@@ -321,6 +323,13 @@ def address(emit: Emit, cause: Cause, position: int) -> Envelope:
         not_after_us=emit.not_after_us,
         estimated=emit.estimated,
     )
+
+
+def _why(error: Exception, service: str, attempts: int) -> str:
+    """What tripped, where, and how often it was tried: a person reads it who has only the letter."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if "site-packages" not in one.filename]
+    place = "".join(f", {'/'.join(Path(one.filename).parts[-2:])}:{one.lineno}" for one in frames[-1:])
+    return f"{type(error).__name__} in {service}{place} ({attempts} attempts): {error}"
 
 
 def _backoff() -> Iterable[float]:

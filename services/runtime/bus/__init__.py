@@ -6,6 +6,7 @@ Enters: `Outgoing` messages and the queues of `proto/topics.py`. Leaves: deliver
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,6 +34,13 @@ class DeadLetter:
     queue: str
     reason: str
     body: bytes = field(repr=False)
+    at_us: int | None = None
+    """When it was put aside, by the clock of whoever did; None: by an earlier version, or by the broker."""
+
+    @property
+    def id(self) -> str:
+        """The same for the same bytes out of the same queue."""
+        return hashlib.sha256(self.queue.encode() + b"\0" + self.body).hexdigest()[:16]
 
 
 def reason_text(reason: str) -> str:

@@ -6,8 +6,10 @@ Enters: `embedded:` or `amqp[s]://…`, what TLS trusts, and the folder for data
 from __future__ import annotations
 
 from pathlib import Path
+from ssl import SSLContext
 
 from services.runtime.bus import Bus
+from services.runtime.bus.letters import LetterBox
 from services.runtime.settings import BusTls
 from services.runtime.tls import client_context
 
@@ -27,8 +29,30 @@ def connect(url: str, data_dir: Path, tls: BusTls | None = None, *, declares: bo
     if url.startswith(("amqp://", "amqps://")):
         from services.runtime.bus.rabbitmq import RabbitBus
 
-        tls = tls or BusTls()
-        context = client_context(tls.ca_file, tls.certificate_file, tls.key_file) if url.startswith("amqps:") else None
-        return RabbitBus(url, tls=context, declares=declares)
+        return RabbitBus(url, tls=_context(url, tls), declares=declares)
+    raise _no_bus(url)
+
+
+def letter_box(url: str, data_dir: Path, tls: BusTls | None = None) -> LetterBox:
+    """The dead letters of that bus, for a process that does nothing else. Raises as `connect`."""
+    if url in (EMBEDDED, "embedded"):
+        from services.runtime.bus.embedded_letters import EmbeddedLetters
+
+        return EmbeddedLetters(data_dir / JOURNAL)
+    if url.startswith(("amqp://", "amqps://")):
+        from services.runtime.bus.rabbitmq import letters_at
+
+        return letters_at(url, _context(url, tls))
+    raise _no_bus(url)
+
+
+def _context(url: str, tls: BusTls | None) -> SSLContext | None:
+    if not url.startswith("amqps:"):
+        return None
+    tls = tls or BusTls()
+    return client_context(tls.ca_file, tls.certificate_file, tls.key_file)
+
+
+def _no_bus(url: str) -> ValueError:
     scheme = url.partition(":")[0][:20]
-    raise ValueError(f"a bus is embedded: or amqp://user:password@host:port/vhost, not {scheme!r}:…")
+    return ValueError(f"a bus is embedded: or amqp://user:password@host:port/vhost, not {scheme!r}:…")

@@ -16,7 +16,8 @@ from pathlib import Path
 import gevent
 import gevent.event
 
-from proto.topics import Outgoing, Queue, matches
+from proto.envelope import BadMessage, decode
+from proto.topics import Outgoing, Queue, matches, outgoing
 from services.runtime import clock
 from services.runtime.bus import DeadLetter, Delivery, Unavailable, reason_text
 from services.runtime.bus.journal import Journal, Row
@@ -28,6 +29,9 @@ WINDOW = 2_000
 ACK_DELAY_S = 0.02
 """An acknowledgement alone may wait this long for company: at worst the message comes again and is dropped by id."""
 RETRY_S = 0.05
+REPLAYS_EVERY_S = 5.0
+"""So often it is looked whether somebody wants a dead letter replayed."""
+REPLAYS_AT_ONCE = 100
 
 log = get_logger("bus")
 
@@ -75,6 +79,8 @@ class _Write:
     rows: list[tuple[_Part, Outgoing]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     dead: list[tuple[str, str, bytes]] = field(default_factory=list)
+    replayed: list[int] = field(default_factory=list)
+    """Numbers of dead letters that are messages again."""
     error: Unavailable | None = None
     done: gevent.event.Event = field(default_factory=gevent.event.Event)
 
@@ -166,7 +172,9 @@ class EmbeddedBus:
         self._work = gevent.event.Event()
         self._flush: gevent.Greenlet | None = None
         self._writer: gevent.Greenlet | None = None
+        self._replayer: gevent.Greenlet | None = None
         self._stopping = False
+        self._stopped = gevent.event.Event()
 
     # -- life --
 
@@ -181,6 +189,7 @@ class EmbeddedBus:
                 self._parts[name].beyond = count
                 self._load(self._parts[name])
         self._writer = gevent.spawn(self._write_all)
+        self._replayer = gevent.spawn(self._replay_all)
 
     def _rehome(self) -> None:
         """Another number of partitions than in the last life: each message goes where its tenant is read now."""
@@ -197,12 +206,14 @@ class EmbeddedBus:
         if self._stopping:
             return
         self._stopping = True
+        self._stopped.set()
         for part in self._parts.values():
             for consumer in list(part.consumers):
                 consumer.close()
         self._work.set()
-        if self._writer is not None:
-            self._writer.join()
+        for greenlet in (self._replayer, self._writer):
+            if greenlet is not None:
+                greenlet.join()
         self._journal.close()
 
     # -- the port --
@@ -278,6 +289,33 @@ class EmbeddedBus:
         if write.error is not None:
             raise write.error
 
+    # -- letters that somebody wants replayed (`embedded_letters.py`) --
+
+    def _replay_all(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._replay_some()
+            except Unavailable as error:
+                log.warning("dead letters cannot be replayed", reason=str(error))
+            except Exception as error:
+                log.error("dead letters cannot be replayed", exc_info=error)
+            self._stopped.wait(REPLAYS_EVERY_S)
+
+    def _replay_some(self) -> None:
+        for seq, name, body in self._journal.wanted(REPLAYS_AT_ONCE):
+            queue = self._queues.get(name.rpartition(".")[0])
+            try:
+                message = outgoing(decode(body))
+            except BadMessage:
+                queue = None
+            if queue is None:
+                log.error("a dead letter goes into no queue", queue=name)
+                self._journal.refuse(seq)
+                continue
+            # Where its tenant is read now: there may be another number of partitions than when it was put aside.
+            self.write(_Write(rows=[(self._parts[_part_name(queue, message.tenant)], message)], replayed=[seq]))
+            log.info("dead letter replayed", queue=name, message=message.id)
+
     # -- the writer --
 
     def _write_all(self) -> None:
@@ -314,7 +352,9 @@ class EmbeddedBus:
             return
         settled = [seq for write in writes for seq in write.gone]
         try:
-            self._journal.write([row for _, row in rows], [*gone, *settled], [d for w in writes for d in w.dead])
+            dead = [(*letter, clock.now_us()) for write in writes for letter in write.dead]
+            replayed = [seq for write in writes for seq in write.replayed]
+            self._journal.write([row for _, row in rows], [*gone, *settled], dead, replayed)
         except Exception as error:
             log.error("journal cannot be written", reason=str(error))
             if not self._stopping:  # acknowledgements wait for the next try; at the end the messages just come again

@@ -27,6 +27,20 @@ CREATE INDEX IF NOT EXISTS messages_queue ON messages (queue, seq);
 CREATE TABLE IF NOT EXISTS dead (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
 """
+_LATER = {"at_us": "INTEGER", "again": "BLOB", "refused": "INTEGER NOT NULL DEFAULT 0"}
+"""Columns of `dead` that the first version had not. `again`: the message that somebody wants in the queue in its place;
+`refused`: there is no such queue."""
+_WANTED = "CREATE INDEX IF NOT EXISTS dead_again ON dead (seq) WHERE again IS NOT NULL"
+
+
+def add_columns(db: sqlite3.Connection) -> None:
+    """What a file of an earlier version lacks. Nothing happens to one that has it."""
+    has = {row[1] for row in db.execute("PRAGMA table_info(dead)")}
+    for name, kind in _LATER.items():
+        if name not in has:
+            db.execute(f"ALTER TABLE dead ADD COLUMN {name} {kind}")
+    if len(has) < len(_LATER) + 4:
+        db.execute(_WANTED)
 
 
 class Row(NamedTuple):
@@ -65,16 +79,25 @@ class Journal:
         for pragma in ("journal_mode=WAL", "synchronous=FULL"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_TABLES)
+        add_columns(self._db)
         return int(self._db.execute("SELECT coalesce(max(seq), 0) + 1 FROM messages").fetchone()[0])
 
-    def write(self, rows: Sequence[Row], gone: Sequence[int], dead: Sequence[tuple[str, str, bytes]]) -> None:
-        """Keep `rows`, forget the numbers in `gone`, put (queue, reason, body) aside: all of it or nothing."""
+    def write(
+        self,
+        rows: Sequence[Row],
+        gone: Sequence[int],
+        dead: Sequence[tuple[str, str, bytes, int]],
+        replayed: Sequence[int] = (),
+    ) -> None:
+        """Keep `rows`, forget the numbers in `gone`, put (queue, reason, body, at_us) aside, forget the letters of the
+        numbers `replayed`: all of it or nothing."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", rows)
             db.executemany("DELETE FROM messages WHERE seq = ?", ((seq,) for seq in gone))
-            db.executemany("INSERT INTO dead (queue, reason, body) VALUES (?, ?, ?)", dead)
+            db.executemany("INSERT INTO dead (queue, reason, body, at_us) VALUES (?, ?, ?, ?)", dead)
+            db.executemany("DELETE FROM dead WHERE seq = ?", ((seq,) for seq in replayed))
             db.execute("COMMIT")
 
         self._transact(work)
@@ -104,8 +127,17 @@ class Journal:
 
     def dead(self, limit: int) -> list[DeadLetter]:
         """The oldest letters put aside."""
-        sql = "SELECT queue, reason, body FROM dead ORDER BY seq LIMIT ?"
+        sql = "SELECT queue, reason, body, at_us FROM dead ORDER BY seq LIMIT ?"
         return self._transact(lambda db: [DeadLetter(*row) for row in db.execute(sql, (limit,))])
+
+    def wanted(self, limit: int) -> list[tuple[int, str, bytes]]:
+        """Letters that somebody wants in their queue again: (number, queue, message)."""
+        sql = "SELECT seq, queue, again FROM dead WHERE again IS NOT NULL ORDER BY seq LIMIT ?"
+        return self._transact(lambda db: list(db.execute(sql, (limit,))))
+
+    def refuse(self, seq: int) -> None:
+        """A letter for which there is no queue stays."""
+        self._transact(lambda db: db.execute("UPDATE dead SET again = NULL, refused = 1 WHERE seq = ?", (seq,)))
 
     def close(self) -> None:
         """Close the file and end the thread."""

@@ -14,6 +14,7 @@ import gevent.event
 
 from proto.topics import DEAD_QUEUE
 from services.runtime.bus import DeadLetter, Unavailable
+from services.runtime.bus.rabbit_letters import dead_letter
 from services.runtime.bus.reasons import said
 
 T = TypeVar("T")
@@ -61,9 +62,7 @@ def letters(limit: int, none_left: type) -> Question[list[DeadLetter]]:
         found: list[DeadLetter] = []
 
         def got(_channel: Any, _method: Any, properties: Any, body: bytes) -> None:
-            headers = properties.headers or {}
-            queue = headers.get("queue") or headers.get("x-first-death-queue") or ""
-            found.append(DeadLetter(queue, headers.get("reason") or headers.get("x-first-death-reason") or "", body))
+            found.append(dead_letter(properties, body))
             more()
 
         def more() -> None:

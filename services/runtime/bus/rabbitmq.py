@@ -11,7 +11,6 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from ssl import SSLContext
 from typing import Any, NamedTuple
@@ -19,16 +18,19 @@ from typing import Any, NamedTuple
 import gevent
 import gevent.event
 import msgspec
-from pika import BasicProperties, SelectConnection, SSLOptions, URLParameters
+from pika import BasicProperties, BlockingConnection, SelectConnection, SSLOptions, URLParameters
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from proto.envelope import CONTENT_TYPE
 from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, EVENTS_EXCHANGE, Outgoing, Queue, matches
+from services.runtime import clock
 from services.runtime.bus import DeadLetter, Unavailable, reason_text
+from services.runtime.bus.confirms import Write
 from services.runtime.bus.declaring import advice_on, declare
 from services.runtime.bus.questions import ask, count, first_standing, letters
+from services.runtime.bus.rabbit_letters import RabbitLetters
 from services.runtime.bus.reasons import said
 from services.runtime.bus.subscription import RabbitConsumer
 from services.runtime.bus.topology import Declaration, declarations, one_too_many
@@ -147,25 +149,8 @@ def _backoff() -> Iterator[float]:
         delay = min(delay * 2, 5.0)
 
 
-@dataclass(eq=False)
-class _Write:
-    """What one caller publishes; `done` when all of it is confirmed, or `error`."""
-
-    left: int
-    unsent: int
-    error: str = ""
-    done: gevent.event.Event = field(default_factory=gevent.event.Event)
-
-    def settle(self, error: str = "") -> None:
-        """One parcel is confirmed, or lost."""
-        self.left -= 1
-        self.error = self.error or error
-        if self.left <= 0 or error:
-            self.done.set()
-
-
 class _Parcel(NamedTuple):
-    write: _Write
+    write: Write
     exchange: str
     routing_key: str
     properties: BasicProperties
@@ -299,7 +284,7 @@ class _Publisher:
         key = method.routing_key
         if method.exchange == COMMANDS_EXCHANGE:
             UNHEARD.labels("command").inc()
-            letter = _letter(_Write(1, 1), key, "no queue for this switch", body)
+            letter = _letter(Write(1, 1), key, "no queue for this switch", body)
             self._todo.appendleft(letter)
         elif any(q.delivery == "fact" and matches(b, key) for q in self._queues for b in q.bindings):
             for parcel in self._unconfirmed.values():
@@ -317,7 +302,7 @@ class _TypeOf(msgspec.Struct):
 _type_of = msgspec.json.Decoder(_TypeOf)
 
 
-def _parcel(write: _Write, message: Outgoing) -> _Parcel:
+def _parcel(write: Write, message: Outgoing) -> _Parcel:
     headers: dict[str, Any] = {"tenant": message.tenant, "id": message.id}
     with suppress(
         msgspec.MsgspecError, UnicodeDecodeError
@@ -334,9 +319,16 @@ def _parcel(write: _Write, message: Outgoing) -> _Parcel:
     return _Parcel(write, exchange, message.routing_key, properties, message.body)
 
 
-def _letter(write: _Write, queue: str, reason: str, body: bytes) -> _Parcel:
-    headers = {"queue": queue, "reason": reason_text(reason)}
+def _letter(write: Write, queue: str, reason: str, body: bytes) -> _Parcel:
+    headers = {"queue": queue, "reason": reason_text(reason), "at_us": clock.now_us()}
     return _Parcel(write, DEAD_EXCHANGE, "", BasicProperties(CONTENT_TYPE, headers=headers, delivery_mode=2), body)
+
+
+def letters_at(url: str, tls: SSLContext | None = None) -> RabbitLetters:
+    """The dead letters, for a process that does nothing else and has no greenlets."""
+    return RabbitLetters(
+        lambda: BlockingConnection(_parameters(url, tls)), lambda one: _parcel(Write(1, 1), one).properties, AMQPError
+    )
 
 
 class RabbitBus:
@@ -378,15 +370,15 @@ class RabbitBus:
         """See `services.runtime.bus.Bus.publish`."""
         for first in range(0, len(messages), SLICE):
             some = messages[first : first + SLICE]
-            write = _Write(len(some), len(some))
+            write = Write(len(some), len(some))
             self._submit(write, [_parcel(write, message) for message in some])
 
     def put_aside(self, letters: Sequence[tuple[str, str, bytes]]) -> None:
         """Publish dead letters: (queue, reason, body). Raises Unavailable."""
-        write = _Write(len(letters), len(letters))
+        write = Write(len(letters), len(letters))
         self._submit(write, [_letter(write, *letter) for letter in letters])
 
-    def _submit(self, write: _Write, parcels: Sequence[_Parcel]) -> None:
+    def _submit(self, write: Write, parcels: Sequence[_Parcel]) -> None:
         if not parcels:
             return
         before = self._progress(write)
@@ -400,7 +392,7 @@ class RabbitBus:
         if write.error:
             raise Unavailable(f"bus: {write.error}")
 
-    def _progress(self, write: _Write) -> tuple[int, int]:
+    def _progress(self, write: Write) -> tuple[int, int]:
         """As long as parts of it stand behind what others publish, the confirmations of those are its progress."""
         return write.left, self._publisher.confirmed if write.unsent else 0
 

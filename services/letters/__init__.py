@@ -1,0 +1,1 @@
+"""Dead letters in the hands of people: what is shown of them, what may be mended, who did what."""
