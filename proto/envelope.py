@@ -20,6 +20,8 @@ TYPE_PREFIX = "jp.toritsugi."
 CONTENT_TYPE = "application/cloudevents+json"
 MAX_BYTES = 1 << 20
 """A larger message is refused unread."""
+MAX_ID = 200
+"""Characters. Every service remembers the ids it has seen; a database cannot index what has no end, nor keep NUL."""
 
 
 class BadMessage(Exception):
@@ -109,6 +111,8 @@ def decode(raw: bytes) -> Envelope:
         wire = _wire.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadMessage(f"not a CloudEvents message: {error}") from None
+    if not 0 < len(wire.id) <= MAX_ID or not wire.id.isprintable():
+        raise BadMessage(f"id: {wire.id[:80]!r}: 1 to {MAX_ID} printable characters are allowed")
     name = wire.type.removeprefix(TYPE_PREFIX)
     kind = MESSAGES.get(name)
     if wire.specversion != "1.0" or kind is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, delete, insert, select
 
 from proto.envelope import Envelope
 from proto.events import RevisionApplied
@@ -33,9 +33,9 @@ def add_applied_table(metadata: MetaData) -> None:
     Table(
         "applied",
         metadata,
-        Column("tenant", String(40), primary_key=True),
-        Column("switch", String(64), primary_key=True),
-        Column("revision", String(80), nullable=False),
+        Column("tenant", Text, primary_key=True),
+        Column("switch", Text, primary_key=True),
+        Column("revision", Text, nullable=False),
         Column("as_of_us", BigInteger, nullable=False),
         Column("problems", Text, nullable=False),
     )

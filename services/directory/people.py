@@ -16,7 +16,7 @@ from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, insert, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged
@@ -70,11 +70,11 @@ def add_people_tables(metadata: MetaData) -> None:
     Table(
         "people",
         metadata,
-        Column("id", String(64), primary_key=True),
-        Column("name", String(200), nullable=False),
-        Column("role", String(32), nullable=False),
-        Column("tenants", String(4000), nullable=False),
-        Column("password", String(300), nullable=False),
+        Column("id", Text, primary_key=True),
+        Column("name", Text, nullable=False),
+        Column("role", Text, nullable=False),
+        Column("tenants", Text, nullable=False),
+        Column("password", Text, nullable=False),
         Column("session_version", Integer, nullable=False),
         Column("active", Boolean, nullable=False),
         Column("changed_at_us", BigInteger, nullable=False),
@@ -82,8 +82,8 @@ def add_people_tables(metadata: MetaData) -> None:
     Table(
         "login_failures",
         metadata,
-        Column("scope", String(16), primary_key=True),
-        Column("key", String(200), primary_key=True),
+        Column("scope", Text, primary_key=True),
+        Column("key", Text, primary_key=True),
         Column("failures", Integer, nullable=False),
         Column("last_at_us", BigInteger, nullable=False),
     )

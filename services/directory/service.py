@@ -16,7 +16,7 @@ import gevent
 import gevent.event
 import gevent.lock
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, insert, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceStarted, TenantRevised
@@ -61,9 +61,9 @@ def add_revisions_table(metadata: MetaData) -> None:
     Table(
         "revisions",
         metadata,
-        Column("tenant", String(40), primary_key=True),
-        Column("file", String(255), nullable=False),
-        Column("revision", String(80), nullable=False),
+        Column("tenant", Text, primary_key=True),
+        Column("file", Text, nullable=False),
+        Column("revision", Text, nullable=False),
         Column("since_us", BigInteger, nullable=False),
         Column("gone", Boolean, nullable=False),
         Column("body", LargeBinary, nullable=False),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, select, update
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, select, update
 
 from services.runtime.store import Tx
 
@@ -18,7 +18,7 @@ def add_commands_table(metadata: MetaData) -> None:
     Table(
         "commands",
         metadata,
-        Column("id", String(200), primary_key=True),
+        Column("id", Text, primary_key=True),
         Column("at_us", BigInteger, nullable=False, index=True),
         Column("done", Boolean, nullable=False, index=True),
         Column("body", LargeBinary, nullable=False),

@@ -21,8 +21,8 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
+    Text,
     Update,
     and_,
     bindparam,
@@ -46,69 +46,69 @@ def add_tables(metadata: MetaData) -> None:
     calls = Table("calls", metadata, *_call_key(), *_columns(Row))
     Index("calls_by_end", calls.c.state, calls.c.ended_at_us)
     Index("calls_by_tenant", calls.c.tenant, calls.c.state, calls.c.ended_at_us)
-    legs = Table("legs", metadata, *_call_key(), Column("leg", String(128), primary_key=True), *_columns(Leg))
+    legs = Table("legs", metadata, *_call_key(), Column("leg", Text, primary_key=True), *_columns(Leg))
     Index("legs_by_leg", legs.c.leg)
     Table(
         "steps",
         metadata,
         *_call_key(),
-        Column("key", String(600), primary_key=True),
+        Column("key", Text, primary_key=True),
         Column("at_us", BigInteger, nullable=False),
         Column("body", LargeBinary, nullable=False),
     )
     Table(
         "decisions",
         metadata,
-        Column("command", String(200), primary_key=True),
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
-        Column("leg", String(128), nullable=False),
-        Column("cause", String(200), nullable=False),
+        Column("command", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("call", Text, nullable=False),
+        Column("leg", Text, nullable=False),
+        Column("cause", Text, nullable=False),
     )
     Table(
         "command_results",
         metadata,
-        Column("command", String(200), primary_key=True),
-        Column("result", String(16), primary_key=True),
-        Column("name", String(64), nullable=False),
-        Column("leg", String(128), nullable=False),
-        Column("reason", String(TEXT), nullable=False),
+        Column("command", Text, primary_key=True),
+        Column("result", Text, primary_key=True),
+        Column("name", Text, nullable=False),
+        Column("leg", Text, nullable=False),
+        Column("reason", Text, nullable=False),
         Column("decision_us", BigInteger),
         Column("at_us", BigInteger, nullable=False),
     )
     Table(
         "tallies",
         metadata,
-        Column("what", String(64), primary_key=True),
-        Column("leg", String(128), primary_key=True),
+        Column("what", Text, primary_key=True),
+        Column("leg", Text, primary_key=True),
         Column("park", Integer, primary_key=True),
-        Column("call", String(128), nullable=False),
-        Column("id", String(200), nullable=False),
+        Column("call", Text, nullable=False),
+        Column("id", Text, nullable=False),
         Column("times", Integer, nullable=False),
     )
     Table(
         "switches",
         metadata,
-        Column("switch", String(64), primary_key=True),
+        Column("switch", Text, primary_key=True),
         Column("connected", Boolean, nullable=False),
         Column("since_us", BigInteger, nullable=False),
-        Column("reason", String(TEXT), nullable=False),
+        Column("reason", Text, nullable=False),
     )
     access = Table(
         "access_log",
         metadata,
         Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),
         Column("at_us", BigInteger, nullable=False, index=True),
-        Column("person", String(64), nullable=False),
-        Column("what", String(32), nullable=False),
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
+        Column("person", Text, nullable=False),
+        Column("what", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("call", Text, nullable=False),
     )
     Index("access_log_by_person", access.c.person, access.c.tenant, access.c.call, access.c.at_us)
 
 
 def _call_key() -> tuple[Column[str], Column[str]]:
-    return Column("tenant", String(40), primary_key=True), Column("call", String(128), primary_key=True)
+    return Column("tenant", Text, primary_key=True), Column("call", Text, primary_key=True)
 
 
 def _columns(shape: type[msgspec.Struct]) -> list[Column[Any]]:
@@ -116,7 +116,7 @@ def _columns(shape: type[msgspec.Struct]) -> list[Column[Any]]:
     found: list[Column[Any]] = []
     for field in msgspec.structs.fields(shape):
         kinds = set(get_args(field.type)) if get_origin(field.type) is UnionType else {field.type}
-        column = next((column for kind, column in _COLUMN_OF.items() if kind in kinds), String(TEXT))
+        column = next((column for kind, column in _COLUMN_OF.items() if kind in kinds), Text)
         found.append(Column(field.name, column, nullable=NoneType in kinds))
     return found
 

@@ -7,7 +7,7 @@ event is about, and what the row becomes, is decided in `decide.py`.
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, Text, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, update
 
 from services.recording.model import Recording, RecordingState
 from services.runtime.store import Conflict, Tx
@@ -18,23 +18,23 @@ def add_catalogue_table(metadata: MetaData) -> None:
     Table(
         "recordings",
         metadata,
-        Column("recording", String(128), primary_key=True),
-        Column("tenant", String(64), nullable=False, index=True),
-        Column("call", String(200), nullable=False, index=True),
-        Column("leg", String(128), nullable=False, index=True),
-        Column("switch", String(64), nullable=False),
-        Column("state", String(16), nullable=False, index=True),
+        Column("recording", Text, primary_key=True),
+        Column("tenant", Text, nullable=False, index=True),
+        Column("call", Text, nullable=False, index=True),
+        Column("leg", Text, nullable=False, index=True),
+        Column("switch", Text, nullable=False),
+        Column("state", Text, nullable=False, index=True),
         Column("path", Text),
         Column("asked", Boolean, nullable=False),
-        Column("kind", String(16), nullable=False),
-        Column("command", String(64), nullable=False, index=True),
+        Column("kind", Text, nullable=False),
+        Column("command", Text, nullable=False, index=True),
         Column("asked_at_us", BigInteger),
         Column("started_at_us", BigInteger),
         Column("stopped_at_us", BigInteger),
         Column("length_ms", BigInteger, nullable=False),
         Column("size_bytes", BigInteger, nullable=False),
-        Column("completion", String(100), nullable=False),
-        Column("reason", String(300), nullable=False),
+        Column("completion", Text, nullable=False),
+        Column("reason", Text, nullable=False),
     )
 
 

@@ -1,7 +1,7 @@
-"""A worker in another process that dies at a chosen moment: `… before_publish|before_ack URL FOLDER`.
+"""A worker in another process that dies at a chosen moment: `… before_publish|before_ack URL FOLDER STORE`.
 
-Enters: an address and a folder with the journal and the store. Leaves: nothing; it is killed by its own signal while
-it works on the first batch, as by a power cut.
+Enters: the bus's address, a folder with its journal, the store's address. Leaves: nothing; it is killed by its own
+signal while it works on the first batch, as by a power cut.
 """
 
 from gevent import monkey
@@ -49,12 +49,12 @@ class Doomed:
         return consumer
 
 
-def main(moment: str, url: str, folder: str) -> None:
+def main(moment: str, url: str, folder: str, address: str) -> None:
     """Work until death."""
     bus = connect(url, Path(folder))
     bus.start([tally.queue(), FS1])
     service = tally.build()
-    store = Store(f"sqlite:///{folder}/tally.sqlite", service.metadata)
+    store = Store(address, service.metadata)
     store.start()
     Worker(service, store, Doomed(bus, moment), "tally.0").start()  # type: ignore[arg-type]
     gevent.sleep(60)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
-    String,
     Text,
     UniqueConstraint,
 )
@@ -29,15 +28,15 @@ def upgrade() -> None:
     op.create_table(
         "deliveries",
         Column("seq", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=True, nullable=False),
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
-        Column("url", String(520), nullable=False),
-        Column("message", String(64), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("call", Text(), nullable=False),
+        Column("url", Text(), nullable=False),
+        Column("message", Text(), nullable=False),
         Column("body", Text(), nullable=False),
-        Column("state", String(16), nullable=False),
+        Column("state", Text(), nullable=False),
         Column("attempts", Integer(), nullable=False),
         Column("due_at_us", BigInteger(), nullable=False),
-        Column("reason", String(400), nullable=False),
+        Column("reason", Text(), nullable=False),
         PrimaryKeyConstraint("seq"),
         UniqueConstraint("tenant", "call", "url", "message"),
         if_not_exists=True,
@@ -45,8 +44,8 @@ def upgrade() -> None:
     op.create_index("deliveries_due", "deliveries", ["state", "due_at_us"], if_not_exists=True)
     op.create_table(
         "early",
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("call", Text(), nullable=False),
         Column("estimated", Boolean(), nullable=False),
         Column("envelope", LargeBinary(), nullable=False),
         PrimaryKeyConstraint("tenant", "call", "estimated"),
@@ -54,11 +53,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "endpoints",
-        Column("tenant", String(40), nullable=False),
-        Column("url", String(520), nullable=False),
-        Column("secret", String(120), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("url", Text(), nullable=False),
+        Column("secret", Text(), nullable=False),
         Column("made_at_us", BigInteger(), nullable=False),
-        Column("disabled", String(200), nullable=False),
+        Column("disabled", Text(), nullable=False),
         PrimaryKeyConstraint("tenant", "url"),
         if_not_exists=True,
     )

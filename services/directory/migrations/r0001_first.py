@@ -6,7 +6,7 @@ Enters: a store of no revision, empty or from before there were any. Leaves: rev
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, PrimaryKeyConstraint, Text
 
 revision = "directory_0001"
 down_revision = None
@@ -18,9 +18,9 @@ def upgrade() -> None:
     """Tables that stand already, made before there were revisions, are kept as they are."""
     op.create_table(
         "applied",
-        Column("tenant", String(40), nullable=False),
-        Column("switch", String(64), nullable=False),
-        Column("revision", String(80), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("switch", Text(), nullable=False),
+        Column("revision", Text(), nullable=False),
         Column("as_of_us", BigInteger(), nullable=False),
         Column("problems", Text(), nullable=False),
         PrimaryKeyConstraint("tenant", "switch"),
@@ -28,8 +28,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "login_failures",
-        Column("scope", String(16), nullable=False),
-        Column("key", String(200), nullable=False),
+        Column("scope", Text(), nullable=False),
+        Column("key", Text(), nullable=False),
         Column("failures", Integer(), nullable=False),
         Column("last_at_us", BigInteger(), nullable=False),
         PrimaryKeyConstraint("scope", "key"),
@@ -37,11 +37,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "people",
-        Column("id", String(64), nullable=False),
-        Column("name", String(200), nullable=False),
-        Column("role", String(32), nullable=False),
-        Column("tenants", String(4000), nullable=False),
-        Column("password", String(300), nullable=False),
+        Column("id", Text(), nullable=False),
+        Column("name", Text(), nullable=False),
+        Column("role", Text(), nullable=False),
+        Column("tenants", Text(), nullable=False),
+        Column("password", Text(), nullable=False),
         Column("session_version", Integer(), nullable=False),
         Column("active", Boolean(), nullable=False),
         Column("changed_at_us", BigInteger(), nullable=False),
@@ -50,9 +50,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "revisions",
-        Column("tenant", String(40), nullable=False),
-        Column("file", String(255), nullable=False),
-        Column("revision", String(80), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("file", Text(), nullable=False),
+        Column("revision", Text(), nullable=False),
         Column("since_us", BigInteger(), nullable=False),
         Column("gone", Boolean(), nullable=False),
         Column("body", LargeBinary(), nullable=False),

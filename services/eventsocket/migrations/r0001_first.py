@@ -6,7 +6,7 @@ Enters: a store of no revision, empty or from before there were any. Leaves: rev
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, PrimaryKeyConstraint, String
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, PrimaryKeyConstraint, Text
 
 revision = "eventsocket_0001"
 down_revision = None
@@ -18,7 +18,7 @@ def upgrade() -> None:
     """Tables that stand already, made before there were revisions, are kept as they are."""
     op.create_table(
         "commands",
-        Column("id", String(200), nullable=False),
+        Column("id", Text(), nullable=False),
         Column("at_us", BigInteger(), nullable=False),
         Column("done", Boolean(), nullable=False),
         Column("body", LargeBinary(), nullable=False),

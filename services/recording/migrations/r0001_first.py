@@ -6,7 +6,7 @@ Enters: a store of no revision, empty or from before there were any. Leaves: rev
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, PrimaryKeyConstraint, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, PrimaryKeyConstraint, Text
 
 revision = "recording_0001"
 down_revision = None
@@ -18,23 +18,23 @@ def upgrade() -> None:
     """Tables that stand already, made before there were revisions, are kept as they are."""
     op.create_table(
         "recordings",
-        Column("recording", String(128), nullable=False),
-        Column("tenant", String(64), nullable=False),
-        Column("call", String(200), nullable=False),
-        Column("leg", String(128), nullable=False),
-        Column("switch", String(64), nullable=False),
-        Column("state", String(16), nullable=False),
+        Column("recording", Text(), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("call", Text(), nullable=False),
+        Column("leg", Text(), nullable=False),
+        Column("switch", Text(), nullable=False),
+        Column("state", Text(), nullable=False),
         Column("path", Text()),
         Column("asked", Boolean(), nullable=False),
-        Column("kind", String(16), nullable=False),
-        Column("command", String(64), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("command", Text(), nullable=False),
         Column("asked_at_us", BigInteger()),
         Column("started_at_us", BigInteger()),
         Column("stopped_at_us", BigInteger()),
         Column("length_ms", BigInteger(), nullable=False),
         Column("size_bytes", BigInteger(), nullable=False),
-        Column("completion", String(100), nullable=False),
-        Column("reason", String(300), nullable=False),
+        Column("completion", Text(), nullable=False),
+        Column("reason", Text(), nullable=False),
         PrimaryKeyConstraint("recording"),
         if_not_exists=True,
     )

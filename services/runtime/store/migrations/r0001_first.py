@@ -6,7 +6,7 @@ Enters: a store of no revision, empty or from before there were any. Leaves: rev
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, String
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Text
 
 revision = "runtime_0001"
 down_revision = None
@@ -18,8 +18,8 @@ def upgrade() -> None:
     """Tables that stand already, made before there were revisions, are kept as they are."""
     op.create_table(
         "done",
-        Column("scope", String(200), nullable=False),
-        Column("key", String(300), nullable=False),
+        Column("scope", Text(), nullable=False),
+        Column("key", Text(), nullable=False),
         Column("at_us", BigInteger(), nullable=False),
         PrimaryKeyConstraint("scope", "key"),
         if_not_exists=True,
@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_index("ix_done_at_us", "done", ["at_us"], if_not_exists=True)
     op.create_table(
         "failures",
-        Column("id", String(200), nullable=False),
+        Column("id", Text(), nullable=False),
         Column("attempts", Integer(), nullable=False),
         Column("at_us", BigInteger(), nullable=False),
         PrimaryKeyConstraint("id"),
@@ -37,12 +37,12 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         Column("seq", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=True, nullable=False),
-        Column("id", String(200), nullable=False),
-        Column("cause", String(200), nullable=False),
+        Column("id", Text(), nullable=False),
+        Column("cause", Text(), nullable=False),
         Column("at_us", BigInteger(), nullable=False),
-        Column("delivery", String(16), nullable=False),
-        Column("routing_key", String(300), nullable=False),
-        Column("tenant", String(40), nullable=False),
+        Column("delivery", Text(), nullable=False),
+        Column("routing_key", Text(), nullable=False),
+        Column("tenant", Text(), nullable=False),
         Column("body", LargeBinary(), nullable=False),
         Column("lives_us", BigInteger()),
         PrimaryKeyConstraint("seq"),
@@ -52,9 +52,9 @@ def upgrade() -> None:
     op.create_index("ix_outbox_id", "outbox", ["id"], if_not_exists=True)
     op.create_table(
         "projections",
-        Column("kind", String(16), nullable=False),
-        Column("name", String(64), nullable=False),
-        Column("revision", String(80), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("name", Text(), nullable=False),
+        Column("revision", Text(), nullable=False),
         Column("as_of_us", BigInteger(), nullable=False),
         Column("body", LargeBinary(), nullable=False),
         PrimaryKeyConstraint("kind", "name"),
@@ -62,7 +62,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "seen",
-        Column("id", String(200), nullable=False),
+        Column("id", Text(), nullable=False),
         Column("at_us", BigInteger(), nullable=False),
         PrimaryKeyConstraint("id"),
         if_not_exists=True,
@@ -70,8 +70,8 @@ def upgrade() -> None:
     op.create_index("ix_seen_at_us", "seen", ["at_us"], if_not_exists=True)
     op.create_table(
         "states",
-        Column("kind", String(32), nullable=False),
-        Column("name", String(200), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("name", Text(), nullable=False),
         Column("version", Integer(), nullable=False),
         Column("body", LargeBinary(), nullable=False),
         PrimaryKeyConstraint("kind", "name"),
@@ -79,11 +79,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "timers",
-        Column("name", String(64), nullable=False),
-        Column("subject", String(200), nullable=False),
+        Column("name", Text(), nullable=False),
+        Column("subject", Text(), nullable=False),
         Column("due_at_us", BigInteger(), nullable=False),
-        Column("tenant", String(40), nullable=False),
-        Column("call", String(128), nullable=False),
+        Column("tenant", Text(), nullable=False),
+        Column("call", Text(), nullable=False),
         PrimaryKeyConstraint("name", "subject"),
         if_not_exists=True,
     )
