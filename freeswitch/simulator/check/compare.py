@@ -160,10 +160,13 @@ def differences(
         if text(event, "Event-Name") not in not_asked_for
         and not (text(event, "Event-Subclass").startswith("sofia::") and "sofia" not in families)
     )
+    listens_us = _listens_us(trace)
     for key in dict.fromkeys((*real, *simulated)):
         leg = trace.roles.get(key, key)
         causes = _told_by_others(trace.events, key)
-        for at, header, one, other, was in _leg(real.get(key, []), simulated.get(key, []), wanted, trace.start_us):
+        for at, header, one, other, was in _leg(
+            real.get(key, []), simulated.get(key, []), wanted, trace.start_us, listens_us
+        ):
             if header != "Session-Count" or not _in_that_moment(
                 trace.events, real[key][int(at.split()[0]) - 1], one, other
             ):
@@ -183,6 +186,16 @@ def _variables(trace: Trace) -> frozenset[str]:
     for said in trace.commands:
         found |= set(re.findall(r"[|\[{,~:]\s*([A-Za-z_][\w-]*)=", said.command))
     return frozenset(found)
+
+
+def _listens_us(trace: Trace) -> int:
+    """Since when whoever captured the trace listened: from its first event on; if that is no beginning of a leg, it may
+    have connected in the middle of what that tick told."""
+    first = trace.events[0]
+    began = not text(first, "Unique-ID") or text(first, "Event-Name") in ("CHANNEL_CREATE", "CHANNEL_OUTGOING")
+    return min(stamp_us(event) for event in trace.events) + (
+        0 if began or text(first, "Channel-State") == "CS_NEW" else MOMENT_US
+    )
 
 
 def _in_that_moment(events: Iterable[Headers], beat: Headers, one: str, other: str) -> bool:
@@ -225,7 +238,7 @@ def _token(event: Headers) -> tuple[str, ...]:
 
 
 def _leg(
-    real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str], start_us: int
+    real: Sequence[Headers], simulated: Sequence[Headers], wanted: frozenset[str], start_us: int, listens_us: int
 ) -> Iterator[tuple[str, str, str, str, str]]:
     """Position, header, real value, simulated value, what the real leg said there before."""
     as_told, real, simulated = real, _prompt_first(real), _prompt_first(simulated)
@@ -248,6 +261,9 @@ def _leg(
         for place in range(a, a_end):
             yield f"{place + 1} {_name(one[place])}", "Event-Name", _name(one[place]), NO_EVENT, ABSENT
         for place in range(b, b_end):
+            if not a and stamp_us(simulated[place]) < listens_us:
+                # Whoever captured the trace was not connected yet.
+                continue
             yield f"{a + 1} {_name(other[place])}", "Event-Name", NO_EVENT, _name(other[place]), ABSENT
 
 

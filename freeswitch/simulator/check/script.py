@@ -71,6 +71,8 @@ class Register:
     """Contact, Call-ID, User-Agent … as the phone sent them."""
 
 
+KEY_US = 280_000
+"""Of several keys in one line, each comes so long after the one before."""
 BECOMES_A_LEG_US = 1_500_000
 """An INVITE and the leg that it becomes are no further apart, by the two clocks."""
 TICK_US = 25_000
@@ -101,7 +103,7 @@ class _Reader:
             elif found := _RESPONSE.match(step.text):
                 self._response(at_us, *found.groups())
             elif found := _KEYS.match(step.text):
-                self.keys += [(at_us, found[1], digit) for digit in found[2]]
+                self.keys += [(at_us + place * KEY_US, found[1], digit) for place, digit in enumerate(found[2])]
 
     def _request(self, at_us: int, who: str, sends: bool, method: str, user: str, host: str, rest: str) -> None:
         if method == "INVITE" and not (sends and self._is_within(who, user, rest)):
@@ -299,7 +301,7 @@ READ_WITHIN_US = 500_000
 
 def _never_read(pressed: Sequence[tuple[int, str, str]], read: Mapping[str, Sequence[Act]]) -> tuple[_Pressed, ...]:
     """Keys that only the lines tell: nothing on the switch read them, as within the music of a queue."""
-    left = sorted(pressed)
+    left = sorted(pressed, key=lambda one: one[0])
     for key in sorted((one for keys in read.values() for one in keys), key=lambda one: -one.at_us):
         told = [one for one in left if one[2] == key.value and one[0] <= key.at_us + READ_WITHIN_US]
         if told:
