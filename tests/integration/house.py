@@ -22,10 +22,10 @@ from freeswitch.simulator.replay.player import Faults, Player
 from freeswitch.simulator.replay.score import Captured, read_lines
 from proto.commands import HangUp
 from proto.envelope import MESSAGES, Envelope, decode
-from proto.events import CommandRefused, LegEnded, TenantRevised
+from proto.events import CommandRefused, LegEnded, ServiceStarted, TenantRevised, TimerFired
 from proto.message import Event, Message
 from proto.tenant import Tenant
-from proto.topics import Outgoing, Queue, outgoing
+from proto.topics import SAYS, Outgoing, Queue, outgoing
 from proto.values import command_id
 from services.compose import House, compose
 from services.directory.service import Files
@@ -108,6 +108,8 @@ class Tap:
 
     bus: Bus
     heard: list[Envelope] = field(default_factory=list)
+    out_of_turn: list[Envelope] = field(default_factory=list)
+    """What RabbitMQ would have refused, had each service been a user of its own."""
 
     def start(self) -> None:
         self.bus.start((TAP,))
@@ -121,8 +123,16 @@ class Tap:
 
     def _listen(self) -> None:
         while deliveries := self._consumer.get(64) or []:
-            self.heard += [decode(delivery.body) for delivery in deliveries]
+            heard = [decode(delivery.body) for delivery in deliveries]
+            self.out_of_turn += [envelope for envelope in heard if not may_say(envelope)]
+            self.heard += heard
             self._consumer.ack(deliveries)
+
+
+def may_say(envelope: Envelope) -> bool:
+    """Whether `proto/topics.py` gives the service that said this the right to."""
+    service = "eventsocket" if envelope.source.startswith("switch/") else envelope.source
+    return type(envelope.body) in (*SAYS.get(service, ()), ServiceStarted, TimerFired) or service not in SAYS
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,7 @@ class TestHouse:
     def stop(self) -> None:
         """In reverse."""
         assert self._app.stop(), "a part did not stop"
+        assert not self._tap.out_of_turn
         self._agent_store.stop()
         self._tap.stop()
 
