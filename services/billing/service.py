@@ -19,7 +19,18 @@ from proto.events import LegEnded, PlatformRevised, TenantRevised, TimerFired
 from proto.tenant.platform import PriceVersion
 from proto.values import UNKNOWN_TENANT, TenantId
 from services.billing.derive import Derivation, derive
-from services.billing.ledger import NO_TERMS, TABLE, Entry, Standing, Terms, charged, entry_of, price, report_of
+from services.billing.ledger import (
+    NO_TERMS,
+    TABLE,
+    Entry,
+    Standing,
+    Terms,
+    Verdict,
+    charged,
+    entry_of,
+    price,
+    report_of,
+)
 from services.billing.numbers import normalise
 from services.billing.rate import may_cost
 from services.billing.tables import add_tables
@@ -53,7 +64,7 @@ class _Room:
         fact = envelope.body
         assert isinstance(fact, LegEnded)
         _keep_arrival(tx, envelope.call, fact)
-        verdict = TABLE[_standing(tx, fact), report_of(fact, envelope.estimated)]
+        verdict = _verdict(tx, envelope)
         if not envelope.estimated:
             _forget_waiting(tx, fact.switch, fact.leg, estimated=True)
         if verdict == "ignore":
@@ -67,7 +78,7 @@ class _Room:
         if not _terms_heard(tx, fact):
             _wait(tx, envelope, fact)
             return []
-        return self._charge(tx, envelope, fact.payer)
+        return self._enter(tx, envelope, fact.payer, verdict)
 
     def tenant_revised(self, tx: Tx, envelope: Envelope, cause: Cause) -> list[Emit]:
         fact = envelope.body
@@ -120,12 +131,12 @@ class _Room:
     def _leave_waiting(self, tx: Tx, row: Any, payer: TenantId) -> list[Emit]:
         _forget_waiting(tx, row.switch, row.leg, estimated=row.estimated)
         tx.cancel_timer(UNHEARD, f"{row.switch}/{row.leg}")
-        return self._charge(tx, _usage(tx, row.event), payer)
+        usage = _usage(tx, row.event)
+        return self._enter(tx, usage, payer, _verdict(tx, usage))
 
-    def _charge(self, tx: Tx, envelope: Envelope, payer: TenantId) -> list[Emit]:
+    def _enter(self, tx: Tx, envelope: Envelope, payer: TenantId, verdict: Verdict) -> list[Emit]:
         fact = envelope.body
         assert isinstance(fact, LegEnded)
-        verdict = TABLE[_standing(tx, fact), report_of(fact, envelope.estimated)]
         if verdict == "ignore":
             return []
         terms = (_terms(tx, payer) or NO_TERMS) if may_cost(fact) else NO_TERMS
@@ -158,10 +169,20 @@ def _terms_heard(tx: Tx, fact: LegEnded) -> bool:
     return not may_cost(fact) or _terms(tx, fact.payer) is not None
 
 
+def _verdict(tx: Tx, envelope: Envelope) -> Verdict:
+    fact = envelope.body
+    assert isinstance(fact, LegEnded)
+    report = report_of(fact, envelope.estimated)
+    standing = _standing(tx, fact)
+    if standing == "none" and envelope.estimated and tx.was_done(UNANSWERED, f"{fact.switch}/{fact.leg}"):
+        standing = "unanswered"  # only a guess is judged otherwise by it
+    return TABLE[standing, report]
+
+
 def _standing(tx: Tx, fact: LegEnded) -> Standing:
     entry = tx.first(tx.tables["ledger"], ("estimated",), switch=fact.switch, leg=fact.leg)
     if entry is None:
-        return "unanswered" if tx.was_done(UNANSWERED, f"{fact.switch}/{fact.leg}") else "none"
+        return "none"
     confirmed = tx.first(tx.tables["confirmations"], ("seq",), switch=fact.switch, leg=fact.leg)
     return "estimated" if entry.estimated and confirmed is None else "final"
 
@@ -179,12 +200,15 @@ def _contradicts(tx: Tx, fact: LegEnded) -> bool:
 def _wait(tx: Tx, envelope: Envelope, fact: LegEnded) -> None:
     here = {"switch": fact.switch, "leg": fact.leg, "estimated": envelope.estimated}
     if tx.insert_once(tx.tables["waiting"], here | {"event": envelope.id, "payer": fact.payer}):
+        tx.forget_known()
         due_at_us = clock.now_us() + PATIENCE_US
         tx.set_timer(UNHEARD, f"{fact.switch}/{fact.leg}", due_at_us, envelope.tenant, envelope.call)
 
 
 def _forget_waiting(tx: Tx, switch: str, leg: str, *, estimated: bool) -> None:
-    tx.delete(tx.tables["waiting"], switch=switch, leg=leg, estimated=estimated)
+    table = tx.tables["waiting"]
+    if tx.known("somebody waits", lambda: tx.first(table, ("leg",)) is not None):
+        tx.delete(table, switch=switch, leg=leg, estimated=estimated)
 
 
 def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:
@@ -202,7 +226,7 @@ def _keep_version(tx: Tx, terms: Terms, version: PriceVersion | None) -> str:
         return ""
     body = msgspec.json.encode(version)
     name = f"{terms.table.table}@{version.from_}#{hashlib.sha256(body).hexdigest()[:32]}"
-    tx.insert_once(tx.tables["price_versions"], {"id": name, "body": body})
+    tx.known(("price version", name), lambda: tx.insert_once(tx.tables["price_versions"], {"id": name, "body": body}))
     return name
 
 

@@ -26,6 +26,7 @@ _GONE = b""
 
 
 def _keep(tx: Tx, kind: str, name: str, revision: str, as_of_us: int, body: bytes) -> None:
+    tx.forget_known()
     table = tx.tables["projections"]
     here = (table.c.kind == kind) & (table.c.name == name)
     known = tx.sql.execute(select(table.c.as_of_us).where(here)).scalar()
@@ -82,6 +83,10 @@ def _platform(_revision: str, body: bytes) -> Platform:
 
 def tenant(tx: Tx, name: str) -> Tenant | None:
     """The client as last heard, or None: there is no default."""
+    return tx.known(("tenant", name), lambda: _read_tenant(tx, name))
+
+
+def _read_tenant(tx: Tx, name: str) -> Tenant | None:
     row = tx.first(tx.tables["projections"], ("revision", "body"), kind="tenant", name=name)
     return _tenant(name, row.revision, bytes(row.body)) if row and row.body != _GONE else None
 
@@ -99,6 +104,10 @@ def tenants(tx: Tx) -> list[Tenant]:
 
 def platform(tx: Tx) -> Platform | None:
     """The platform as last heard, or None before directory has spoken."""
+    return tx.known("platform", lambda: _read_platform(tx))
+
+
+def _read_platform(tx: Tx) -> Platform | None:
     row = tx.first(tx.tables["projections"], ("revision", "body"), kind="platform")
     return _platform(row.revision, bytes(row.body)) if row else None
 

@@ -6,9 +6,9 @@ Enters: a connection within a transaction. Leaves: versioned states, ids seen, k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from sqlalchemy import (
@@ -55,6 +55,19 @@ class Tx:
         self.next_timer_us = next_timer_us
         """No timer that this process knows of is due before."""
         self._read: dict[tuple[str, str], int] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    # -- what a batch of messages asks again and again --
+
+    def known(self, what: Hashable, read: Callable[[], T]) -> T:
+        """What `read` says, asked once in this transaction. Whoever writes such a thing calls `forget_known`."""
+        if what not in self._known:
+            self._known[what] = read()
+        return cast(T, self._known[what])
+
+    def forget_known(self) -> None:
+        """Something that may be known was written."""
+        self._known.clear()
 
     # -- versioned states --
 
