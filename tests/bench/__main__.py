@@ -25,6 +25,7 @@ from tests.bench import (
     resync,
     running,
     sockets,
+    stopped,
 )
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import Processes, RealSwitch
@@ -41,8 +42,8 @@ class Bench:
     """Empty, its own, on a real disk."""
     size: float
     """1: as stated; less for a quick look."""
-    url: Callable[[], str]
-    """An empty virtual host of a RabbitMQ."""
+    broker: Callable[[], Broker]
+    """The RabbitMQ of this run; its `url()` is an empty virtual host."""
     processes: Processes
 
     def count(self, full: int, least: int = 1) -> int:
@@ -59,11 +60,11 @@ def _sockets(bench: Bench) -> list[Bar]:
 
 
 def _publishing(bench: Bench) -> list[Bar]:
-    return publishing.bars(bench.processes, [bench.url() for _ in range(6)], bench.count(10_000))
+    return publishing.bars(bench.processes, [bench.broker().url() for _ in range(6)], bench.count(10_000))
 
 
 def _commanding(bench: Bench) -> list[Bar]:
-    return commanding.bars(bench.processes, [bench.url() for _ in range(6)], bench.count(3_000, 10))
+    return commanding.bars(bench.processes, [bench.broker().url() for _ in range(6)], bench.count(3_000, 10))
 
 
 def _charging(bench: Bench) -> list[Bar]:
@@ -77,23 +78,27 @@ def _charging(bench: Bench) -> list[Bar]:
 
 
 def _deciding(bench: Bench) -> list[Bar]:
-    return deciding.bars(bench.processes, bench.url(), bench.count(20, 2))
+    return deciding.bars(bench.processes, bench.broker().url(), bench.count(20, 2))
+
+
+def _stopped(bench: Bench) -> list[Bar]:
+    return stopped.bars(bench.processes, bench.broker(), bench.count(60, 2))
 
 
 def _overload(bench: Bench) -> list[Bar]:
-    return overload.bars(bench.processes, bench.url(), bench.count(20, 2))
+    return overload.bars(bench.processes, bench.broker().url(), bench.count(20, 2))
 
 
 def _running(bench: Bench) -> list[Bar]:
-    return running.bars(bench.processes, bench.url(), bench.count(running.MANY, 20), bench.count(20, 1))
+    return running.bars(bench.processes, bench.broker().url(), bench.count(running.MANY, 20), bench.count(20, 1))
 
 
 def _calls(bench: Bench) -> list[Bar]:
-    return calls.bars(bench.processes, bench.url(), bench.count(20), 5.0)
+    return calls.bars(bench.processes, bench.broker().url(), bench.count(20), 5.0)
 
 
 def _resync(bench: Bench) -> list[Bar]:
-    return resync.bars(bench.folder, [bench.url() for _ in range(2 * resync.TIMES)], bench.count(resync.MANY))
+    return resync.bars(bench.folder, [bench.broker().url() for _ in range(2 * resync.TIMES)], bench.count(resync.MANY))
 
 
 def _conf(bench: Bench) -> list[Bar]:
@@ -107,6 +112,7 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "commanding": _commanding,
     "charging": _charging,
     "deciding": _deciding,
+    "stopped": _stopped,
     "overload": _overload,
     "running": _running,
     "calls": _calls,
@@ -145,8 +151,8 @@ def main(
             with _processes(folder) as processes:
                 found = calls.bars(processes, bus, 20 * size, 5.0, real)
             if pid:
-                with _processes(folder / "cpu") as processes, _broker(folder) as url:
-                    found += running.beside_a_real_switch(processes, url(), real, pid, 60 * size, 5.0)
+                with _processes(folder / "cpu") as processes, _broker(folder) as broker:
+                    found += running.beside_a_real_switch(processes, broker().url(), real, pid, 60 * size, 5.0)
         else:
             raise click.UsageError("--esl needs --password-file, --dial and --bus")
     click.echo(table(found), err=True)
@@ -156,14 +162,14 @@ def main(
 def measure(groups: tuple[str, ...], folder: Path, size: float) -> list[Bar]:
     """The bars of these groups, one group after the other."""
     found: list[Bar] = []
-    with _broker(folder) as url:
+    with _broker(folder) as broker:
         for group in groups:
             busy = os.getloadavg()[0] / (os.cpu_count() or 1)
             click.echo(f"{group} … ({busy:.0%} of the machine busy)", err=True)
             own = folder / group
             own.mkdir()
             with _processes(own) as processes:
-                found += GROUPS[group](Bench(own, size, url, processes))
+                found += GROUPS[group](Bench(own, size, broker, processes))
     return found
 
 
@@ -177,21 +183,20 @@ def _processes(folder: Path) -> Iterator[Processes]:
 
 
 @contextmanager
-def _broker(folder: Path) -> Iterator[Callable[[], str]]:
+def _broker(folder: Path) -> Iterator[Callable[[], Broker]]:
     """Started when somebody asks for it."""
     base = folder / "broker"
     base.mkdir()
     started: list[Broker] = []
 
-    def url() -> str:
+    def running_one() -> Broker:
         if not started:
-            broker = Broker(base, VHOSTS)
-            started.append(broker)
-            broker.start()
-        return started[0].url()
+            started.append(Broker(base, VHOSTS))
+            started[0].start()
+        return started[0]
 
     try:
-        yield url
+        yield running_one
     finally:
         for broker in started:
             broker.close()
