@@ -134,6 +134,17 @@ def test_types_that_the_subscription_had_not_asked_for_are_no_difference(types: 
     assert not remaining(Trace(**{**vars(one), "events": tuple(asked_for)}))
 
 
+@pytest.mark.parametrize("number", [2, 17, 31])
+def test_a_trace_that_begins_in_the_middle_of_calls(number: int) -> None:
+    """Its recorder connected late: what the switch told before is no difference, all that comes then is compared."""
+    one = captured(number)
+    late = Trace(**{**vars(one), "events": one.events[len(one.events) * 3 // 10 :]})
+    assert not remaining(late)
+    *rest, last = late.events
+    other = {**last, "Hangup-Cause": "USER_BUSY"} if "Hangup-Cause" in last else {**last, "Event-Name": "NOSUCH"}
+    assert remaining(Trace(**{**vars(late), "events": (*rest, other)}))
+
+
 def test_a_folder_that_has_only_the_plain_events_is_read_as_well(tmp_path: Path) -> None:
     there = folder(tmp_path / "plain", 8, {})
     (there / "events.plain").write_bytes(traces.load(8).plain)

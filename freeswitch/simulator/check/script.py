@@ -295,8 +295,9 @@ def script(trace: Trace) -> Script:
     )
 
 
-READ_WITHIN_US = 500_000
-"""The line of a key may be as late as this, by the two clocks and for as long as the key was held."""
+READ_WITHIN_US = 3_000_000
+"""By so much a key may have come before what its line is taken to say: the phone was quicker than KEY_US, or its line
+later."""
 
 
 def _never_read(pressed: Sequence[tuple[int, str, str]], read: Mapping[str, Sequence[Act]]) -> tuple[_Pressed, ...]:
