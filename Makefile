@@ -33,9 +33,14 @@ sbom: $(VENV)/test-ready
 	@echo build/sbom.json
 
 # Ratios against named peers, measured beside us in one run; no test has a limit of time.
-bench: $(VENV)/test-ready
+bench: $(VENV)/test-ready $(VENV)/peers/ready
 	@tests/install-packages
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Other people's libraries that we only measure against.
+$(VENV)/peers/ready: $(VENV)/bin/python tests/bench/peers.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes --target $(VENV)/peers --upgrade -r tests/bench/peers.lock
+	@touch $@
 
 # Each fault of tests/faults on RabbitMQ, with SQLite and with PostgreSQL; FULL=1: at the size of a real night (hours).
 faults: $(VENV)/test-ready
@@ -56,6 +61,7 @@ lock: $(VENV)/run-ready
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o deploy/requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -c deploy/requirements.lock -o deploy/requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/bench/peers.txt -o tests/bench/peers.lock
 
 # The picture of the page in README, taken by the browser test.
 picture: $(VENV)/test-ready
