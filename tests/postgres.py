@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import trustme
 
 from tests.rabbitmq import free_ports
 
@@ -144,6 +145,31 @@ class Postgres:
         with self.connect(database) as connection:
             answer = connection.execute(statement)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
+
+    @contextmanager
+    def tls(self, ca: trustme.CA) -> Iterator[None]:
+        """New connections may speak TLS: it shows a certificate of `ca` that names `localhost`."""
+        own = ca.issue_cert("localhost")
+        files = {"ssl_cert_file": own.cert_chain_pems[0], "ssl_key_file": own.private_key_pem}
+        owner = self._data.stat()
+        for setting, pem in files.items():
+            file = self._data / setting
+            file.touch(0o600)
+            pem.write_to_path(file)
+            os.chown(file, owner.st_uid, owner.st_gid)
+            self.ask(f"ALTER SYSTEM SET {setting} = '{setting}'")
+        self._set_tls("on")
+        try:
+            yield
+        finally:
+            self._set_tls("off")
+
+    def _set_tls(self, wanted: str) -> None:
+        self.ask(f"ALTER SYSTEM SET ssl = {wanted}")
+        deadline = time.monotonic() + START_S
+        while self.ask("SHOW ssl") != [(wanted,)]:
+            assert time.monotonic() < deadline, self.log()[-1500:]
+            self.ask("SELECT pg_reload_conf()")
 
     def start(self) -> None:
         """Run it and wait until it takes connections. Raises RuntimeError with the end of its log."""
