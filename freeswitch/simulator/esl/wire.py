@@ -41,9 +41,7 @@ SHUTDOWN_REQUESTED CERT_RELOAD ALL
 EVENT_NAMES = frozenset(_EVENT_NAMES.split())
 """Every type of event; ALL stands for all of them."""
 
-_UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"')
-_HARMLESS = re.compile(r"[!$'()*,\-./0-9A-Z_a-z~]*")
-_HEX = frozenset(b"0123456789ABCDEF")
+_UNSAFE = re.compile(rb"[\x00-\x20\"#&+:;<=>?@\[\\\]^`{|}\x7f-\xff]|%(?![0-9A-F]{2})")
 _MAX_HEADERS = 10_485_760
 _MAX_BODY = 16 * 1024 * 1024
 _NUMBER = re.compile(r"\s*([+-]?\d{1,12})")
@@ -56,18 +54,7 @@ def to_bytes(text: str) -> bytes:
 
 def url_encode(text: str) -> bytes:
     """A value as `event plain` shows it: an upper-case %XX that is there already is not encoded again."""
-    if _HARMLESS.fullmatch(text):
-        return text.encode("ascii")
-    raw, out, at = to_bytes(text), bytearray(), 0
-    while at < len(raw):
-        byte = raw[at]
-        kept = byte == 0x25 and len(raw) - at > 2 and raw[at + 1] in _HEX and raw[at + 2] in _HEX
-        if kept or not (byte < 0x20 or byte > 0x7E or byte in _UNSAFE):
-            out.append(byte)
-        else:
-            out += b"%%%02X" % byte
-        at += 1
-    return bytes(out)
+    return _UNSAFE.sub(lambda found: b"%%%02X" % ord(found[0]), to_bytes(text))
 
 
 @lru_cache(4096)
@@ -81,17 +68,16 @@ def _pairs(event: Event) -> Iterable[tuple[str, Value]]:
 
 
 def _as_plain(event: Event) -> bytes:
-    lines, body = [], b""
-    for name, value in _pairs(event):
-        if name == "_body":
-            body = to_bytes(str(value))
-            continue
-        text = value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
-        lines.append(f"{name}: {_plain_value(text)}\n")
+    lines = [f"{name}: {_plain_value(_as_text(value))}\n" for name, value in _pairs(event) if name != "_body"]
     head = to_bytes("".join(lines))
+    body = next((to_bytes(str(value)) for name, value in _pairs(event) if name == "_body"), b"")
     if body:
         return head + b"Content-Length: %d\n\n" % len(body) + body
     return head + b"\n"
+
+
+def _as_text(value: Value) -> str:
+    return value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
 
 
 def _as_json(event: Event) -> bytes:
