@@ -13,6 +13,7 @@ from typing import Literal, TextIO
 import msgspec
 from sqlalchemy import MetaData, make_url
 
+from services.letters import kept
 from services.rooms import AGENT, BUILDS, metadata_of, store_url
 from services.runtime.bus import Unavailable
 from services.runtime.settings import SQLITE, Settings
@@ -60,9 +61,9 @@ def _each(settings: Settings, out: TextIO, as_json: bool, do: _Asked) -> int:
 def stores(settings: Settings) -> Iterator[tuple[str, MetaData]]:
     """The stores that are there: of PostgreSQL every service's, of files those in the data folder."""
     agents = sorted(file.stem for file in settings.data_dir.glob(f"{AGENT}.*.sqlite"))
-    for name in (*BUILDS, *agents):
+    for name in (*BUILDS, kept.NAME, *agents):
         file = make_url(store_url(settings, name)).database or ""
-        if (settings.database != SQLITE and name in BUILDS) or Path(file).exists():
+        if (settings.database != SQLITE and name not in agents) or Path(file).exists():
             yield name, metadata_of(name)
 
 

@@ -16,6 +16,7 @@ from services.connectors import service as connectors
 from services.directory import service as directory
 from services.eventsocket import service as eventsocket
 from services.history import service as history
+from services.letters import kept
 from services.recording import service as recording
 from services.routing import service as routing
 from services.runtime.settings import SQLITE, Settings
@@ -46,5 +47,7 @@ def store_url(settings: Settings, name: str) -> str:
 
 
 def metadata_of(name: str) -> MetaData:
-    """The tables of that store."""
+    """The tables of that store; `letters` is the book of `toritsugi letters`."""
+    if name == kept.NAME:
+        return kept.metadata()
     return eventsocket.metadata() if name.startswith(f"{AGENT}.") else BUILDS[name]().metadata

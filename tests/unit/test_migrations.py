@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner, Result
 from sqlalchemy import MetaData, select
+from sqlalchemy.exc import DBAPIError
 
 from services.billing import service as billing
 from services.cli import main
 from services.rooms import AGENT, BUILDS, metadata_of
+from services.runtime.bus import Unavailable
 from services.runtime.store import Store, Tx, WrongRevision
 from services.runtime.store.schema import MIGRATIONS
 from tests.postgres import Postgres
@@ -47,7 +50,7 @@ def upgrade():
 """
 
 
-@pytest.mark.parametrize("name", [*BUILDS, f"{AGENT}.fs1"])
+@pytest.mark.parametrize("name", [*BUILDS, "letters", f"{AGENT}.fs1"])
 def test_what_the_revisions_make_is_what_the_program_expects(database: Database, name: str) -> None:
     store = Store(database.store(name), metadata_of(name))
     store.start()
@@ -228,6 +231,28 @@ def test_the_tables_of_a_room_are_its_own(postgres: Postgres) -> None:
     for store in (first, second):
         store.stop()
     database.close()
+
+
+def test_a_service_with_a_role_of_its_own_needs_nothing_but_its_schema(postgres: Postgres) -> None:
+    database = Schemas(postgres)
+    other = Store(database.store("history"), metadata_of("history"))
+    other.start()
+    other.stop()
+    database.ask("public", "CREATE ROLE biller LOGIN PASSWORD 'short'")
+    database.ask("public", "CREATE SCHEMA billing AUTHORIZATION biller")
+    own = re.sub(r"//.*@", "//biller:short@", database.store("billing"))
+    store = Store(own, metadata_of("billing"))
+    store.start()
+    assert store.run(lambda tx: tx.first_time("a", 1))
+    with pytest.raises(DBAPIError, match="permission denied for schema history"):
+        store.run(lambda tx: tx.sql.exec_driver_sql("SELECT * FROM history.calls"))
+    store.stop()
+    nowhere = Store(own.replace("schema=billing", "schema=routing"), metadata_of("routing"))
+    with pytest.raises(Unavailable, match="permission denied for database"):
+        nowhere.start()
+    nowhere.stop()
+    database.close()
+    postgres.ask("DROP ROLE biller")
 
 
 def test_rows_are_numbered_beyond_two_thousand_million(postgres: Postgres) -> None:

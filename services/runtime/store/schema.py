@@ -115,8 +115,8 @@ def bring_up(engine: Engine, schema: str, metadata: MetaData) -> Standing:
         with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
             for statement in _ALONE:
                 connection.execute(text(statement))
-            if schema:
-                connection.execute(CreateSchema(schema, if_not_exists=True))
+            if schema and not inspect(connection).has_schema(schema):  # a role of its own may not even ask for one
+                connection.execute(CreateSchema(schema))
             _upgrade(connection, metadata)
     return look(engine, metadata)
 
