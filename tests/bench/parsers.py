@@ -97,4 +97,5 @@ def _genesis(plain: str) -> list[str]:
     from genesis.protocol.parser import parse_headers
 
     event = parse_headers(plain)
-    return [event[name] for name in HEADERS]
+    values = (event[name] for name in HEADERS)
+    return [one if isinstance(one, str) else one[-1] for one in values]  # a header that stands twice becomes a list
