@@ -79,6 +79,7 @@ class Switch:
         hostname: str = "simulator",
     ) -> None:
         self._greenlets: set[gevent.Greenlet[..., None]] = set()
+        self._dies = False
         self.clock = clock or Clock()
         self.core = Core(self.clock, publish, hostname)
         self.domain = domain
@@ -138,8 +139,11 @@ class Switch:
                     self.phones[address].variables = variables
 
     def stop(self) -> None:
-        """Dies at once, as by kill -9: no events."""
-        gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()])
+        """Dies at once, as by kill -9: no events, no call records."""
+        self._dies = True  # whoever ends meanwhile, or because of it, says nothing any more
+        while others := [one for one in self._greenlets if not one.ready() and one is not gevent.getcurrent()]:
+            gevent.killall(others)
+        self._dies = False
         self.channels.clear()
         self.sessions.clear()
         self.table = CoreTable()
@@ -205,6 +209,8 @@ class Switch:
 
     def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None:
         """An event of a leg, to whoever listens."""
+        if self._dies:
+            return
         if name == "CHANNEL_DESTROY":
             self.sessions.pop(leg.uuid, None)
         if name == "CHANNEL_ANSWER" and (seconds := heartbeats.interval_s(leg)):
@@ -228,7 +234,7 @@ class Switch:
 
     def report(self, channel: Channel) -> None:
         """The leg's call record, written before its HANGUP_COMPLETE is told."""
-        if self.cdr is not None:
+        if self.cdr is not None and not self._dies:
             self.cdr.write(self.core.uuid, self.core.hostname, channel)
 
     # --- timers ------------------------------------------------------------------------------------------------------
