@@ -321,11 +321,14 @@ class Site:
     def verdict(self) -> Verdict:
         """The books against the truth, now.
 
-        An agent that was killed may tell an exact end again, from the call record: under the same key, with the same
-        times (docs/decisions.md). Whoever hears it does nothing a second time: that is what the ledger shows.
+        Of a leg that died with the switch before anything of it was told, nobody can know. An agent that was killed may
+        tell an exact end again, from the call record: under the same key, with the same times (docs/decisions.md).
+        Whoever hears it does nothing a second time: that is what the ledger shows.
         """
         once = {_what_is_told(fact): fact for fact in reversed(self.facts)}
-        return verdict(self.switch.truth, {leg.uuid for leg in self.switch.up()}, list(once.values()))
+        heard = {getattr(fact.body, "leg", "") for fact in self.facts}
+        truth = {leg: one for leg, one in self.switch.truth.items() if leg in heard or not one.untold}
+        return verdict(truth, {leg.uuid for leg in self.switch.up()}, list(once.values()))
 
     def open(self) -> set[str]:
         """Legs that are not yet told exactly (unless they died untold), or not charged though answered."""
