@@ -10,6 +10,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import threading
@@ -40,6 +41,8 @@ log.file.level = warning
 
 def may_be_made() -> bool:
     """Whether this user may make network namespaces."""
+    if shutil.which("ip") is None:
+        return False
     name = f"ttf-try-{os.getpid()}"
     made = _ip("netns", "add", name, check=False)
     _ip("netns", "del", name, check=False)
