@@ -41,7 +41,7 @@ from services.eventsocket.words import RenderSettings
 from services.runtime import clock, projections
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
-from services.runtime.metrics import ENDS_DIFFER, ESL_EVENTS, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
+from services.runtime.metrics import ENDS_DIFFER, ESL_EVENTS, SPOOL_LOST, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
 from services.runtime.store import Store
 from services.runtime.worker import Service, Worker
 
@@ -93,6 +93,7 @@ class Agent:
         self._spool = Spool(
             switch.spool_dir / f"{switch.name}.spool",
             on_spill=lambda number: SPOOLED.labels(switch.name).inc(number),
+            on_lost=lambda number: SPOOL_LOST.labels(switch.name).inc(number),
         )
         self.supervisor = Supervisor(
             switch.host,

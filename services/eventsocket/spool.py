@@ -18,6 +18,7 @@ import gevent
 import gevent.event
 import gevent.lock
 
+from services.runtime import clock
 from services.runtime.log import get_logger
 from services.runtime.threads import in_thread
 
@@ -26,6 +27,8 @@ UNWRITTEN_BYTES = 256 * 1024 * 1024
 """More than this waiting for a disk that does not take it is thrown away, counted and logged: reading must go on."""
 DISK_PAUSE_S = 1.0
 """So long after the disk has failed it is tried again."""
+SAY_AGAIN_US = 60_000_000
+"""So often the log repeats that it fails."""
 _LENGTH = struct.Struct(">I")
 
 log = get_logger("spool")
@@ -43,11 +46,18 @@ class Item:
 class Spool:
     """A queue of one process: one greenlet puts, one takes."""
 
-    def __init__(self, path: Path, in_memory: int = IN_MEMORY, on_spill: Callable[[int], None] | None = None) -> None:
-        """`path`: the file used when memory is full; `on_spill` is told how many records went there."""
+    def __init__(
+        self,
+        path: Path,
+        in_memory: int = IN_MEMORY,
+        on_spill: Callable[[int], None] | None = None,
+        on_lost: Callable[[int], None] | None = None,
+    ) -> None:
+        """`path`: the file used when memory is full; `on_spill` is told how many records went there, `on_lost` how many
+        were thrown away because neither it nor memory had room."""
         self._path = path
         self._limit = in_memory
-        self._on_spill = on_spill
+        self._on_spill, self._on_lost = on_spill, on_lost
         self._memory: deque[Item] = deque()
         self._tail: list[Item] = []
         self._tail_bytes = 0
@@ -56,11 +66,15 @@ class Spool:
         self._read_at = 0
         self._size = 0
         """Bytes of the file that count; what a failed write left behind them is cut off by the next one."""
+        self._left_over = False
+        """Whether a failed write left some. Until they are done, a crash may find whole records among them."""
         self._disk = gevent.lock.BoundedSemaphore(1)
         self._arrived = gevent.event.Event()
         self._to_write = gevent.event.Event()
         self._writer: gevent.Greenlet | None = None
         self._stopping = False
+        self._said_us: int | None = None
+        """When it was last said that the disk fails; None: it works."""
         self.lost = 0
 
     def __len__(self) -> int:
@@ -89,25 +103,43 @@ class Spool:
         with self._disk:
             try:
                 in_thread(lambda: self._rewrite([*self._memory], [*self._tail]))
-            except OSError as error:
-                log.error("spool cannot be written at the end", reason=error.strerror, records=self.in_memory)
+            except OSError:
+                self._keep_the_rest()
         self._memory.clear()
         self._tail.clear()
 
+    def _keep_the_rest(self) -> None:
+        """No room for a new file: there may be some for what is on no disk; its oldest first.
+
+        What was done then comes again, and is dropped by its id.
+        """
+        rest = [*(item for item in self._memory if not item.stored), *self._tail]
+        try:
+            self._write(rest)
+        except OSError as error:
+            log.error("spool cannot be written at the end", reason=error.strerror, records=len(rest))
+
     def put(self, raw: bytes, received_us: int = 0) -> None:
-        """Never waits, never fails."""
+        """Never waits, never fails. What has no bytes says nothing, and is not kept."""
+        if not raw:
+            return
         item = Item(raw, received_us)
         if not self._tail and not self._unread and len(self._memory) < self._limit:
             self._memory.append(item)
         elif self._tail_bytes > UNWRITTEN_BYTES:
-            self.lost += 1
-            if self.lost % 1000 == 1:
-                log.error("the disk does not take the spool: records are lost", lost=self.lost)
+            self._lose(1)
         else:
             self._tail.append(item)
             self._tail_bytes += len(raw)
             self._to_write.set()
         self._arrived.set()
+
+    def _lose(self, records: int) -> None:
+        if self.lost // 1000 < (self.lost + records) // 1000 or not self.lost:
+            log.error("the disk does not take the spool: records are lost", lost=self.lost + records)
+        self.lost += records
+        if self._on_lost is not None:
+            self._on_lost(records)
 
     def peek(self, limit: int, timeout_s: float | None = None) -> list[Item]:
         """The oldest, up to `limit`; waits for the first. They stay until `done`. None while the disk fails."""
@@ -126,15 +158,16 @@ class Spool:
         """The oldest `number` records are with the bus."""
         for _ in range(number):
             self._memory.popleft()
-        if not self._memory and not self._unread and self._read_at:
+        if not self._memory and not self._unread and (self._read_at or self._left_over):
             with self._disk:
                 if self._memory or self._unread:
                     return
                 try:
                     in_thread(lambda: self._path.write_bytes(b""))
                     self._read_at = self._size = 0
+                    self._left_over = False
                 except OSError as error:
-                    log.error("spool cannot be emptied", reason=error.strerror)
+                    self._failed("spool cannot be emptied", error)
 
     def keep(self) -> None:
         """The bus is away: put what is only in memory on the disk too, so that a crash loses nothing of it."""
@@ -143,7 +176,7 @@ class Spool:
                 try:
                     self._store_memory()
                 except OSError as error:
-                    log.error("spool cannot be written", reason=error.strerror, records=self.in_memory)
+                    self._failed("spool cannot be written", error)
 
     def _store_memory(self) -> None:
         """Append the part of memory that is on no disk: always its end. Nothing unread may stand in the file."""
@@ -162,11 +195,11 @@ class Spool:
                 try:
                     loaded, self._read_at = in_thread(lambda: self._load(at, limit))
                 except OSError as error:
-                    log.error("spool cannot be read", reason=error.strerror, records=self._unread)
+                    self._failed("spool cannot be read", error)
                     return False
                 if not loaded:
-                    self.lost += self._unread
                     log.error("the spool's file is shorter than it was", lost=self._unread)
+                    self._lose(self._unread)
                 self._unread = self._unread - len(loaded) if loaded else 0
                 self._memory.extend(loaded)
             elif self._tail:
@@ -199,7 +232,7 @@ class Spool:
                     self._store_memory()
                 self._write(items)
             except OSError as error:
-                log.error("spool cannot be written", reason=error.strerror)
+                self._failed("spool cannot be written", error)
                 self._unread -= len(items)
                 self._tail = items + self._tail
                 self._tail_bytes = sum(len(item.raw) for item in self._tail)
@@ -211,8 +244,19 @@ class Spool:
         return True
 
     def _write(self, items: Sequence[Item]) -> None:
-        size = self._size
+        size, self._left_over = self._size, True
         self._size += in_thread(partial(self._append, items, size))
+        self._left_over = False
+        if self._said_us is not None:
+            self._said_us = None
+            log.warning("the disk takes the spool again", records=len(self), lost=self.lost)
+
+    def _failed(self, what: str, error: OSError) -> None:
+        """Say so, and again once a minute: records wait in memory, and memory has an end."""
+        now_us = clock.monotonic_us()
+        if self._said_us is None or now_us - self._said_us > SAY_AGAIN_US:
+            self._said_us = now_us
+            log.error(what, reason=error.strerror, records=len(self), in_memory=self.in_memory, lost=self.lost)
 
     # -- in a native thread --
 
@@ -223,10 +267,11 @@ class Spool:
         with self._path.open("r+b") as file:
             size = self._path.stat().st_size
             while head := file.read(_LENGTH.size):
-                if len(head) < _LENGTH.size or at + _LENGTH.size + _LENGTH.unpack(head)[0] > size:
-                    file.truncate(at)  # the process died while writing this one
+                length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
+                if not length or at + _LENGTH.size + length > size:
+                    file.truncate(at)  # the process died while writing this one, or the machine: then zeros may follow
                     break
-                at += _LENGTH.size + _LENGTH.unpack(head)[0]
+                at += _LENGTH.size + length
                 file.seek(at)
                 whole += 1
         self._size = at
@@ -253,8 +298,12 @@ class Spool:
     def _rewrite(self, first: Sequence[Item], last: Sequence[Item]) -> None:
         fresh = self._path.with_suffix(".new")
         rest = self._path.read_bytes()[self._read_at : self._size] if self._unread else b""
-        with fresh.open("wb") as file:
-            file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in first)
-            file.write(rest)
-            file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in last)
+        try:
+            with fresh.open("wb") as file:
+                file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in first)
+                file.write(rest)
+                file.writelines(_LENGTH.pack(len(item.raw)) + item.raw for item in last)
+        except OSError:
+            fresh.unlink(missing_ok=True)  # a full disk needs the room
+            raise
         fresh.replace(self._path)

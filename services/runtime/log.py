@@ -13,7 +13,8 @@ import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from gevent.hub import Hub
@@ -96,6 +97,22 @@ class _Libraries(logging.Handler):
         getattr(structlog.get_logger(part=record.name), level)(mask(text)[:2000], exc_info=record.exc_info)
 
 
+class _Stderr:
+    """Where lines go. One that cannot be written (its file lies on a full disk) is lost: no part may end by saying that
+    the disk is full."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        with suppress(OSError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+
 def configure(level: str = "INFO") -> None:
     """Once per process. Levels: DEBUG, INFO, WARNING, ERROR. Libraries are heard from WARNING on."""
     structlog.configure(
@@ -108,7 +125,7 @@ def configure(level: str = "INFO") -> None:
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stderr(sys.stderr))),
     )
     root = logging.getLogger()
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Libraries)]

@@ -20,6 +20,9 @@ DECISION_SECONDS = Histogram(
 )
 ESL_EVENTS = Counter("toritsugi_esl_events_total", "Events read from the switch", ["switch"])
 SPOOLED = Counter("toritsugi_spooled_total", "Records that had to go to the spool on disk", ["switch"])
+SPOOL_LOST = Counter(
+    "toritsugi_spool_lost_total", "Records thrown away because neither disk nor memory had room for them", ["switch"]
+)
 UNKNOWN_NUMBERS = Counter("toritsugi_unknown_numbers_total", "Arrivals for a number or phone of no client", ["switch"])
 TENANT_MISMATCH = Counter(
     "toritsugi_tenant_mismatch_total", "Arrivals whose tt_tenant was not the number's owner", ["switch"]

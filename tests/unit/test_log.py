@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +194,24 @@ def test_nothing_that_a_terminal_or_a_reader_of_lines_obeys_stands_raw(lines: io
     assert only(lines)["caller"] == f"a{bad}b"
     assert bad not in lines.getvalue()
     assert all(ord(c) >= 32 or c == "\n" for c in lines.getvalue())
+
+
+FULL_DISK = """
+import resource, sys
+from services.runtime.log import configure, get_logger
+sys.stderr = open(sys.argv[1], "w", buffering=1)
+configure()
+log, limits = get_logger("spool"), resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+for number in range(300):
+    log.error("the disk is full", number=number)
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+log.info("there is room again")
+"""
+
+
+def test_a_line_for_which_a_full_disk_has_no_room_ends_nothing(tmp_path: Path) -> None:
+    """stderr may be a file on the disk that the line is about."""
+    said = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path / "log")], capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    assert (tmp_path / "log").read_text(encoding="utf-8").splitlines()[-1].count("there is room again") == 1
