@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,8 +169,11 @@ def measure(groups: tuple[str, ...], folder: Path, size: float) -> list[Bar]:
             click.echo(f"{group} … ({busy:.0%} of the machine busy)", err=True)
             own = folder / group
             own.mkdir()
-            with _processes(own) as processes:
-                found += GROUPS[group](Bench(own, size, broker, processes))
+            try:
+                with _processes(own) as processes:
+                    found += GROUPS[group](Bench(own, size, broker, processes))
+            except Exception:  # the other groups are worth their time
+                click.echo(f"{group} could not be measured:\n{traceback.format_exc()}", err=True)
     return found
 
 
