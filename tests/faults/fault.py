@@ -56,6 +56,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     size: str
     lost: int
+    """Legs whose end nobody told, or that were answered and of whose charge nobody heard."""
     doubled: int
     wrong: int
     """Ends that are not as the switch saw them, and charges that are not what it saw."""
@@ -116,7 +117,7 @@ def _count(site: Site) -> dict[str, set[Any]]:
     truth, switch = site.switch.truth, site.switch
     exact = {leg for leg, one in truth.items() if not one.untold}
     return {
-        "lost": set(verdict.lost),
+        "lost": set(verdict.lost) | site.uncharged(),
         "doubled": set(verdict.doubled),
         "wrong": set(verdict.wrong) | {f"charge of {leg}" for leg in site.mischarged() & truth.keys() - _up(site)},
         "executed_twice": {plan for plan, times in switch.plans.items() if times > 1},

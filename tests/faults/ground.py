@@ -30,6 +30,7 @@ def ground(
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="toritsugi-faults-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o711)  # PostgreSQL is another user's, and passes through
         bus: Broker | Cluster | None = broker
         if bus is None:
             base = _made(folder / "broker")

@@ -330,12 +330,16 @@ class Site:
         truth = {leg: one for leg, one in self.switch.truth.items() if leg in heard or not one.untold}
         return verdict(truth, {leg.uuid for leg in self.switch.up()}, list(once.values()))
 
+    def uncharged(self) -> set[str]:
+        """Legs that were answered, and of whose charge nobody has heard."""
+        costs = {leg for leg, one in self.switch.truth.items() if one.answered_us and not one.untold}
+        return costs - self.verdict().charged
+
     def open(self) -> set[str]:
         """Legs that are not yet told exactly (unless they died untold), or not charged though answered."""
-        found, truth = self.verdict(), self.switch.truth
-        exact = {leg for leg, one in truth.items() if not one.untold}
-        costs = {leg for leg in exact if truth[leg].answered_us}
-        return set(found.lost) | (found.estimated & exact) | (costs - found.charged)
+        found = self.verdict()
+        exact = {leg for leg, one in self.switch.truth.items() if not one.untold}
+        return set(found.lost) | (found.estimated & exact) | self.uncharged()
 
     def mischarged(self) -> set[str]:
         """Legs whose charge is not what the switch saw: a row too many or too few, another duration.
