@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import http.client
 import socket
-import ssl
 from urllib.parse import SplitResult, quote, urlsplit
 
 import gevent
 
 from services.connectors.decide import Answered, Outcome, Refused, Unreachable, choose
+from services.runtime.tls import client_context
 
 TIMEOUT_S = 15.0
 _SAFE = "/%:@!$&'()*+,;=-._~?"
@@ -77,7 +77,7 @@ class _Connection(http.client.HTTPConnection):
         plain = socket.create_connection((self._address, self.port), self.timeout)
         self.sock = plain
         if self._secure:
-            self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+            self.sock = client_context().wrap_socket(plain, server_hostname=self.host)
 
 
 def _seconds(text: str | None) -> int:

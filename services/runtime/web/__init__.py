@@ -52,6 +52,7 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
         PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # from the log-in on, however busy: a stolen cookie ends too
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
         BOOTSTRAP_SERVE_LOCAL=True,
         WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session
