@@ -117,6 +117,8 @@ def _channel(switch: Switch, told: CoreRow) -> Row:
     at_us, leg = int(told["created_us"]), switch.sessions.get(told["uuid"])
     media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if leg is not None and leg.has_media else {}
     more = {f"{side}_{name}": value for side in ("read", "write") for name, value in media.items()}
+    if leg is not None and media and leg.read_codec == "L16":
+        more |= {"read_codec": "L16", "read_bit_rate": "128000"}
     more |= {"created": _stamp(at_us), "created_epoch": str(at_us // 1_000_000), "hostname": switch.core.hostname}
     return {name: more.get(name) or told.get(name, "") for name in _COLUMNS.split()}
 

@@ -68,6 +68,8 @@ class Channel(Leg):
         """Set while nothing that was broadcast runs."""
         self.undisturbed.set()
         self._nests = False
+        self.apart: list[tuple[int, int]] = []
+        """From when to when something that was broadcast ran, in which what it ran in stood still; microseconds."""
         self._stop_broadcast = False
         self.heir: Channel | None = None
         """Whom it dials goes to this leg, should it end meanwhile."""
@@ -268,12 +270,13 @@ class Channel(Leg):
         if self.keys and self.reads_keys:
             self._read_keys()
         if self._nested and not self._nests:
-            self._nests = True
+            self._nests, began_us = True, self.clock.now_us()
             try:
                 while self._nested:
                     self._run_nested(self._nested.popleft())
             finally:
                 self._nests = False
+                self.apart.append((began_us, self.clock.now_us()))
                 self.undisturbed.set()
                 self.changed()
 

@@ -101,6 +101,9 @@ class Dialling:
         try:
             if self.originator is not None and self.originator.times.answered:
                 self.originator.enter_call_state("RING_WAIT")
+                if self.originator.get("transfer_ringback"):
+                    # It hears that meanwhile, and is read as what it hears is made of (setup_ringback).
+                    self.originator.read_as("L16")
             return self._groups(common)
         except (HungUp, Diverted):
             if self.originator is not None and self.originator.heir is not None:
@@ -109,7 +112,10 @@ class Dialling:
                 note(self.originator, "ORIGINATOR_CANCEL")
             else:
                 picked_off = self.originator is not None and self.originator.picked_off
-                self._drop("PICKED_OFF" if picked_off else "ORIGINATOR_CANCEL")
+                if self.originator is not None and picked_off and self.originator.bond is not None:
+                    # Who took the caller away ended the leg that belongs with it; the others end as if cancelled.
+                    self._drop("PICKED_OFF", of=self.originator.bond)
+                self._drop("ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
             raise
         finally:
@@ -118,6 +124,8 @@ class Dialling:
                 self.originator.reads_keys = True
             if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:
                 self.originator.enter_call_state("ACTIVE")
+                if self.originator.get("transfer_ringback"):
+                    self.originator.read_as("PCMU")
 
     def _groups(self, common: Mapping[str, str]) -> Outcome:
         for group in self.spec.groups:
@@ -363,9 +371,9 @@ class Dialling:
             leg.goodbye.clear()
             leg.start(lambda: None)
 
-    def _drop(self, cause: str, but: SipLeg | None = None) -> None:
+    def _drop(self, cause: str, but: SipLeg | None = None, of: Leg | None = None) -> None:
         for attempt in list(self._attempts):
-            if attempt.leg is not but and not attempt.leg.hangup_cause:
+            if attempt.leg is not but and of in (None, attempt.leg) and not attempt.leg.hangup_cause:
                 self._end(attempt, cause)
 
     def _win(self, winner: SipLeg) -> None:

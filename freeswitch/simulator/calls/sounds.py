@@ -7,7 +7,7 @@ switch_ivr_play_say.c.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from freeswitch.simulator import plan
@@ -57,10 +57,10 @@ def play(
     for recording in channel.recordings.values():
         recording.sent_since_us = recording.sent_since_us or started_us
     try:
-        ended = "break" if channel.pause(seconds, until=lambda: channel.took_break() or until()) else "done"
+        ended = "break" if _hears(channel, seconds, lambda: channel.took_break() or until()) else "done"
     finally:
         channel.is_sent_sound = False
-        ms = _read_ms(path, library, (channel.clock.now_us() - started_us) // 1000)
+        ms = _read_ms(path, library, (channel.clock.now_us() - started_us) // 1000, _apart_ms(channel, started_us))
         samples = str(ms * SAMPLES_PER_S // 1000)
         channel.variables |= {
             "playback_last_offset_pos": samples,
@@ -72,10 +72,49 @@ def play(
     return "FILE PLAYED"
 
 
-def _read_ms(path: str, library: Library, played_ms: int) -> int:
-    """How much of a sound has been read when so much of it has been heard."""
+def _hears(channel: Channel, seconds: float | None, until: Callable[[], bool]) -> bool:
+    """Whether it was broken off; what is broadcast meanwhile takes no time from it."""
+    while True:
+        since_us = channel.clock.now_us()
+        if channel.pause(seconds, until=until):
+            return True
+        seconds = sum(end - start for start, end in _apart_ms(channel, since_us)) / 1000
+        if not seconds:
+            return False
+
+
+def _apart_ms(channel: Channel, since_us: int) -> list[tuple[int, int]]:
+    """From when to when it stood still, counted from that moment."""
+    return [((a - since_us) // 1000, (b - since_us) // 1000) for a, b in channel.apart if a >= since_us]
+
+
+def _read_ms(path: str, library: Library, lasted_ms: int, apart: Sequence[tuple[int, int]]) -> int:
+    """How much of a sound has been read by the time that it ends."""
+    if path.startswith("local_stream://"):
+        return _read_of_a_stream_ms(lasted_ms, apart)
+    played_ms = lasted_ms - sum(end - start for start, end in apart)
     turn_ms = plan.pattern_ms(path) if "://" in path else round((library.seconds(path) or 0) * 1000)
     if not turn_ms:
         return played_ms
     turns, rest_ms = divmod(played_ms, turn_ms)
     return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / plan.READ_AHEAD_MS) * plan.READ_AHEAD_MS)
+
+
+SILENCE_MS = 250
+"""What is read of a stream that has nothing yet."""
+
+
+def _read_of_a_stream_ms(lasted_ms: int, apart: Sequence[tuple[int, int]]) -> int:
+    """A stream goes on by itself; all that has come since is read as soon as what was read before has been heard.
+    Source: mod_local_stream.c (local_stream_file_read).
+    """
+    read_ms = heard_until_ms = taken_until_ms = 0
+    while heard_until_ms < lasted_ms or not read_ms:
+        chunk_ms = heard_until_ms - taken_until_ms or SILENCE_MS
+        read_ms, taken_until_ms = read_ms + chunk_ms, heard_until_ms
+        begins_ms = heard_until_ms
+        heard_until_ms += chunk_ms
+        for start, end in apart:
+            if begins_ms <= start < heard_until_ms:
+                heard_until_ms += end - start
+    return read_ms
