@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker
 
-from proto.envelope import MESSAGES
+from proto.envelope import MESSAGES, encode
 from proto.events import ServiceStarted, TimerFired
 from proto.topics import DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, HEARS, SAYS, Outgoing, service_queue
 from services.cli import main
 from services.runtime.bus import Unavailable
 from services.runtime.bus.rabbitmq import RabbitBus
+from tests.integration.test_dead_letters import ended
 from tests.own_users import OwnUsers, own_users
 from tests.rabbitmq import Broker
 
@@ -151,6 +152,31 @@ def test_an_agent_takes_its_own_switchs_commands_and_gives_none(
     with pytest.raises(ChannelClosedByBroker) as refused:
         attempt(as_user("eventsocket.fs1"))
     assert refused.value.reply_code in (403, 404), refused.value
+
+
+def test_the_operator_settles_dead_letters_over_tls_and_reads_no_queue(
+    users: OwnUsers, as_user: Callable[[str], BlockingChannel], tmp_path: Path
+) -> None:
+    body = encode(ended(1))
+    aside = pika.BasicProperties(headers={"queue": "billing.0", "reason": "a bug"})
+    as_user("billing").basic_publish(DEAD_EXCHANGE, "", body, aside)
+    words = ["--settings", str(users.settings("operator")), "--data", str(tmp_path)]
+    listed = CliRunner().invoke(main, ["letters", "list", "--queue", "billing", *words])
+    assert json.loads(listed.stdout)["type"] == "leg.ended", listed.output
+    said = CliRunner().invoke(main, ["letters", "replay", "--queue", "billing", "--by", "佐藤", *words])
+    assert said.stdout.endswith(" replayed\n"), said.output
+    bus = RabbitBus(users.url("billing"), declares=False)
+    bus.start([service_queue("billing")])
+    assert [delivery.body for delivery in bus.consume("billing.0").get(1, timeout_s=10)] == [body]
+    bus.stop()
+    assert CliRunner().invoke(main, ["letters", "list", "--queue", "billing", *words]).stdout == ""
+    for attempt in (
+        read("billing.0"),
+        publish(EVENTS_EXCHANGE, "acme.leg.ended"),
+        publish("toritsugi.commands", "fs1"),
+    ):
+        with pytest.raises(ChannelClosedByBroker):
+            attempt(as_user("operator"))
 
 
 def test_nobody_enters_without_the_password_of_the_file(users: OwnUsers) -> None:
