@@ -320,6 +320,7 @@ class Channel(Leg):
                 if state is None:
                     self.hangup("NORMAL_CLEARING")
                     raise HungUp
+                self.reads_keys = True
                 try:
                     state()
                 except Diverted:
@@ -388,6 +389,7 @@ class Channel(Leg):
     def run_plan(self) -> None:
         """What is left of the plan; at its end the leg hangs up."""
         self.enter("CS_EXECUTE")
+        self.reads_keys = False
         while self._plan:
             self.execute(self._plan.popleft())
             self.check()
