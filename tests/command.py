@@ -13,12 +13,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import gevent
 import msgspec
+import psycopg
+
+from tests.stores import Database, Files
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 90.0
@@ -36,9 +38,10 @@ def until(holds: Callable[[], Any], otherwise: Callable[[], str] = lambda: "not 
 class Running:
     """One process of the command."""
 
-    def __init__(self, folder: Path, number: int, arguments: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, number: int, arguments: tuple[str, ...], database: str) -> None:
         self._out, self._err = folder / f"{number}.out", folder / f"{number}.err"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TORITSUGI_")}
+        environment["TORITSUGI_DATABASE"] = database
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services", *arguments], cwd=ROOT, env=environment, stdout=out, stderr=err
@@ -109,24 +112,25 @@ class Running:
 class Commands:
     """Processes of one test, with one data folder unless they name another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database | None = None) -> None:
+        """`database`: where the services' stores are, if not in the data folder."""
         self._folder = folder
         self.data = folder / "data"
+        self._database = database or Files(self.data)
         self._running: list[Running] = []
 
     def run(self, *arguments: str) -> Running:
         """Start `toritsugi run` with these arguments."""
         own = ("--data", str(self.data), "--port", "0")
-        one = Running(self._folder, len(self._running), (*own, *arguments))
+        one = Running(self._folder, len(self._running), (*own, *arguments), self._database.url)
         self._running.append(one)
         return one
 
     def rows(self, service: str, query: str) -> list[Any]:
         """Rows of a service's store, read beside the running process; none before the store is there."""
         try:
-            with closing(sqlite3.connect(f"file:{self.data / service}.sqlite?mode=ro", uri=True, timeout=5)) as store:
-                return store.execute(query).fetchall()
-        except sqlite3.OperationalError:
+            return self._database.ask(service, query)
+        except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
             return []
 
     def kill_all(self) -> None:
@@ -137,9 +141,9 @@ class Commands:
                 one.process.wait()
 
 
-def commands_in(folder: Path) -> Iterator[Commands]:
+def commands_in(folder: Path, database: Database | None = None) -> Iterator[Commands]:
     """For a fixture."""
-    commands = Commands(folder)
+    commands = Commands(folder, database)
     try:
         yield commands
     finally:

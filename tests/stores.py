@@ -40,7 +40,8 @@ class Files:
 
     def ask(self, name: str, statement: str) -> list[tuple[object, ...]]:
         """One statement beside the store, as an administrator could type it."""
-        with closing(sqlite3.connect(self.folder / f"{name}.sqlite", isolation_level=None)) as foreign:
+        file = f"file:{self.folder / name}.sqlite?mode=rw"
+        with closing(sqlite3.connect(file, uri=True, timeout=5, isolation_level=None)) as foreign:
             return foreign.execute(statement).fetchall()
 
 

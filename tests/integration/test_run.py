@@ -12,17 +12,24 @@ import pytest
 from tests.command import Commands, Running, commands_in, until
 from tests.own_users import OwnUsers, own_users
 from tests.rabbitmq import Broker
+from tests.stores import Schemas
 from tests.visitor import Visitor
 
 KEYS = ["calls_arrived", "calls_routed", "legs_ended", "legs_charged", "lost", "duplicated", "decision_ms"]
 CALLING = ("--calls-per-second", "5")
 
 pytestmark = pytest.mark.timeout(300)
+on_both_databases = pytest.mark.parametrize("commands", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    yield from commands_in(tmp_path)
+def commands(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Commands]:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield from commands_in(tmp_path)
+        return
+    schemas = Schemas(request.getfixturevalue("postgres"))
+    yield from commands_in(tmp_path, schemas)
+    schemas.close()
 
 
 def assert_clean(run: Running) -> None:
@@ -72,6 +79,7 @@ def test_a_measured_run_ends_by_itself_with_one_line_on_stdout(commands: Command
     assert_stores_agree(commands, run.result())
 
 
+@on_both_databases
 def test_quiet_moments_take_no_time_with_fast(commands: Commands) -> None:
     run = commands.run("--for", "90s", "--calls-per-second", "0.2", "--fast")
     assert run.ended() == 0
@@ -151,6 +159,7 @@ def test_a_new_password_ends_old_sessions_and_the_old_password(commands: Command
     assert second.end() == 0
 
 
+@on_both_databases
 def test_a_process_killed_in_the_middle_of_calls_is_taken_up_again_without_a_double_charge(commands: Commands) -> None:
     first = commands.run(*CALLING)
     until(lambda: len(first.calls) > 10)
