@@ -171,7 +171,9 @@ def measure(groups: tuple[str, ...], folder: Path, size: float) -> list[Bar]:
             own.mkdir()
             try:
                 with _processes(own) as processes:
-                    found += GROUPS[group](Bench(own, size, broker, processes))
+                    bars = GROUPS[group](Bench(own, size, broker, processes))
+                click.echo(table(bars), err=True)
+                found += bars
             except Exception:  # the other groups are worth their time
                 click.echo(f"{group} could not be measured:\n{traceback.format_exc()}", err=True)
     return found
