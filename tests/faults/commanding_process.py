@@ -21,6 +21,7 @@ import gevent  # noqa: E402
 from proto.events import CommandFinished, CommandRefused, CommandUnknown  # noqa: E402
 from proto.topics import Outgoing, agent_queue, command_queue  # noqa: E402
 from services.eventsocket.service import Agent, SwitchSettings, metadata  # noqa: E402
+from services.runtime.bus import Unavailable  # noqa: E402
 from services.runtime.bus.choose import connect  # noqa: E402
 from services.runtime.store import Store  # noqa: E402
 
@@ -40,6 +41,10 @@ class Deaf:
             os.kill(os.getpid(), signal.SIGKILL)
         self._bus.publish(messages)
 
+    def _is_away(self, *_anything: Any) -> Any:
+        """It reads anew, behind the one that has its queue now."""
+        raise Unavailable("cut off")
+
     def consume(self, queue: str, prefetch: int) -> Any:
         """A reader that is cut off, or dies, when it would acknowledge a command."""
         consumer = self._bus.consume(queue, prefetch)
@@ -49,6 +54,7 @@ class Deaf:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self._moment == "cut":
                 consumer.close()
+                consumer.get = self._is_away
 
         if queue == command_queue("fs1").parts()[0]:
             consumer.ack = acknowledge
