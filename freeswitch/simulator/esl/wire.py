@@ -42,6 +42,7 @@ EVENT_NAMES = frozenset(_EVENT_NAMES.split())
 """Every type of event; ALL stands for all of them."""
 
 _UNSAFE = re.compile(rb"[\x00-\x20\"#&+:;<=>?@\[\\\]^`{|}\x7f-\xff]|%(?![0-9A-F]{2})")
+_HARMLESS = re.compile(r"[!$'()*,\-./0-9A-Z_a-z~]+")
 _MAX_HEADERS = 10_485_760
 _MAX_BODY = 16 * 1024 * 1024
 _NUMBER = re.compile(r"\s*([+-]?\d{1,12})")
@@ -57,9 +58,13 @@ def url_encode(text: str) -> bytes:
     return _UNSAFE.sub(lambda found: b"%%%02X" % ord(found[0]), to_bytes(text))
 
 
-@lru_cache(4096)
 def _plain_value(text: str) -> str:
-    """Most values of a leg stand in each of its events: they are encoded once."""
+    return text if _HARMLESS.fullmatch(text) else _encoded(text)
+
+
+@lru_cache(16_384)
+def _encoded(text: str) -> str:
+    """Such a value of a leg stands in each of its events: it is encoded once."""
     return url_encode(text).decode("ascii") or "_undef_"
 
 
