@@ -195,6 +195,7 @@ class _Reader:
             alike = [one for one in going if one.number == user and not one.incoming]
         else:
             going = [one for one in going if one.incoming is incoming] or going
+            going = [one for one in going if one.incoming or not one.rings] or going
             alike = [one for one in going if incoming and one.number == user]
         return self._nearest(going, at_us, method, otherwise=(alike or going)[-1:])
 
@@ -204,14 +205,16 @@ class _Reader:
         """Of several calls of one far end that whose leg noted this when the line stands there: lines name no call."""
         if len(dialogs) < 2 or what not in _NOTED:
             return next(iter(otherwise), None)
-        moments = [(abs(at_us - noted_us), one) for one in dialogs if (noted_us := self._noted_us(one, _NOTED[what]))]
+        moments = [(abs(at_us - noted_us), one) for one in dialogs for noted_us in self._noted_us(one, _NOTED[what])]
         return min(moments, key=lambda one: one[0])[1] if moments else next(iter(otherwise), None)
 
-    def _noted_us(self, dialog: Dialog, header: str) -> int:
-        """0: never."""
+    def _noted_us(self, dialog: Dialog, header: str) -> set[int]:
+        """When; `Event-Date-Timestamp` stands for holds, of which a leg may have several."""
         leg = self._leg(dialog)
-        noted = [text(event, header) for event in self.trace.events if leg and text(event, "Unique-ID") == leg]
-        return max((int(one) for one in noted if one.isdecimal()), default=0)
+        own = [event for event in self.trace.events if leg and text(event, "Unique-ID") == leg]
+        if header == "Event-Date-Timestamp":
+            own = [event for event in own if text(event, "Event-Name") in ("CHANNEL_HOLD", "CHANNEL_UNHOLD")]
+        return {int(one) for event in own if (one := text(event, header)).isdecimal() and int(one)}
 
     def _leg(self, dialog: Dialog) -> str:
         """Calls of ours in the order in which they were dialled, those of others by when they came."""
@@ -238,6 +241,7 @@ _NOTED = {
     "answer": "Caller-Channel-Answered-Time",
     "refuse": "Caller-Channel-Hangup-Time",
     "BYE": "Caller-Channel-Hangup-Time",
+    "INVITE": "Event-Date-Timestamp",
     "CANCEL": "Caller-Channel-Hangup-Time",
 }
 """What a leg notes of what its far end did."""
