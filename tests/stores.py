@@ -93,12 +93,22 @@ class Schemas:
 Database = Files | Schemas
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """The stores of this test, on each kind of database in turn."""
-    if request.param == "sqlite":
-        yield Files(tmp_path)
+KINDS = ("sqlite", "postgresql")
+
+
+@contextmanager
+def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """For fixtures that live longer than a test, or are not wanted on both."""
+    if kind == "sqlite":
+        yield Files(folder)
         return
     schemas = Schemas(request.getfixturevalue("postgres"))
     yield schemas
     schemas.close()
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The stores of this test, on each kind of database in turn."""
+    with stores_of(request.param, request, tmp_path) as one:
+        yield one

@@ -35,7 +35,7 @@ from services.runtime import clock
 from services.runtime.app import App
 from services.runtime.bus import Bus, Consumer
 from services.runtime.bus.rabbitmq import RabbitBus
-from services.runtime.settings import Settings, SwitchLink, Web
+from services.runtime.settings import SQLITE, Settings, SwitchLink, Web
 from services.runtime.store import Store
 from tests.traces.book import Book
 
@@ -155,13 +155,16 @@ class TestHouse:
 
     __test__ = False
 
-    def __init__(self, url: str, folder: Path, wrap: Callable[[Bus], Bus] = lambda bus: bus) -> None:
+    def __init__(
+        self, url: str, folder: Path, wrap: Callable[[Bus], Bus] = lambda bus: bus, database: str = SQLITE
+    ) -> None:
         self._folder = folder
         (folder / "tenants").mkdir()
         (folder / "data").mkdir()
         # Naming the switch makes its queues stand; its agent is made anew for each trace.
         settings = Settings(
             data_dir=folder / "data",
+            database=database,
             tenants_dir=folder / "tenants",
             web=Web(port=0),
             switches=(SwitchLink(name=SWITCH, password=PASSWORD),),

@@ -12,24 +12,20 @@ import pytest
 from tests.command import Commands, Running, commands_in, until
 from tests.own_users import OwnUsers, own_users
 from tests.rabbitmq import Broker
-from tests.stores import Schemas
+from tests.stores import KINDS, stores_of
 from tests.visitor import Visitor
 
 KEYS = ["calls_arrived", "calls_routed", "legs_ended", "legs_charged", "lost", "duplicated", "decision_ms"]
 CALLING = ("--calls-per-second", "5")
 
 pytestmark = pytest.mark.timeout(300)
-on_both_databases = pytest.mark.parametrize("commands", ["sqlite", "postgresql"], indirect=True)
+on_both_databases = pytest.mark.parametrize("commands", KINDS, indirect=True)
 
 
 @pytest.fixture
 def commands(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Commands]:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        yield from commands_in(tmp_path)
-        return
-    schemas = Schemas(request.getfixturevalue("postgres"))
-    yield from commands_in(tmp_path, schemas)
-    schemas.close()
+    with stores_of(getattr(request, "param", "sqlite"), request, tmp_path / "data") as database:
+        yield from commands_in(tmp_path, database)
 
 
 def assert_clean(run: Running) -> None:

@@ -22,7 +22,7 @@ from services.compose import House, compose
 from services.rooms import EVERYTHING
 from services.runtime.app import App
 from services.runtime.bus.choose import EMBEDDED, connect
-from services.runtime.settings import Settings, SwitchLink, Web
+from services.runtime.settings import SQLITE, Settings, SwitchLink, Web
 from services.runtime.store import Tx
 from services.runtime.virtual import virtual_time
 from services.simulated import simulator_for
@@ -99,6 +99,7 @@ def the_house(
     clients: Mapping[str, str] | None = None,
     rooms: Sequence[str] = EVERYTHING,
     bus: str = EMBEDDED,
+    database: str = SQLITE,
     conf_dir: Path | None = None,
     credentials: Path | None = None,
 ) -> Iterator[Played]:
@@ -123,7 +124,7 @@ def the_house(
             conf_dir=conf_dir,
             credentials_file=credentials,
         )
-        settings = Settings(data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0))
+        settings = Settings(data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0), database=database)
         house = compose(settings, connect(bus, data), tuple(rooms))
         app = App(house.parts)
         try:

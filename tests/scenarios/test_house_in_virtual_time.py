@@ -13,14 +13,15 @@ import pytest
 from freeswitch.simulator import Behaviour, Caller
 from services.billing.service import entries
 from tests.scenarios.house import MONDAY_10_00_US, Played, the_house
+from tests.stores import Database
 
 RINGS_OUT = Behaviour(answers=False)
 MINUTE_US = 60_000_000
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Iterator[Played]:
-    with the_house(tmp_path) as house:
+def played(tmp_path: Path, database: Database) -> Iterator[Played]:
+    with the_house(tmp_path, database=database.url) as house:
         yield house
 
 
