@@ -106,7 +106,8 @@ def site(tmp_path: Path, broker: Broker) -> Iterator[Site]:
     for name in ("esl", "bus", "credentials.json"):
         (tmp_path / name).chmod(0o600)
     (tmp_path / "own.yaml").write_text(
-        f"tenants_dir: {tenants}\nbus_file: {tmp_path}/bus\nlog_level: DEBUG\ndrain_s: 9\nallow_private_webhooks: yes\nswitches:\n"
+        f"tenants_dir: {tenants}\nbus_file: {tmp_path}/bus\nlog_level: DEBUG\ndrain_s: 9\n"
+        "allow_private_webhooks: yes\nswitches:\n"
         f"  - {{name: fs1, port: {simulator.start()}, password_file: {tmp_path}/esl, conf_dir: {switch},\n"
         f"     credentials_file: {tmp_path}/credentials.json, recordings_dir: {tmp_path}/recordings,\n"
         f"     cdr_dir: {cdrs}, cdr_every_ms: 100, newline_every_ms: 0}}\n",
