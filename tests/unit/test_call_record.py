@@ -22,7 +22,7 @@ from services.eventsocket.records import leg_gone, raw_of
 from tests import traces
 from tests.unit.test_normalise import DIRECTORY, captured
 
-PLACEHOLDER = (18, 19, 39)
+PLACEHOLDER = (18, 19, 39, 61)
 """A leg that we began without a number to show: its events name 0000000000 as the caller, its record nobody."""
 
 
