@@ -12,16 +12,16 @@ from typing import Any
 import gevent
 import pytest
 
-from freeswitch.simulator import Behaviour, Phone, Simulator
+from freeswitch.simulator import Phone, Simulator
 from proto import commands as c
 from proto import events as e
 from proto.envelope import Envelope, decode
 from proto.message import Command
+from proto.plan import Carrier, Wait
 from proto.plan import Phone as PhoneToRing
-from proto.plan import Wait
 from proto.tenant import Tenant
 from proto.tenant.contract import Contract
-from proto.tenant.platform import Carrier, Platform, Switch
+from proto.tenant.platform import Platform, Switch
 from proto.topics import Queue, outgoing
 from proto.values import Party, command_id
 from services.eventsocket.service import Agent, SwitchSettings, metadata
@@ -54,8 +54,6 @@ class House:
         self.doomed: subprocess.Popen[str] | None = None
         self.switch.server.on_command = self._commanded
         self.port = self.switch.start()
-        for phone in self.switch.switch.phones.values():
-            phone.otherwise = Behaviour(after_s=0.01)
         self.legs = [self._parked(phone) for phone in PHONES[:4]]
         self.bus = RabbitBus(url)
         self.bus.start([*QUEUES, Queue("told", "fact", tuple(f"*.{kind.NAME}" for kind in ANSWERS))])

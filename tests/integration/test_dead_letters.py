@@ -221,7 +221,9 @@ def test_a_mended_letter_goes_in_place_of_the_original_which_is_kept(office: Off
     assert office.types("replay", letter, "--by", "佐藤").exit_code == 0
     assert office.heard("billing.0", 1) == [right]
     with office.book() as store:
-        assert store.run(lambda tx: tx.first(tx.tables["mended"], letter=letter)).original == wrong
+        row = store.run(lambda tx: tx.first(tx.tables["mended"], letter=letter))
+    assert row is not None
+    assert row.original == wrong
 
 
 def test_a_request_to_a_switch_is_never_replayed(office: Office) -> None:
