@@ -24,7 +24,10 @@ from sqlalchemy.exc import DBAPIError
 
 from freeswitch.simulator import Channel
 from proto.envelope import BadMessage, Envelope, decode
-from proto.events import LegCharged, LegEnded, PlatformRevised, TenantRevised
+from proto.events import LegCharged, LegEnded, PlatformRevised, ServiceStarted, TenantRevised
+from proto.topics import outgoing
+from proto.values import PLATFORM_TENANT
+from services.runtime import clock
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.store.engine import make_engine
 from tests.command import ROOT, until
@@ -229,6 +232,15 @@ class Site:
             return room.says_now(words)
 
         until(works, lambda: self.story(name))
+
+    def greet(self) -> None:
+        """As a process that has begun: directory answers with all it knows."""
+        now_us = clock.now_us()
+        body = ServiceStarted(service="faults", instance=str(now_us))
+        fact = Envelope(
+            body=body, id=f"faults-{now_us}", source="faults", tenant=PLATFORM_TENANT, occurred_at_us=now_us
+        )
+        self.bus.publish([outgoing(fact)])
 
     def kill(self, name: str) -> None:
         """kill -9."""
