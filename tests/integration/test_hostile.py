@@ -22,7 +22,6 @@ from tests.hostile import HEADERS, HONEST, NAMES, NUMBERS
 from tests.integration.house import Played, TestHouse
 from tests.integration.test_traces import compare
 from tests.rabbitmq import Broker
-from tests.stores import KINDS, stores_of
 from tests.traces.book import Book, book
 
 _NAME = ("Caller-Caller-ID-Name", "Caller-Orig-Caller-ID-Name", "Other-Leg-Caller-ID-Name", "variable_sip_from_display")
@@ -117,17 +116,13 @@ def _told(raw: str, call: Call, position: int, span_us: int, honest: Book) -> by
     return json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def house(
-    broker: Broker, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestHouse]:
-    folder = tmp_path_factory.mktemp("hostile")
-    with stores_of(request.param, request, folder) as database:
-        one = TestHouse(broker.url(), folder, database=database.url)
-        one.start()
-        yield one
-        dead = one.bus.dead_letters()
-        one.stop()
+@pytest.fixture(scope="module")
+def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
+    one = TestHouse(broker.url(), tmp_path_factory.mktemp("hostile"))
+    one.start()
+    yield one
+    dead = one.bus.dead_letters()
+    one.stop()
     assert dead == []
 
 
