@@ -33,7 +33,6 @@ RECEIVES = 8192
 WRITES = 32_768
 """Bytes at a time."""
 KILLED = "killed listener because of lost events\n"
-_LEVELS = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 
 class Server(Protocol):
@@ -219,8 +218,7 @@ class Client:
 
     def _next_bytes(self) -> tuple[bytes, bool]:
         """What is written at once, and whether the connection ends with it: one write for whatever has gathered."""
-        frames: list[bytes] = []
-        size = 0
+        frames, size = list[bytes](), 0
         while self._waiting and size < WRITES:
             frame = self._waiting.popleft()
             if not frame:
@@ -318,12 +316,8 @@ class Client:
         return self.authenticated
 
     def _authenticate_user(self, text: str) -> bool:
-        """`user@domain:password`, or `user:password@domain`."""
-        name, _, domain = text.partition("@")
-        domain, _, password = domain.partition(":")
-        if ":" in name:
-            name, _, password = name.partition(":")
-        user = self._server.users.get(f"{name}@{domain}") if name and domain else None
+        address, password = wire.log_in(text)
+        user = self._server.users.get(address)
         self.authenticated = user is not None and bool(password) and user.password == password
         if user is None or not self.authenticated:
             self.reply("-ERR invalid")
@@ -421,8 +415,8 @@ class Client:
             self.reply(DENIED)
             return
         text = command.line[3:].lstrip(" ").split(" ")[0]
-        level = int(text) if text.isdecimal() and len(text) < 3 else _level(text)
-        if level is None or level >= len(_LEVELS):
+        level = wire.log_level(text)
+        if level is None:
             self.reply("-ERR invalid log level")
             return
         self._log_level = level
@@ -431,11 +425,6 @@ class Client:
     def _nolog(self, _command: Command) -> None:
         logged, self._log_level = self._log_level >= 0, -1
         self.reply("+OK no longer logging" if logged else "-ERR not loging")
-
-
-def _level(text: str) -> int | None:
-    """A name; nothing at all is debug."""
-    return _LEVELS.index(text.lower()) if text.lower() in _LEVELS else 7 if not text else None
 
 
 _OF_A_SESSION = ("getvar", "resume")

@@ -180,6 +180,26 @@ def log_frame(level: int, text: str) -> bytes:
     return to_bytes(f"{head}Log-File: simulator\nLog-Func: simulator\nLog-Line: 1\nUser-Data: \n\n") + body
 
 
+LOG_LEVELS = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
+
+
+def log_level(text: str) -> int | None:
+    """`7` or `debug`; nothing at all is debug too. None: no such level."""
+    if text.isdecimal() and len(text) < 3:
+        return int(text) if int(text) < len(LOG_LEVELS) else None
+    name = text.lower() or "debug"
+    return LOG_LEVELS.index(name) if name in LOG_LEVELS else None
+
+
+def log_in(text: str) -> tuple[str, str]:
+    """`user@domain:password`, or `user:password@domain`: the address (empty unless whole), the password."""
+    name, _, domain = text.partition("@")
+    domain, _, password = domain.partition(":")
+    if ":" in name:
+        name, _, password = name.partition(":")
+    return (f"{name}@{domain}" if name and domain else ""), password
+
+
 def cut(text: str, limit: int) -> str:
     """The first so many bytes of a text, as a C buffer keeps them."""
     return to_bytes(text)[:limit].decode("utf-8", "surrogateescape")
