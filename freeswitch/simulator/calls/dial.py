@@ -257,7 +257,8 @@ class Dialling:
             if rings or leg.sounds:
                 self._rang = True
                 if rings and not self.originator.rings and not plan.says_yes(self._option(None, "ignore_ring_ready")):
-                    self.originator.progress()
+                    # With a tone of the plan the caller hears that (setup_ringback).
+                    self.originator.early_media() if self.originator.get("ringback") else self.originator.progress()
                 return
 
     def _rings_for_sounds(self) -> bool:
