@@ -36,9 +36,9 @@ def bars(processes: Processes, urls: list[str], count: int) -> list[Bar]:
         for place, (name, found) in enumerate(rates.items()):
             own = count if name == "ours" else count // 5
             url = urls[number * len(rates) + place]
-            agent = processes.start("tests.bench.commanding", name, url, port)
+            agent = processes.patched("tests.bench.commanding", name, url, port)
             processes.said(agent)
-            said = processes.said(processes.start("tests.bench.commanding", "ask", url, str(own)))
+            said = processes.said(processes.patched("tests.bench.commanding", "ask", url, str(own)))
             found.append(own / json.loads(said))
             agent.kill()
     bar, peer = "commands through the broker, answers back", "one at a time, each awaiting its reply"
@@ -131,9 +131,6 @@ def ask(url: str, count: int) -> float:
 
 if __name__ == "__main__":
     who, bus_url, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    from gevent import monkey
-
-    monkey.patch_all()
     if who == "ask":
         print(json.dumps(ask(bus_url, number)), flush=True)
     else:

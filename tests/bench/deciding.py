@@ -38,7 +38,7 @@ def _in_process(processes: Processes, seconds: float) -> list[float]:
     switch = run_switch(processes)
     tenants = write_tenants(processes.folder / "alone")
     secret = {"BENCH_ESL_PASSWORD": switch.password}
-    processes.said(processes.start("tests.bench.inprocess", str(tenants), str(switch.port), environment=secret))
+    processes.said(processes.patched("tests.bench.inprocess", str(tenants), str(switch.port), environment=secret))
     return _heard(processes, switch, seconds)
 
 

@@ -73,6 +73,10 @@ class Processes:
         self._running.append(one)
         return one
 
+    def patched(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """The same, with gevent in place."""
+        return self.start("tests.bench.patched", *arguments, environment=environment)
+
     def ear(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Path:
         """A listener that is ready; the file it writes to."""
         file = self.folder / f"{arguments[0]}.jsonl"

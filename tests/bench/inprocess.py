@@ -6,29 +6,25 @@ our link, rules and texts, and nothing else: no bus, no store, no spool. What is
 
 from __future__ import annotations
 
-from gevent import monkey
+import os
+import sys
+from pathlib import Path
 
-monkey.patch_all()
+import gevent
 
-import os  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import gevent  # noqa: E402
-
-from proto.commands import RouteCall  # noqa: E402
-from proto.envelope import Envelope  # noqa: E402
-from proto.events import CallArrived  # noqa: E402
-from proto.values import command_id  # noqa: E402
-from services.directory.settle import InForce, settle  # noqa: E402
-from services.directory.yaml_files import read_folder  # noqa: E402
-from services.eventsocket.frames import Frame  # noqa: E402
-from services.eventsocket.heard import Heard  # noqa: E402
-from services.eventsocket.link import Link  # noqa: E402
-from services.eventsocket.normalise import SUBSCRIPTION, Normaliser  # noqa: E402
-from services.eventsocket.ownership import directory_of  # noqa: E402
-from services.eventsocket.render import RenderSettings, render  # noqa: E402
-from services.routing.decide import decide  # noqa: E402
+from proto.commands import RouteCall
+from proto.envelope import Envelope
+from proto.events import CallArrived
+from proto.values import command_id
+from services.directory.settle import InForce, settle
+from services.directory.yaml_files import read_folder
+from services.eventsocket.frames import Frame
+from services.eventsocket.heard import Heard
+from services.eventsocket.link import Link
+from services.eventsocket.normalise import SUBSCRIPTION, Normaliser
+from services.eventsocket.ownership import directory_of
+from services.eventsocket.render import RenderSettings, render
+from services.routing.decide import decide
 
 
 def main(tenants_dir: Path, port: int, password: str) -> None:

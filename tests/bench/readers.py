@@ -7,22 +7,18 @@ greenswitch is used as its README shows, with a handler that takes 12 headers in
 
 from __future__ import annotations
 
-from gevent import monkey
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
 
-monkey.patch_all()
+import gevent
+from greenswitch import InboundESL
 
-import json  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-import gevent  # noqa: E402
-from greenswitch import InboundESL  # noqa: E402
-
-from tests.bench.parsers import HEADERS  # noqa: E402
+from tests.bench.parsers import HEADERS
 
 PATIENCE_S = 120.0
 AT_ONCE = 64

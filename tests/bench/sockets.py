@@ -22,7 +22,7 @@ def bars(processes: Processes, count: int) -> list[Bar]:
     found: dict[str, list[dict[str, float]]] = {"ours": [], "greenswitch": []}
     for _ in range(ROUNDS):
         for name, runs in found.items():
-            runs.append(json.loads(processes.said(processes.start("tests.bench.readers", name, port, str(count)))))
+            runs.append(json.loads(processes.said(processes.patched("tests.bench.readers", name, port, str(count)))))
     rates = {name: count / median([run["seconds"] for run in runs]) for name, runs in found.items()}
     peaks = {name: median([run["peak_mb"] for run in runs]) for name, runs in found.items()}
     samples = count * ROUNDS

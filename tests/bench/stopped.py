@@ -2,7 +2,8 @@
 
 Enters: a broker, a switch that talks at a rate (`feeder.py`). Leaves: bars: how late the reader is (from the switch's
 stamp to the agent's hand), how much memory the wait takes, and how fast what has gathered drains while events go on
-coming. The agent is a process of its own, `python -m tests.bench.stopped URL PORT FILE`, that notes what it sees.
+coming. The agent is a process of its own that notes what it sees: `python -m tests.bench.patched
+tests.bench.stopped URL PORT FILE`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int
     total = int((CALM_S + stopped_s + DRAIN_S) * per_second)
     port = processes.said(processes.start("tests.bench.feeder", str(total), str(per_second))).strip()
     file = processes.folder / "agent.jsonl"
-    processes.said(processes.start("tests.bench.stopped", broker.url(), port, str(file)))
+    processes.said(processes.patched("tests.bench.stopped", broker.url(), port, str(file)))
     time.sleep(CALM_S)
     frozen_s = time.monotonic()
     broker.pause()
@@ -125,7 +126,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    from gevent import monkey
-
-    monkey.patch_all()
     main(sys.argv[1:])
