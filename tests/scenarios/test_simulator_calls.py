@@ -240,6 +240,17 @@ def test_callers_beyond_the_limit_are_refused_at_once_but_no_emergency_call() ->
         assert {ended[leg]["Hangup-Cause"] for leg in refused} == {"SWITCH_CONGESTION"}
 
 
+def test_a_caller_who_is_transferred_is_not_refused_for_those_who_call_meanwhile() -> None:
+    """A phone's REFER brings a carrier's leg back into its own context, public (sofia.c), past the limit."""
+    with switch(arrivals_per_second=1) as simulator:
+        listener = Listener(simulator.port)
+        leg = simulator.call(CALLER, "0312345678", carrier=simulator.switch.carriers[0])
+        listener.name("CHANNEL_PARK", leg.uuid)
+        for times in range(2, 5):  # at once: at least two of them in one second
+            assert listener.send(f"api uuid_transfer {leg.uuid} 1002") == "+OK\n"
+            listener.name("CHANNEL_PARK", leg.uuid, nth=times)
+
+
 def _all(events: list[Event], name: str) -> list[Event]:
     return sorted((e for e in events if e["Event-Name"] == name), key=lambda e: e["Call-Direction"])
 
