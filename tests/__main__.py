@@ -1,8 +1,8 @@
 """Runs the tests with gevent in place, as the services run: `python -m tests [pytest's arguments]`.
 
-Without arguments: all but the browser's, in two processes side by side, so that one computes while the other waits. The
-files that use a broker are together in one of them, which starts it once. What they write goes into memory where there
-is enough: that files survive a power cut is nothing a test could show.
+Without arguments: all but the browser's, in three processes side by side, so that one computes while others wait. The
+files that use a broker are together in two of them, each of which starts its own once. What they write goes into memory
+where there is enough: that files survive a power cut is nothing a test could show.
 """
 
 from gevent import monkey
@@ -14,6 +14,7 @@ import shutil  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+from contextlib import ExitStack  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -22,11 +23,13 @@ MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 4 << 30
 
 
-def halves() -> tuple[list[str], list[str]]:
-    """The files that have to do with a broker, and the others."""
+def parts() -> list[list[str]]:
+    """The files that have to do with a broker, those of integration apart, and the others."""
     files = [one for one in sorted(Path("tests").rglob("test_*.py")) if one.parts[1] != "browser"]
-    first = [one for one in files if "broker" in one.read_text(encoding="utf-8")]
-    return [str(one) for one in first], [str(one) for one in files if one not in first]
+    brokers = [one for one in files if "broker" in one.read_text(encoding="utf-8")]
+    whole = [one for one in brokers if one.parts[1] == "integration"]
+    rest = [one for one in brokers if one not in whole]
+    return [[str(one) for one in some] for some in (whole, rest, [one for one in files if one not in brokers])]
 
 
 def place() -> str | None:
@@ -35,24 +38,26 @@ def place() -> str | None:
 
 
 def side_by_side() -> int:
-    """Both halves; what the second says is shown after the first. The worse of both exit codes."""
-    with tempfile.TemporaryDirectory(dir=place()) as folder, tempfile.TemporaryFile() as kept:
+    """All parts; what the second and third say is shown after the first. The worst of their exit codes."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=place()))
         Path(folder).chmod(0o711)  # a database server of the tests may run as another user
         environment = {**os.environ, "TMPDIR": folder}
-        command = [sys.executable, "-m", "tests"]
-        first, second = halves()
-        running = [
-            subprocess.Popen([*command, *first], env=environment),
-            subprocess.Popen([*command, *second], env=environment, stdout=kept, stderr=subprocess.STDOUT),
-        ]
+        command = [sys.executable, "-m", "tests", "--durations=10"]
+        first, *others = parts()
+        kept = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
+        running = [subprocess.Popen([*command, *first], env=environment)]
+        for files, file in zip(others, kept, strict=True):
+            running.append(subprocess.Popen([*command, *files], env=environment, stdout=file, stderr=subprocess.STDOUT))
         try:
             codes = [one.wait() for one in running]
         finally:
             for one in running:
                 one.terminate()
                 one.wait()
-            kept.seek(0)
-            shutil.copyfileobj(kept, sys.stdout.buffer)
+            for file in kept:
+                file.seek(0)
+                shutil.copyfileobj(file, sys.stdout.buffer)
     return max(abs(code) for code in codes)
 
 
