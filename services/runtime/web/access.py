@@ -6,6 +6,7 @@ Enters: signed cookies and the projection of PersonChanged. Leaves: `current_per
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -119,6 +120,8 @@ def start_session(person: PersonChanged) -> bool:
     session["person"] = person.person
     session["role"] = person.role
     session["version"] = person.session_version
+    # flask-wtf would add it with the first form, and a cookie that changes is signed anew, for twelve hours more.
+    session[current_app.config["WTF_CSRF_FIELD_NAME"]] = secrets.token_hex(20)
     return True
 
 
