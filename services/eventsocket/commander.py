@@ -29,7 +29,7 @@ from services.eventsocket.parties import text
 from services.eventsocket.questions import leg_of, names_a_leg, question_about
 from services.eventsocket.render import Refused, RenderSettings, Written, render, verdict
 from services.eventsocket.supervisor import Supervisor
-from services.eventsocket.taken import keep_new, mark_answered, prune, unanswered
+from services.eventsocket.taken import keep_new, mark_answered, prune, taken_last, unanswered
 from services.runtime import clock
 from services.runtime.bus import Bus, Consumer, Delivery, Unavailable
 from services.runtime.log import get_logger
@@ -83,6 +83,7 @@ class Commander:
     def start(self) -> None:
         """Take up what an earlier life left without an answer, then begin to read."""
         self._prune()
+        self._marks.take_over(self._store.run(taken_last))
         for raw in self._store.run(unanswered):
             try:
                 envelope = decode(raw)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, select, update
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, func, select, update
 
 from services.runtime.store import Tx
+
+LAST_US = 10 * 60 * 1_000_000
+"""Longer than any command of ours has time, and its mark is kept after that."""
+LAST_AT_MOST = 50_000
 
 
 def add_commands_table(metadata: MetaData) -> None:
@@ -46,6 +50,14 @@ def unanswered(tx: Tx) -> list[bytes]:
     table = tx.tables["commands"]
     rows = tx.sql.execute(select(table.c.body).where(table.c.done.is_(False)).order_by(table.c.at_us))
     return [bytes(row.body) for row in rows]
+
+
+def taken_last(tx: Tx) -> list[bytes]:
+    """Bodies of those that an earlier life took in its last minutes, latest first, answered or not."""
+    table = tx.tables["commands"]
+    end_us = tx.sql.execute(select(func.max(table.c.at_us))).scalar() or 0
+    late = select(table.c.body).where(table.c.at_us > end_us - LAST_US).order_by(table.c.at_us.desc())
+    return [bytes(row.body) for row in tx.sql.execute(late.limit(LAST_AT_MOST))]
 
 
 def prune(tx: Tx, before_us: int) -> None:

@@ -31,6 +31,7 @@ from services.compose import compose
 from services.eventsocket import agent as agent_module
 from services.eventsocket import commander as commander_module
 from services.eventsocket import lookout, snapshot
+from services.eventsocket import marks as marks_module
 from services.eventsocket.records import ESTIMATED, SOURCE
 from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
@@ -570,6 +571,33 @@ def test_commands_of_long_ago_are_forgotten_while_the_agent_runs(ready: World, m
         return len(tx.sql.execute(select(tx.tables["commands"])).all())
 
     ready.holds(lambda: store.run(kept) <= 1)
+
+
+def test_no_mark_stays_at_the_switch_longer_than_its_command_is_worth(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a command that was refused, nor of one whose agent was started anew: a switch runs for months."""
+    world.tell_tenants()
+    world.start_agent()
+    world.listening()
+    marks = world.switch.marks
+    assert marks is not None
+    in_time_us = world.switch.now_us() + 60_000_000
+    world.order(route(), not_after_us=in_time_us)
+    world.until(e.CommandFinished)
+    world.order(route(plan=(Ring((Phone("1001", "h"),)),), leg="a b"), not_after_us=in_time_us)
+    world.until(e.CommandRefused)
+    assert len(marks) == 2
+    world.stop_agent()
+    monkeypatch.setattr(marks_module, "FORGET_AFTER_US", 0)
+    world.start_agent()
+    world.until(e.SwitchConnected, 2)
+    world.switch.ahead_us = 120_000_000
+    assert world.agent is not None
+    world.agent.supervisor.drop_events_link()
+    world.until(e.SwitchConnected, 3)
+    world.order(c.HangUp(switch="fs1", leg=LEG))
+    world.holds(lambda: not marks)
 
 
 def test_an_unanswered_command_that_no_longer_reads_stops_no_start(world: World) -> None:
