@@ -19,7 +19,8 @@ from services.runtime.bus.rights import users
 def hashes(folder: Path, switches: Iterable[str], tenants: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """User -> hash, with a file of its password in `folder` for each; and the names of those that were made now.
 
-    Only the owner may read what is made; users whose file is there keep their password. Raises OSError.
+    Only the owner may read what is made; users whose file is there keep their password. Raises OSError, and ValueError
+    for a file without one: who died while making it, or had no room, left it empty.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found, made = {}, []
@@ -28,7 +29,10 @@ def hashes(folder: Path, switches: Iterable[str], tenants: Iterable[str]) -> tup
         if not file.exists():
             _write(file, secrets.token_urlsafe(24))
             made.append(user.name)
-        found[user.name] = hashed(file.read_text(encoding="utf-8").strip())
+        password = file.read_bytes().strip()
+        if not password:
+            raise ValueError(f"{file}: holds no password; delete it to get one")
+        found[user.name] = hashed(password)
     return found, made
 
 
@@ -37,7 +41,7 @@ def _write(file: Path, password: str) -> None:
         target.write(password + "\n")
 
 
-def hashed(password: str) -> str:
+def hashed(password: bytes) -> str:
     """As RabbitMQ keeps it (rabbit_password_hashing_sha256): base64 of a 4-byte salt and the SHA-256 of both."""
     salt = os.urandom(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    return base64.b64encode(salt + hashlib.sha256(salt + password).digest()).decode()

@@ -278,7 +278,10 @@ def bus_definitions(
     known = load_or_exit(settings)
     names = tuple(dict.fromkeys([*(one.name for one in known.switches), *switches]))
     seconds = [(one.name, one.agent) for one in known.switches if one.agent]
-    hashes, made = ({}, []) if passwords is None else users_of_bus.hashes(passwords, names, tenants)
+    try:
+        hashes, made = ({}, []) if passwords is None else users_of_bus.hashes(passwords, names, tenants)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
     found = definitions(vhost, names, tenants, partitions or known.partitions, seconds, hashes)
     click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
     if made:

@@ -216,6 +216,21 @@ def test_passwords_are_made_once_for_the_owners_eyes_and_stand_in_no_output(tmp_
     assert not second.stderr, "passwords that are there are kept"
 
 
+@pytest.mark.parametrize("broken", ["", "\n"])
+def test_a_password_file_without_a_password_is_named_and_nobody_gets_an_empty_one(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "routing").write_text(broken)
+    told = CliRunner().invoke(main, ["bus", "definitions", "--passwords", str(tmp_path)])
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert f"{tmp_path / 'routing'}: holds no password" in told.stderr
+
+
+def test_a_folder_that_cannot_hold_passwords_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = CliRunner().invoke(main, ["bus", "definitions", "--passwords", str(tmp_path / "file" / "amqp")])
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: ")
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "A", "a.*", "", "x" * 80])
 @pytest.mark.parametrize("option", ["--tenant", "--switch"])
 def test_a_name_that_is_none_makes_nothing(tmp_path: Path, option: str, name: str) -> None:
