@@ -166,8 +166,7 @@ class Simulator:
         gevent.spawn(go)
 
     def _until_quiet(self) -> None:
-        """No new calls; those that are up may end by themselves."""
-        self.switch.vitals.takes_inbound = self.switch.vitals.takes_outbound = False
+        """Calls that are up may end by themselves."""
         while self.switch.channels and self._closing.is_set():
             self.switch.clock.sleep(QUIET_S)
 

@@ -123,7 +123,10 @@ def assignments(data: str) -> list[tuple[str, str]]:
 
 
 def _bracketed(text: str, opening: str, closing: str) -> tuple[dict[str, str], str]:
-    """Variables of all `{…}` (or `[…]`) at the beginning, and the rest; of two equal names the last wins."""
+    """Variables of all `{…}` (or `[…]`) at the beginning, and the rest; of two equal names the last wins.
+
+    `name=` with nothing behind it sets nothing (switch_event_create_brackets: it does not fall into two parts).
+    """
     found: dict[str, str] = {}
     text = text.lstrip(" ")
     while text.startswith(opening):
@@ -136,7 +139,7 @@ def _bracketed(text: str, opening: str, closing: str) -> tuple[dict[str, str], s
             delimiter, inside = inside[2], inside[3:]
         for part in re.split(rf"(?<!\\){re.escape(delimiter)}", inside):
             name, equals, value = part.partition("=")
-            if equals and name.strip():
+            if equals and value and name.strip():
                 found[name.strip()] = value.replace("\\" + delimiter, delimiter).strip("'")
     return found, text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.events import Core
@@ -60,9 +60,12 @@ class Registrar:
         now_us = self._core.clock.now_us()
         yield from (one for one in self._listed.values() if now_us - one.since_us >= WRITTEN_AFTER_US)
 
-    def remember(self, phone: Phone) -> None:
-        """An entry from before, of which nothing is told."""
-        self._listed[phone.address] = self._entry(phone)
+    def remember(self, phone: Phone, expires_us: int | None = None) -> None:
+        """An entry from before, of which nothing is told; with the end of its time if that is known."""
+        entry = self._entry(phone)
+        if expires_us is not None:
+            self._entries[phone.address] = entry = replace(entry, expires_us=expires_us)
+        self._listed[phone.address] = entry
 
     def registered(self) -> Iterator[Entry]:
         """Who can be called."""
@@ -143,7 +146,8 @@ class Registrar:
     def _entry(self, phone: Phone) -> Entry:
         """Also of a phone that was simply declared to be registered."""
         now_us = self._core.clock.now_us()
-        return self._entries.get(phone.address) or Entry(phone, f"reg-{phone.id}", now_us + EXPIRES_S * 1_000_000)
+        until_us = now_us + (EXPIRES_S + LATE_S) * 1_000_000
+        return self._entries.get(phone.address) or Entry(phone, f"reg-{phone.id}", until_us)
 
     def _forget(self, phone: Phone) -> None:
         self._entries.pop(phone.address, None)

@@ -86,15 +86,21 @@ def test_other_ways_to_end(how: str) -> None:
             assert Listener(simulator.port).send("api global_getvar core_uuid") != core
 
 
-def test_an_elegant_shutdown_waits_for_the_last_call_and_can_be_called_off() -> None:
+@pytest.mark.parametrize(("how", "told", "takes_calls"), [("elegant", "elegant", True), ("asap", "ASAP", False)])
+def test_a_patient_shutdown_waits_for_the_last_call_and_can_be_called_off(
+    how: str, told: str, takes_calls: bool
+) -> None:
     with switch([]) as simulator:
         listener = Listener(simulator.port)
         leg = arrive(simulator, listener, CALLER)
-        assert listener.send("api fsctl shutdown elegant") == "+OK\n"
-        assert listener.send("api originate sofia/internal/1001%127.0.0.1 &park()") == "-ERR DESTINATION_OUT_OF_ORDER\n"
+        assert listener.send(f"api fsctl shutdown {how}") == "+OK\n"
+        assert listener.name("SHUTDOWN_REQUESTED")["Event-Info"] == told
+        assert listener.send("api fsctl ready_check") == str(takes_calls).lower()
+        dialled = listener.send("api originate sofia/internal/1001%127.0.0.1 &park()")
+        assert (dialled == "-ERR DESTINATION_OUT_OF_ORDER\n") is not takes_calls
         assert listener.send("api fsctl shutdown cancel") == "+OK\n"
         assert listener.send("api fsctl ready_check") == "true"
-        listener.send("api fsctl shutdown elegant")
+        listener.send(f"api fsctl shutdown {how}")
         listener.send(f"api uuid_kill {leg.uuid}")
         assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["Hangup-Cause"] == "NORMAL_CLEARING"
         listener.name("SHUTDOWN")

@@ -41,6 +41,13 @@ def test_dial_string_with_everything() -> None:
     assert [target.endpoint for target in dial.groups[1]] == ["error/USER_BUSY"]
 
 
+def test_a_variable_with_nothing_behind_its_equals_sign_is_not_set_and_one_of_two_quotes_is() -> None:
+    """So `[group_confirm_key=]` takes nothing back of what the caller's leg says."""
+    dial = plan.dial_string("{tt_step=}[group_confirm_key=,a='',b=1]sofia/internal/1%d")
+    assert dial.variables == {}
+    assert dial.groups[0][0].variables == {"a": "", "b": "1"}
+
+
 def test_a_name_put_into_brackets_by_reference_injects_as_on_the_real_switch() -> None:
     """Why no plan of ours may hold ${…}: it is expanded before the dial string is parsed."""
     text = plan.expand("[tt_tenant=acme,name=${caller_id_name}]sofia/x/1", {"caller_id_name": "x,tt_tenant=victim"}.get)

@@ -20,6 +20,7 @@ _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
 _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
 _CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\d+)"')
 _GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
+_ONE_GATEWAY = re.compile(r"^Name\s*\t(\S+)$.*?^Username\s*\t(\S*)$.*?^Proxy\s*\tsip:(\S+)$", re.MULTILINE | re.DOTALL)
 _PLAYS = ("playback", "endless_playback", "loop_playback")
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
@@ -41,6 +42,8 @@ class Configured:
     hostname: str
     directory: Mapping[str, Mapping[str, str]]
     """`1001@domain` -> variables of its entry."""
+    expiries_us: Mapping[str, int] = field(default_factory=dict)
+    """`1001@domain` -> until when it is registered, of those whose end is told and whose beginning is not."""
     usernames: Mapping[str, str] = field(default_factory=dict)
     """Name of a gateway -> what the switch calls itself there."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +66,7 @@ def configured(trace: Trace) -> Configured:
         phones=_phones(trace, texts),
         listed=frozenset(_listed(trace) - _came(trace)),
         ports=_ports(trace),
+        expiries_us=_expiries_us(trace),
         hostname=next((text(event, "FreeSWITCH-Hostname") for event in trace.events), ""),
         directory=_directory(trace.events),
         missing=_missing(trace.events),
@@ -192,6 +196,18 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
     return {phone: phone in there for phone in sorted(named | listed)}
 
 
+def _expiries_us(trace: Trace) -> dict[str, int]:
+    """Of phones that signed on before the trace began and were taken off the list in it."""
+    found: dict[str, int] = {}
+    for event in trace.events:
+        if text(event, "Event-Subclass") == "sofia::register":
+            found.setdefault(f"{text(event, 'from-user')}@{text(event, 'from-host')}", 0)
+        elif text(event, "Event-Subclass") == "sofia::expire" and text(event, "expires").isdecimal():
+            address = f"{text(event, 'user')}@{text(event, 'host')}"
+            found.setdefault(address, int(text(event, "expires")) * 1_000_000)
+    return {address: until_us for address, until_us in found.items() if until_us}
+
+
 def _ports(trace: Trace) -> dict[str, int]:
     """Where a list of registrations says that phones are, or else where they first sent a password from."""
     found: dict[str, int] = {}
@@ -205,8 +221,9 @@ def _ports(trace: Trace) -> dict[str, int]:
 
 
 def _shown(trace: Trace) -> dict[str, tuple[str, str]]:
-    """Gateways in `sofia status`: name -> user and host."""
-    return {name: (user, host) for said in trace.commands for name, user, host in _GATEWAY.findall(said.reply)}
+    """Gateways in `sofia status`, or in the status of one of them: name -> user and host."""
+    rows = [row for said in trace.commands for form in (_ONE_GATEWAY, _GATEWAY) for row in form.findall(said.reply)]
+    return {name: (user, host) for name, user, host in rows}
 
 
 def _listed(trace: Trace) -> set[str]:

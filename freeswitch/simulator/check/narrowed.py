@@ -79,8 +79,8 @@ def left_out(trace: Trace) -> frozenset[str]:
     found = {name for name, shows in _SHOWS.items() if name not in told and any(shows(event) for event in trace.events)}
     if "BACKGROUND_JOB" not in told and any(said.command.startswith("bgapi ") for said in trace.commands):
         found.add("BACKGROUND_JOB")
-    if "SHUTDOWN" not in told and any("fsctl shutdown" in said.command for said in trace.commands):
-        found.add("SHUTDOWN")
+    if any("fsctl shutdown" in said.command for said in trace.commands):
+        found |= {"SHUTDOWN", "SHUTDOWN_REQUESTED"} - told
     if "CUSTOM" not in told:
         found.add("CUSTOM")
     return frozenset(found | (OFTEN_LEFT_OUT - told))

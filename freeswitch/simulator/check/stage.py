@@ -34,6 +34,8 @@ GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""
 TICK_US = 20_000
 MAIN_LOOP_US = 1_000_000
+QUIET_LOOK_S = 0.5
+"""How often a switch that is to end when all calls are over looks whether they are (switch_core_session_ctl)."""
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
@@ -127,14 +129,16 @@ class Stage:
         for phone in phones:
             phone.registered = self.configured.phones[phone.address]
             if phone.registered:
-                self.switch.registrar.remember(phone)
+                self.switch.registrar.remember(phone, self.configured.expiries_us.get(phone.address))
 
     def _hear(self, event: Event) -> None:
         if self._up:
             self.played.events.append(dict(event))
 
-    def _shut_down(self, _how: str) -> None:
+    def _shut_down(self, how: str) -> None:
         def go() -> None:
+            while how.startswith(("asap", "elegant")) and self.switch.channels:
+                self.clock.sleep(QUIET_LOOK_S)
             # The main thread looks once a second whether it is to end (switch_core_runtime_loop).
             told = [stamp_us(event) for event in self.trace.events if text(event, "Event-Name") == "SHUTDOWN"]
             wait_us = next((one - self.clock.now_us() for one in told if one > self.clock.now_us()), 0)

@@ -116,6 +116,12 @@ def _shutdown(console: Console, words: list[str]) -> str:
         console.power("cancel")
     else:
         first = next((one for one in ("now", "elegant", "asap") if one in wanted), "")
+        if first in ("elegant", "asap"):
+            requested = {"elegant": "elegant", "asap": "ASAP"}[first]
+            console.switch.core.fire("SHUTDOWN_REQUESTED", {"Event-Info": requested})
+        if first == "asap":
+            # Whoever waits elegantly goes on taking calls (switch_core_session_ctl).
+            console.switch.vitals.takes_inbound = console.switch.vitals.takes_outbound = False
         console.power(" ".join([first] * bool(first) + ["restart"] * ("restart" in wanted)))
     return OK
 
