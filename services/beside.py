@@ -18,10 +18,13 @@ from sqlalchemy import make_url
 from services.rooms import store_url
 from services.runtime.bus import Unavailable
 from services.runtime.settings import Settings, holds_password, load_or_exit
-from services.runtime.store import Store, Tx, WrongRevision
+from services.runtime.store import Conflict, Store, Tx, WrongRevision
 from services.runtime.worker import Service
 
 T = TypeVar("T")
+
+TRIES = 10
+"""The running processes work on the same rows."""
 
 
 def environment(**typed: object) -> Mapping[str, str]:
@@ -62,8 +65,8 @@ def ask(at: Settings, service: Service, work: Callable[[Tx], T]) -> T:
     store = Store(url, service.metadata)
     try:
         store.start()
-        return store.run(work)
-    except (Unavailable, WrongRevision) as error:
+        return store.run(work, TRIES)
+    except (Unavailable, Conflict, WrongRevision) as error:
         raise click.ClickException(str(error)) from None
     finally:
         store.stop()

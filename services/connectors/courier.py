@@ -21,7 +21,7 @@ from services.connectors.sign import headers
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
-from services.runtime.store import Store
+from services.runtime.store import Conflict, Store
 
 AT_ONCE = 16
 STOP_S = 5.0
@@ -112,7 +112,7 @@ class Courier:
             try:
                 self._store.run(lambda tx: settle(tx, due, result, clock.now_us()))
                 return
-            except Unavailable:
+            except (Unavailable, Conflict):  # the latter: another process changed the row, for example withdrew it
                 if self._stopping.wait(0.2):
                     return  # the lease runs out and it is sent again, with the same id
 

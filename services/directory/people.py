@@ -16,7 +16,7 @@ from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged
@@ -28,6 +28,8 @@ from services.runtime.store import Store, Tx
 from services.runtime.threads import ask
 from services.runtime.worker import Emit
 
+TRIES = 10
+"""Several processes may serve pages, and one visitor may try at all of them at once."""
 FIRST_PERSON = "admin"
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 """RFC 7914: 32 MB and about 0.1 s a try."""
@@ -247,12 +249,12 @@ def log_in(store: Store, name: str, password: str, address: str, now_us: int) ->
     """
     account, address = unicodedata.normalize("NFKC", name).strip()[:64], address[:100]
     keys = (("pair", f"{account} {address}"), ("address", address), ("account", account))
-    wait_us, person, stored = store.run(lambda tx: _before(tx, keys, account, now_us))
+    wait_us, person, stored = store.run(lambda tx: _before(tx, keys, account, now_us), TRIES)
     if wait_us > 0:
         return Wait(-(-wait_us // 1_000_000))
     fits = password_fits(password[:1000], stored or _nobody())
     if fits and stored is not None and person is not None and person.active:
-        store.run(lambda tx: _take_back(tx, keys))
+        store.run(lambda tx: _take_back(tx, keys), TRIES)
         return Welcome(person)
     return Wrong()
 
@@ -288,7 +290,7 @@ def _count_failure(tx: Tx, keys: Keys, now_us: int) -> None:
         here = (table.c.scope == scope) & (table.c.key == key)
         changed = tx.sql.execute(update(table).where(here).values(failures=table.c.failures + 1, last_at_us=now_us))
         if changed.rowcount == 0:
-            tx.sql.execute(insert(table).values(scope=scope, key=key, failures=1, last_at_us=now_us))
+            tx.insert_once(table, {"scope": scope, "key": key, "failures": 1, "last_at_us": now_us})
 
 
 def _take_back(tx: Tx, keys: Keys) -> None:

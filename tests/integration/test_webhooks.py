@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from sqlalchemy import update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from proto.envelope import Envelope
@@ -21,12 +22,14 @@ from proto.tenant import Tenant
 from proto.tenant.contract import Contract
 from proto.tenant.contract import Webhook as Wanted
 from proto.values import Party
+from services.connectors import courier as courier_module
 from services.connectors import deliveries as rows
 from services.connectors.courier import Courier
 from services.connectors.service import build
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Cause
-from tests.stores import Database
+from tests.postgres import Postgres
+from tests.stores import Database, Schemas
 
 ROOM = build()
 NOON = 1_795_230_000_000_000
@@ -309,6 +312,37 @@ def test_what_a_dead_courier_had_claimed_is_sent_by_the_next(store: Store) -> No
         assert store.run(lambda tx: rows.claim(tx, 4 * NOON, 10)) == []
         (after_the_lease,) = store.run(lambda tx: rows.claim(tx, 4 * NOON + rows.LEASE_US, 10))
         assert (after_the_lease.message, after_the_lease.attempts) == (claimed.message, 2)
+
+
+def test_a_row_that_another_process_changes_meanwhile_sends_no_call_twice(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where several write at once: the outcome is stored after all, before the lease runs out."""
+    database = Schemas(postgres)
+    mine, theirs = (Store(database.store("connectors"), build().metadata) for _ in range(2))
+    mine.start()
+    theirs.start()
+    settle = rows.settle
+    times: list[int] = []
+
+    def overtaken(tx: Tx, due: Any, *words: Any) -> None:
+        tx.count("deliveries")
+        if not times:
+            theirs.run(lambda other: other.sql.execute(update(other.tables["deliveries"]).values(reason="touched")))
+        times.append(1)
+        settle(tx, due, *words)
+
+    monkeypatch.setattr(courier_module, "settle", overtaken)
+    try:
+        with receiver() as server, courier(mine):
+            hear(mine, client(server.url), "tenant-1")
+            hear(mine, ENDED, "history-1")
+            until(lambda: states(mine) == ["sent"], within_s=5)
+            assert len(times) == 2
+    finally:
+        mine.stop()
+        theirs.stop()
+        database.close()
 
 
 def test_the_secret_is_not_in_what_is_printed(store: Store) -> None:

@@ -162,6 +162,32 @@ def test_two_processes_on_one_row_one_is_first_and_the_other_is_told(postgres: P
     database.close()
 
 
+def test_who_asks_for_more_tries_is_not_told_that_another_was_first(postgres: Postgres) -> None:
+    database = Schemas(postgres)
+    mine, theirs = opened(database), opened(database)
+    left = [2]
+
+    def turn(tx: Tx) -> None:
+        before = tx.state("book", "a", Book) or Book(0)
+        tx.save("book", "a", Book(before.page + 1))
+
+    def overtaken(tx: Tx) -> int:
+        before = tx.state("book", "a", Book) or Book(0)
+        if left[0]:
+            left[0] -= 1
+            theirs.run(turn)
+        tx.save("book", "a", Book(before.page + 10))
+        return before.page
+
+    with pytest.raises(Conflict):
+        mine.run(overtaken)
+    assert mine.run(overtaken, tries=2) == 2
+    assert mine.run(lambda tx: tx.state("book", "a", Book)) == Book(12)
+    mine.stop()
+    theirs.stop()
+    database.close()
+
+
 def test_a_database_locked_at_the_start_is_unavailable(tmp_path: Path) -> None:
     foreign = sqlite3.connect(tmp_path / "one.sqlite", isolation_level=None)
     foreign.execute("CREATE TABLE x (y)")

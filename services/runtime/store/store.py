@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.runtime.bus import Unavailable
 from services.runtime.store.engine import make_engine, schema_of
-from services.runtime.store.errors import as_ours, first_line, is_cut
+from services.runtime.store.errors import Conflict, as_ours, first_line, is_cut
 from services.runtime.store.schema import Standing, bring_up, look, make_ready
 from services.runtime.store.tables import add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
@@ -84,12 +84,20 @@ class Store:
             raise as_ours(error) from None
         return self._connection
 
-    def run(self, work: Callable[[Tx], T]) -> T:
+    def run(self, work: Callable[[Tx], T], tries: int = 1) -> T:
         """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
 
-        Raises Unavailable when the database is locked or gone: run it again.
+        Raises Unavailable when the database is locked or gone, Conflict when another process was first: run it again.
+        With `tries` more than 1 the latter is done here, at once.
         """
-        result = self._call(lambda: self._transact(work))
+        while True:
+            tries -= 1
+            try:
+                result = self._call(lambda: self._transact(work))
+                break
+            except Conflict:
+                if tries <= 0:
+                    raise
         if self.next_timer_us < self.awaited_us:
             self.sooner.set()
         return result

@@ -1,0 +1,42 @@
+"""One visitor tries to log in at two processes at once: each try counts, and none ends in an error page."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from services.directory import people
+from services.directory.service import build
+from services.runtime.store import Store, Tx
+from tests.postgres import Postgres
+from tests.stores import Schemas
+
+
+def test_a_try_that_another_process_overtakes_is_counted_beside_it(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only on PostgreSQL: of two that write the same row the second is told so."""
+    database = Schemas(postgres)
+    mine, theirs = (Store(database.store("directory"), build().metadata) for _ in range(2))
+    mine.start()
+    theirs.start()
+    count, at_once = people._count_failure, [True, True]
+
+    def overtaken(tx: Tx, keys: people.Keys, now_us: int) -> None:
+        if at_once:
+            at_once.pop()
+            theirs.run(lambda other: count(other, keys, now_us))
+        count(tx, keys, now_us)
+
+    monkeypatch.setattr(people, "_count_failure", overtaken)
+    try:
+        assert people.log_in(mine, "nobody", "guess", "192.0.2.1", 1_000_000) == people.Wrong()
+
+        def failures(tx: Tx) -> set[int]:
+            return set(tx.sql.execute(select(tx.tables["login_failures"].c.failures)).scalars())
+
+        assert mine.run(failures) == {3}
+    finally:
+        mine.stop()
+        theirs.stop()
+        database.close()
