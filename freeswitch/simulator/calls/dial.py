@@ -250,6 +250,8 @@ class Dialling:
         """
         if self.originator is None or self._rang:
             return
+        if plan.says_yes(self._option(None, "instant_ringback")) and self.originator.get("ringback"):
+            self.originator.early_media()
         for leg in (one.leg for one in self._attempts):
             rings = leg.times.progress or (leg.sounds and self._rings_for_sounds())
             if rings and not self._together:
