@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,6 +223,14 @@ def test_a_password_file_without_a_password_is_named_and_nobody_gets_an_empty_on
     told = CliRunner().invoke(main, ["bus", "definitions", "--passwords", str(tmp_path)])
     assert (told.exit_code, told.stdout) == (1, "")
     assert f"{tmp_path / 'routing'}: holds no password" in told.stderr
+
+
+def test_a_letter_that_is_looked_at_often_stays(users: OwnUsers) -> None:
+    """Whoever looks gives it back, and RabbitMQ counts that: from 4.0 on the twentieth look would be the last."""
+    told = json.loads(users.broker.control("-q", "list_policies", "-p", users.vhost, "--formatter", "json"))
+    (policy,) = (one for one in told if re.match(one["pattern"], DEAD_QUEUE))
+    assert json.loads(policy["definition"])["delivery-limit"] >= 1_000_000
+    assert re.match(policy["pattern"], ACME) and not re.match(policy["pattern"], service_queue("billing").parts()[0])
 
 
 def test_a_folder_that_cannot_hold_passwords_is_one_line(tmp_path: Path) -> None:

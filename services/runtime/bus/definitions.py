@@ -7,10 +7,11 @@ what is `rights.py`'s; nothing is written down twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from proto.topics import EVENTS_EXCHANGE, agent_queue, all_queues
+from proto.topics import DEAD_QUEUE, EVENTS_EXCHANGE, agent_queue, all_queues
 from services.runtime.bus.rights import User, tenant_queue, users
 from services.runtime.bus.topology import Declaration, declarations
 
@@ -23,6 +24,9 @@ TENANT_ARGUMENTS: dict[str, Any] = {
 }
 """A client who does not read loses the oldest, and neither fills the broker's disk nor holds up the calls: a queue that
 refuses messages would refuse them to whoever publishes."""
+RETURNS = 1_000_000
+"""So often a dead letter, or a client's message, may be given back unsettled. Who only looks gives back as well, and
+RabbitMQ 4 throws away what came back 20 times. A policy: arguments of a queue that stands cannot change."""
 CONNECTIONS = 4
 """So many connections may a client's consumer hold."""
 
@@ -50,10 +54,18 @@ def definitions(
             {"user": user.name, "vhost": vhost, "exchange": EVENTS_EXCHANGE, "write": user.may_say, "read": "^$"}
             for user in people
         ],
+        "policies": [_keep_what_comes_back(vhost)],
         "exchanges": [_exchange(step, vhost) for step in steps if step.method == "exchange"],
         "queues": [_queue(step, vhost) for step in steps if step.method == "queue"],
         "bindings": [_binding(step, vhost) for step in steps if step.method.startswith("bind")],
     }
+
+
+def _keep_what_comes_back(vhost: str) -> dict[str, Any]:
+    pattern = rf"^({re.escape(DEAD_QUEUE)}|{re.escape(tenant_queue(''))}.+)$"
+    limit = {"delivery-limit": RETURNS}
+    kind = {"vhost": vhost, "apply-to": "queues", "priority": 0}
+    return {"name": "toritsugi-returns", "pattern": pattern, "definition": limit, **kind}
 
 
 def _of_tenants(tenants: Sequence[str]) -> list[Declaration]:
