@@ -176,7 +176,7 @@ TROUBLE: list[tuple[str, str, str, Facts]] = [
         replace(loaded(switch_conf=conf(settings())), switch=replace(SWITCH, expansion="on")),
     ),
     ("api-expansion", "error", "Restart", switch(expansion="unclear")),
-    ("modules", "error", "mod_hash", without("mod_hash")),
+    ("modules", "error", "every call from a carrier is refused", without("mod_hash")),
     ("modules", "unseen", "modules", switch(modules=None)),
     ("event-sinks", "warning", "mod_amqp", switch(modules={**(SWITCH.modules or {}), "mod_amqp": True})),
     ("event-socket-password", "error", "ClueCon", replace(HEALTHY, expected=Expected(stock_password=True))),

@@ -19,8 +19,8 @@ NEEDED = {
     "mod_sofia": ("SIP", "SIP"),
     "mod_event_socket": ("イベントソケット", "the Event Socket"),
     "mod_hash": (
-        "同時通話数の制限と、コマンドの二重実行の防止",
-        "channel limits, and no command done twice",
+        "着信数の制限(ないと、回線からの着信はすべて断られます)と、コマンドの二重実行の防止",
+        "the limit of arrivals (without it every call from a carrier is refused), and no command done twice",
     ),
     "mod_sndfile": ("録音とWAV", "recordings and WAV files"),
     "mod_tone_stream": ("トーン", "tones"),
