@@ -12,13 +12,14 @@ import socket
 import struct
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 from gevent.event import Event as Signal
 
 from freeswitch.simulator.esl import wire
+from freeswitch.simulator.esl.needs import Server
 from freeswitch.simulator.esl.subscription import DENIED, EslUser, Subscription
 from freeswitch.simulator.esl.wire import Command, Event, Format
 
@@ -33,29 +34,6 @@ RECEIVES = 8192
 WRITES = 32_768
 """Bytes at a time."""
 KILLED = "killed listener because of lost events\n"
-
-
-class Server(Protocol):
-    """What a client needs of the server that accepted it."""
-
-    password: str
-    users: Mapping[str, EslUser]
-    auth_timeout_s: float
-    running: Signal
-
-    def noticed(self, client: Client, command: Command) -> None: ...
-
-    def execute(self, command: str, argument: str) -> str: ...
-
-    def start_job(self, job: str, command: str, argument: str, owner: str = "") -> None: ...
-
-    def sendmsg(self, leg: str, headers: Mapping[str, str]) -> str: ...
-
-    def sendevent(self, name: str, headers: Mapping[str, str], body: str) -> str: ...
-
-    def has_leg(self, leg: str) -> bool: ...
-
-    def variable(self, leg: str, name: str) -> str: ...
 
 
 class Client:
