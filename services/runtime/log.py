@@ -21,7 +21,7 @@ from gevent.hub import Hub
 
 _KEPT = (
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"  # UUID
-    r"|(?<![0-9a-z])[0-9a-f]{32,}(?![0-9a-z])"
+    r"|(?<![0-9a-z])(?=\d*[a-f])[0-9a-f]{32,}(?![0-9a-z])"  # digits alone may be numbers, one after another
     r"|(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?![\d-])"
     r"|(?<!\d)\d\d:\d\d:\d\d(?:\.\d{1,6})?(?!\d)"  # a time
     r"|(?<![\d.])(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})(?![\d.])"  # IPv4: a number begins with 0, or is longer

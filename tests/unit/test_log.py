@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from services.runtime import log
 
 NUMBERS = [
+    "09012345678" * 3,
     "09012345678",
     "+819012345678",
     "%2B819012345678",
