@@ -29,7 +29,7 @@ from services.runtime.threads import ask
 from services.runtime.worker import Emit
 
 TRIES = 10
-"""Several processes may serve pages, and one visitor may try at all of them at once."""
+"""Several processes may work on the same rows: pages at which one visitor tries at once, workers that send the same."""
 FIRST_PERSON = "admin"
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 """RFC 7914: 32 MB and about 0.1 s a try."""
@@ -154,7 +154,7 @@ def add_person(store: Store, person: PersonChanged, password: str) -> PersonChan
             tx.post([outgoing(_told(person, now_us))])
         return fresh
 
-    if not store.run(work):
+    if not store.run(work, TRIES):
         raise ValueError(f"{person.person} exists already")
     return person
 
@@ -163,7 +163,7 @@ def reset_login(store: Store, person: str = FIRST_PERSON) -> str:
     """A new password, and an end to all sessions of this person. Raises KeyError if there is no such person."""
     password = new_password()
     stored = hash_password(password)
-    store.run(lambda tx: _renew(tx, person, stored, clock.now_us()))
+    store.run(lambda tx: _renew(tx, person, stored, clock.now_us()), TRIES)
     return password
 
 
@@ -189,7 +189,7 @@ def tell(store: Store, bus: Bus) -> None:
     waiting = store.run(lambda tx: tx.unposted())
     if waiting:
         bus.publish(waiting)
-        store.run(lambda tx: tx.posted([message.id for message in waiting]))
+        store.run(lambda tx: tx.posted([message.id for message in waiting]), TRIES)
 
 
 def find(tx: Tx, person: str) -> PersonChanged | None:

@@ -1,12 +1,17 @@
-"""One visitor tries to log in at two processes at once: each try counts, and none ends in an error page."""
+"""Two processes work on the rows of one person at once: tries to log in all count, and nothing ends in an error."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from proto.topics import all_queues
 from services.directory import people
 from services.directory.service import build
+from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store, Tx
 from tests.postgres import Postgres
 from tests.stores import Schemas
@@ -37,6 +42,37 @@ def test_a_try_that_another_process_overtakes_is_counted_beside_it(
 
         assert mine.run(failures) == {3}
     finally:
+        mine.stop()
+        theirs.stop()
+        database.close()
+
+
+def test_a_new_password_is_told_though_a_worker_sends_the_same_at_the_same_time(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = Schemas(postgres)
+    mine, theirs = (Store(database.store("directory"), build().metadata) for _ in range(2))
+    mine.start()
+    theirs.start()
+    bus = EmbeddedBus(tmp_path / "bus.sqlite")
+    bus.start(all_queues(()))
+    people.ensure_first_person(mine)
+    people.reset_login(mine)
+    posted, at_once = Tx.posted, [True]
+
+    def overtaken(tx: Tx, ids: Sequence[str]) -> None:
+        if at_once:
+            at_once.pop()
+            tx.count("outbox")
+            theirs.run(lambda other: posted(other, ids))
+        posted(tx, ids)
+
+    monkeypatch.setattr(Tx, "posted", overtaken)
+    try:
+        people.tell(mine, bus)
+        assert mine.run(lambda tx: tx.unposted()) == []
+    finally:
+        bus.stop()
         mine.stop()
         theirs.stop()
         database.close()

@@ -1,6 +1,6 @@
 """The tables that every service has beside its own: states, ids seen, keys done, outbox, timers, failures, projections.
 
-Enters: a MetaData. Leaves: its tables. A change here is a revision in `revisions/` too (`docs/development.md`). What
+Enters: a MetaData. Leaves: its tables. A change here is a revision in `migrations/` too (`docs/development.md`). What
 the rows mean belongs to `transaction.py`.
 """
 
