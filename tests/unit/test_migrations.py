@@ -24,10 +24,11 @@ from services.billing import service as billing
 from services.cli import main
 from services.rooms import AGENT, BUILDS, metadata_of
 from services.runtime.bus import Unavailable
-from services.runtime.store import Store, Tx, WrongRevision
+from services.runtime.store import Standing, Store, Tx, WrongRevision, schema
+from services.runtime.store.engine import make_engine
 from services.runtime.store.schema import MIGRATIONS
 from tests.postgres import Postgres
-from tests.stores import Database, Schemas
+from tests.stores import Database, Files, Schemas
 from tests.unit import test_billing_ledger as ledger
 
 BEFORE = Path(__file__).parent / "billing_before_revisions.sql"
@@ -70,10 +71,10 @@ class Program:
         folder.mkdir()
         for number, text in enumerate(revisions, 1):
             (folder / f"r{number:04}.py").write_text(text)
-        self._metadata = MetaData(info={MIGRATIONS: folder})
+        self.metadata = MetaData(info={MIGRATIONS: folder})
 
     def store(self, database: Database) -> Store:
-        return Store(database.store("books"), self._metadata)
+        return Store(database.store("books"), self.metadata)
 
 
 @pytest.fixture
@@ -106,6 +107,30 @@ def test_an_older_store_is_brought_up_with_everything_in_it(
         with closing(sqlite3.connect(copy)) as kept:
             assert kept.execute("SELECT * FROM books").fetchall() == [("botchan", "214")]
         assert copy.stat().st_mode & 0o077 == 0
+
+
+def test_of_two_that_upgrade_one_file_the_second_leaves_the_firsts_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have seen the older tables; then one is quicker."""
+    database = Files(tmp_path)
+    first = Program(tmp_path / "first", FIRST).store(database)
+    first.start()
+    first.stop()
+    program, keep, quicker = Program(tmp_path / "second", FIRST, SECOND), schema._keep_copy, [True]
+
+    def overtaken(file: Path, now: Standing) -> None:
+        if quicker:
+            quicker.pop()
+            schema.bring_up(make_engine(database.store("books")), "", program.metadata)
+        keep(file, now)
+
+    monkeypatch.setattr(schema, "_keep_copy", overtaken)
+    newer = program.store(database)
+    assert newer.upgrade().state == "current"
+    newer.stop()
+    with closing(sqlite3.connect(tmp_path / "books.sqlite.books_0001-runtime_0001")) as kept:
+        assert [name for _, name, *_ in kept.execute("PRAGMA table_info(books)")] == ["name", "pages"]
 
 
 def test_a_newer_store_is_refused_and_left_alone(one_book: Program, database: Database, tmp_path: Path) -> None:

@@ -144,6 +144,16 @@ def _keep_copy(file: Path, now: Standing) -> None:
         with closing(sqlite3.connect(file)) as store:
             store.execute("VACUUM INTO ?", (str(unfinished),))
         unfinished.chmod(0o600)
-        unfinished.replace(copy)
+        if _heads_of(unfinished) == now.has:
+            unfinished.replace(copy)
+        else:  # another process has upgraded it meanwhile, and its copy must not be lost
+            unfinished.unlink()
     except (sqlite3.Error, OSError) as error:
         raise Unavailable(f"database: no copy could be made before the upgrade: {error}") from None
+
+
+def _heads_of(file: Path) -> tuple[str, ...]:
+    with closing(sqlite3.connect(file)) as copy:
+        if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return ()
+        return tuple(sorted(head for (head,) in copy.execute("SELECT version_num FROM alembic_version")))
