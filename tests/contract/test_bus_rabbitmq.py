@@ -35,6 +35,7 @@ from tests.contract.bus_world import (
 )
 from tests.contract.test_worker import Room
 from tests.rabbitmq import Broker
+from tests.stores import Database
 
 
 @pytest.fixture
@@ -95,10 +96,10 @@ def test_a_broker_killed_in_mid_stream_loses_nothing_and_keeps_the_order(victim:
     bus.stop()
 
 
-def test_a_worker_sits_out_a_broker_that_is_away(victim: Broker, tmp_path: Path) -> None:
+def test_a_worker_sits_out_a_broker_that_is_away(victim: Broker, tmp_path: Path, database: Database) -> None:
     world = World(victim.url(), tmp_path)
     bus = world.open(tally.queue(), FS1)
-    with Room(bus, tmp_path) as room:
+    with Room(bus, database) as room:
         bus.publish(tally.facts(range(5)))
         room.noted(5)
         victim.stop()

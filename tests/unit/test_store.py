@@ -57,6 +57,16 @@ def test_a_state_is_read_as_it_was_saved_and_gone_when_deleted(store: Store) -> 
     assert store.run(lambda tx: list(tx.states("book", Book))) == [("a", Book(3))]
 
 
+def test_who_asks_a_store_that_is_closed_does_not_wait_for_ever(database: Database) -> None:
+    store = opened(database)
+    before = gevent.spawn(store.run, lambda tx: tx.count("seen"))
+    gevent.sleep(0)
+    store.stop()
+    assert before.get(timeout=5) == 0, "what was asked before is answered"
+    with pytest.raises(Unavailable, match="closed"):
+        store.run(lambda tx: tx.count("seen"))
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.sampled_from(["absent", "there"]), mine=st.sampled_from([7, None]), theirs=st.sampled_from([8, None]))
 def test_whoever_saves_second_is_told_and_changes_nothing(

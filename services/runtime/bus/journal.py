@@ -60,6 +60,7 @@ class Journal:
         """`path` is the file; beside it stands `<name>.lock`, held while the journal is open."""
         self._path = path
         self._thread = ThreadPool(1)
+        self._closed = False
         self._db: sqlite3.Connection | None = None
         self._lock: IO[bytes] | None = None
 
@@ -150,7 +151,8 @@ class Journal:
                 self._lock.close()
                 self._lock = None
 
-        self._call(work)
+        self._closed = True
+        self._ask(work)
         end(self._thread)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -166,6 +168,11 @@ class Journal:
         return self._call(guarded)
 
     def _call(self, work: Callable[[], T]) -> T:
+        if self._closed:  # the thread, once it is gone, would never answer
+            raise Unavailable("the journal is closed")
+        return self._ask(work)
+
+    def _ask(self, work: Callable[[], T]) -> T:
         # A task that raises makes gevent's pool print it: errors come back as values.
         def guarded() -> tuple[T | None, Exception | None]:
             try:

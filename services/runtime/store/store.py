@@ -41,6 +41,7 @@ class Store:
         self._url = url
         self._thread = ThreadPool(1)
         self._connection: Connection | None = None
+        self._stopped = False
         self.next_timer_us = 0
         """No timer set through this store is due before; 0: not known yet."""
         self.sooner = gevent.event.Event()
@@ -87,8 +88,8 @@ class Store:
     def run(self, work: Callable[[Tx], T], tries: int = 1) -> T:
         """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
 
-        Raises Unavailable when the database is locked or gone, Conflict when another process was first: run it again.
-        With `tries` more than 1 the latter is done here, at once.
+        Raises Unavailable when the database is locked or gone, and after `stop`; Conflict when another process was
+        first: run it again. With `tries` more than 1 the latter is done here, at once.
         """
         while True:
             tries -= 1
@@ -123,6 +124,11 @@ class Store:
             engine.dispose()
 
     def _call(self, work: Callable[[], T]) -> T:
+        if self._stopped:  # a visitor's page may come late; the thread, once it is gone, would never answer
+            raise Unavailable("database: closed")
+        return self._ask(work)
+
+    def _ask(self, work: Callable[[], T]) -> T:
         # A task that raises makes gevent's pool print it, parameters included: errors come back as values.
         def guarded() -> tuple[T | None, BaseException | None]:
             try:
@@ -136,6 +142,8 @@ class Store:
         return cast(T, result)
 
     def stop(self) -> None:
-        """Close the database and end the thread."""
-        self._call(self._close)
-        end(self._thread)
+        """Close the database, after what was asked of it before, and end the thread."""
+        if not self._stopped:
+            self._stopped = True
+            self._ask(self._close)
+            end(self._thread)
