@@ -65,6 +65,9 @@ def test_who_asks_a_store_that_is_closed_does_not_wait_for_ever(database: Databa
     assert before.get(timeout=5) == 0, "what was asked before is answered"
     with pytest.raises(Unavailable, match="closed"):
         store.run(lambda tx: tx.count("seen"))
+    store.start()
+    assert store.run(lambda tx: tx.count("seen")) == 0
+    store.stop()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -66,6 +66,7 @@ class Journal:
 
     def open(self) -> int:
         """Open or make the file. The next free sequence number. Another process that has it open: Unavailable."""
+        self._closed = False
         return self._call(self._open)
 
     def _open(self) -> int:

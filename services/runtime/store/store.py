@@ -53,6 +53,7 @@ class Store:
 
         Raises Unavailable, or WrongRevision with what to do.
         """
+        self._stopped = False
         with _starting:
             self._call(lambda: self._on_tables(make_ready))
         self._call(self._open)
@@ -142,7 +143,7 @@ class Store:
         return cast(T, result)
 
     def stop(self) -> None:
-        """Close the database, after what was asked of it before, and end the thread."""
+        """Close the database, after what was asked of it before, and end the thread. `start` opens it again."""
         if not self._stopped:
             self._stopped = True
             self._ask(self._close)
