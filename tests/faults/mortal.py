@@ -49,14 +49,14 @@ def _make_mortal(orders: Orders) -> None:
         if orders.is_now(moment):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def running(store: Store, work: Callable[[Any], Any]) -> Any:
+    def running(store: Store, work: Callable[[Any], Any], tries: int = 1) -> Any:
         def then_die(tx: Any) -> Any:
             result = work(tx)
             if isinstance(result, tuple | list) and result:  # a message's, not housekeeping
                 pass_by("before commit")
             return result
 
-        return run(store, then_die)
+        return run(store, then_die, tries)
 
     def publishing(bus: RabbitBus, messages: Sequence[Outgoing]) -> None:
         pass_by("before publish")

@@ -11,6 +11,8 @@ import gevent.event
 import pytest
 
 from services.runtime.app import EXIT_DRAIN_CUT, EXIT_START_FAILED, EXIT_STOPPED, App
+from services.runtime.bus import Unavailable
+from services.runtime.web.live import Feed
 
 
 class Room:
@@ -109,3 +111,11 @@ def test_a_signal_while_starting_stops_what_has_started() -> None:
     with gevent.Timeout(10, AssertionError("the start was not broken off")):
         assert holder[0].run(ready=lambda: story.append("ready")) == EXIT_STOPPED
     assert story == ["+store", "-store"]
+
+
+def test_a_live_page_whose_database_is_away_is_sent_home_and_comes_again() -> None:
+    def away() -> None:
+        raise Unavailable("database: locked")
+
+    said = list(Feed(comment_every_s=0.01).stream("acme.taro", away, ""))
+    assert said == [b"retry: 2000\n\n", b"event: closing\ndata:\n\n"]

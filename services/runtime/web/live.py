@@ -16,6 +16,7 @@ import gevent.event
 from flask import Blueprint, Response, request
 from flask.sansio.app import App
 
+from services.runtime.bus import Unavailable
 from services.runtime.web.access import Person, current_person, watch_session
 
 COMMENT_EVERY_S = 15.0
@@ -99,7 +100,11 @@ class Feed:
             while not client.farewell:
                 woken = client.ready.wait(self._comment_every_s)
                 client.ready.clear()
-                reader = watch()
+                try:
+                    reader = watch()
+                except Unavailable:  # the page comes again in two seconds
+                    client.close("closing")
+                    continue
                 if reader is None:
                     client.close("ended")
                 elif not woken:
