@@ -39,7 +39,7 @@ QUICK = (0.05,) * 60
 class Receiver:
     """A client's web server: answers with `statuses` in turn, the last one for ever, and keeps what came."""
 
-    def __init__(self, statuses: tuple[int, ...] = (200,), port: int = 0) -> None:
+    def __init__(self, statuses: tuple[int, ...] = (200,), bound: socket.socket | None = None) -> None:
         self.came: list[tuple[str, dict[str, str], bytes]] = []
         self._statuses = list(statuses)
         receiver = self
@@ -59,7 +59,11 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
-        self._server = HTTPServer(("127.0.0.1", port), Handler)
+        self._server = HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=bound is None)
+        if bound is not None:
+            self._server.socket.close()
+            self._server.socket, self._server.server_address = bound, bound.getsockname()
+            self._server.server_activate()
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}/hook?token=1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -198,14 +202,14 @@ def test_a_receiver_that_is_down_gets_the_call_later_under_the_same_id(store: St
 
 
 def test_nobody_listens_then_somebody_does(store: Store) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/hook"
+    bound = socket.socket()  # the port is ours, but as long as nobody listens callers are refused
+    bound.bind(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{bound.getsockname()[1]}/hook"
     with courier(store):
         hear(store, client(url), "tenant-1")
         hear(store, ENDED, "history-1")
         until(lambda: any(d.attempts > 1 and d.reason for d in store.run(lambda tx: rows.deliveries(tx, "acme"))))
-        server = Receiver(port=port)
+        server = Receiver(bound=bound)
         until(lambda: states(store) == ["sent"])
         server.close()
     assert len(server.came) == 1
