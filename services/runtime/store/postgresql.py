@@ -10,11 +10,14 @@ from typing import Any
 
 import psycopg
 from psycopg import waiting
-from sqlalchemy import URL, Engine, NullPool, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 
 LOCK_TIMEOUT_MS = 500
 """So long a statement waits for another's row; then the whole closure is run again."""
 STATEMENT_TIMEOUT_MS = 30_000
+ANSWER_S = 35.0
+"""So long an answer may take: a server that stands still keeps no time-out of its own, and while its kernel still
+answers no socket's either. Then the connection is given up."""
 IDLE_TIMEOUT_MS = 60_000
 """A process that freezes within a transaction holds its rows no longer than this."""
 _NETWORK: dict[str, Any] = {
@@ -34,9 +37,24 @@ class _OnItsThread(psycopg.Connection[Any]):
     has no use; a statement took 163 µs that way, and 94 so.
     """
 
+    answer_s: float | None = ANSWER_S
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's, without gevent."""
-        return waiting.wait_c(gen, self.pgconn.socket, interval, timeout)
+        """As psycopg's, without gevent, and not for ever. Raises OperationalError; then the connection is closed."""
+        if timeout is not None:
+            return waiting.wait_c(gen, self.pgconn.socket, interval, timeout)
+        try:
+            return waiting.wait_c(gen, self.pgconn.socket, interval, self.answer_s)
+        except psycopg.errors._WaitTimeout:
+            self.close()  # what the server makes of the statement nobody here will hear
+            raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s") from None
+
+
+def wait_for_ever(connection: Connection) -> None:
+    """For what may take as long as it needs, such as an upgrade of large tables."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, _OnItsThread)
+    driver.answer_s = None
 
 
 def make_engine(url: URL) -> Engine:

@@ -113,6 +113,9 @@ def bring_up(engine: Engine, schema: str, metadata: MetaData) -> Standing:
     else:
         # Not REPEATABLE READ: who waited for the lock must see what was done meanwhile.
         with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+            from services.runtime.store.postgresql import wait_for_ever
+
+            wait_for_ever(connection)
             for statement in _ALONE:
                 connection.execute(text(statement))
             if schema and not inspect(connection).has_schema(schema):  # a role of its own may not even ask for one
