@@ -134,7 +134,9 @@ class _FirstLogIn:
     shown: bool = False
 
     def start(self) -> None:
-        people.ensure_first_person(self.store, self._show)
+        _, password = people.ensure_first_person(self.store, self._show)
+        if self.shown and password is None:
+            click.echo("ログイン / log-in: another process was first: what it has printed holds", err=True)
         if self.renew and not self.shown:
             self._show(people.reset_login(self.store))
         people.tell(self.store, self.bus)

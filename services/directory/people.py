@@ -140,7 +140,10 @@ def ensure_first_person(store: Store, show: Callable[[str], None] = _show_nobody
     password = new_password()
     show(password)
     person = PersonChanged(person=FIRST_PERSON, name="管理者", role="platform_operator", session_version=1)
-    return add_person(store, person, password), password
+    try:
+        return add_person(store, person, password), password
+    except ValueError:
+        return person, None
 
 
 def add_person(store: Store, person: PersonChanged, password: str) -> PersonChanged:

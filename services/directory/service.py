@@ -16,7 +16,7 @@ import gevent
 import gevent.event
 import gevent.lock
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceStarted, TenantRevised
@@ -35,7 +35,7 @@ from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.projections import keep_person
-from services.runtime.store import Store, Tx, of_room
+from services.runtime.store import Conflict, Store, Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 NAME = "directory"
@@ -136,7 +136,7 @@ def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
 
 
 def _keep(tx: Tx, tenant: str, file: str, body: Tenant | Platform, gone: bool, now_us: int) -> bool:
-    """Whether this is news."""
+    """Whether this is news. Raises Conflict if another process wrote the first row of this client meanwhile."""
     table, revision = tx.tables["revisions"], revision_of(body)
     known = tx.sql.execute(select(table).where(table.c.tenant == tenant)).first()
     if known is not None and (known.revision, known.gone) == (revision, gone):
@@ -145,7 +145,8 @@ def _keep(tx: Tx, tenant: str, file: str, body: Tenant | Platform, gone: bool, n
         return False
     row = {"file": file, "revision": revision, "gone": gone, "body": msgspec.json.encode(body)}
     if known is None:
-        tx.sql.execute(insert(table).values(tenant=tenant, since_us=now_us, **row))
+        if not tx.insert_once(table, {"tenant": tenant, "since_us": now_us, **row}):
+            raise Conflict(f"revision of {tenant}")
     else:  # later than before even if the machine's clock was set back
         since_us = max(now_us, known.since_us + 1)
         tx.sql.execute(update(table).where(table.c.tenant == tenant).values(since_us=since_us, **row))
@@ -190,11 +191,11 @@ class Files:
         with self._one_at_a_time:
             seen = stamps(self.folder)
             folder = read_folder(self.folder)
-            settled, news = self.store.run(lambda tx: take(tx, folder, clock.now_us()))
+            settled, news = self.store.run(lambda tx: take(tx, folder, clock.now_us()), people.TRIES)
             self._unsaid += news
             self.bus.publish(self._unsaid)
             said, self._unsaid = [message.id for message in self._unsaid], []
-            self.store.run(lambda tx: tx.posted(said))
+            self.store.run(lambda tx: tx.posted(said), people.TRIES)
             self._seen = seen
         for problem in errors(settled.problems):
             log.error("tenant file", file=problem.file, line=problem.line, key=problem.key, problem=str(problem))
