@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from proto.events import Direction, Joined, Via
 from proto.values import UNKNOWN_TENANT, Party
@@ -21,8 +22,7 @@ Legs that are up always are."""
 NEVER_US = 1 << 62
 
 
-@dataclass(slots=True)
-class Leg:
+class Leg(msgspec.Struct, omit_defaults=True):
     """One channel."""
 
     id: str
@@ -33,7 +33,7 @@ class Leg:
     tenant: str = UNKNOWN_TENANT
     payer: str = ""
     joined: Joined = "own"
-    caller: Party = field(default_factory=Party)
+    caller: Party = msgspec.field(default_factory=Party)
     destination: str = ""
     rang: bool = False
     answered: bool = False
@@ -60,7 +60,7 @@ class Leg:
     """The stamp of its last event: a dump of before that is old news."""
     dump_us: int = 0
     """The stamp of the last dump that was worked in."""
-    concluded: list[str] = field(default_factory=list)
+    concluded: list[str] = msgspec.field(default_factory=list)
     """What dumps told of it: an event of before the last one, which comes late, does not tell it again."""
     doubted: bool = False
     """The link was lost since: that it is heard again says nothing of this leg."""

@@ -7,8 +7,9 @@ Enters: an event and the facts that follow from it. Leaves: `Facts`. Which facts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from proto.envelope import Envelope
 from proto.message import Event as Fact
@@ -19,8 +20,7 @@ from services.eventsocket.records import is_estimated, source_of
 Alarm = Literal["", "tenant_mismatch", "unknown_number", "end_differs"]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What one event came to; `skipped` says why it came to nothing, `alarm` what a person should look at."""
 
     envelopes: tuple[Envelope, ...] = ()
@@ -32,18 +32,21 @@ def envelopes(switch: str, event: Event, tenant: str, call: str, facts: Sequence
     """One envelope for each fact of this event. The ids are the same from every agent on the switch."""
     base = f"{text(event, 'Core-UUID')}-{text(event, 'Event-Sequence')}"
     at_us = count(text(event, "Event-Date-Timestamp"))
-    estimated, source = is_estimated(event), f"switch/{switch}/{source_of(event)}".rstrip("/")
+    told_by, estimated = source_of(event), is_estimated(event)
+    source = f"switch/{switch}/{told_by}" if told_by else f"switch/{switch}"
     return Facts(
         tuple(
-            Envelope(
-                body=fact,
-                id=base if position == 0 else f"{base}.{position}",
-                source=source,
-                tenant=tenant,
-                call=call,
-                occurred_at_us=at_us,
-                estimated=estimated,
-            )
-            for position, fact in enumerate(facts)
+            [
+                Envelope(
+                    body=fact,
+                    id=f"{base}.{position}" if position else base,
+                    source=source,
+                    tenant=tenant,
+                    call=call,
+                    occurred_at_us=at_us,
+                    estimated=estimated,
+                )
+                for position, fact in enumerate(facts)
+            ]
         )
     )

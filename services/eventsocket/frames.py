@@ -8,8 +8,8 @@ to `link.py`; what an event means belongs to `normalise.py`. Wire: mod_event_soc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -28,6 +28,8 @@ EVENT_JSON = "text/event-json"
 EVENT_PLAIN = "text/event-plain"
 ARRAY = "ARRAY::"
 _ARRAY_BYTES = ARRAY.encode()
+_AN_EVENT = re.compile(rb"Content-Length: ([0-9]{1,12})\nContent-Type: (text/event-json|text/event-plain)\n\n")
+"""How mod_event_socket.c writes the header block of every event."""
 _decoder = msgspec.json.Decoder(Record)
 
 
@@ -39,8 +41,7 @@ class BrokenFrame(ValueError):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One frame as it stood on the wire; header values are not decoded."""
 
     headers: dict[str, str]
@@ -116,6 +117,11 @@ class FrameReader:
         while self._start < len(self._buffer) and self._buffer[self._start] in b"\r\n":
             self._start += 1  # empty lines between frames say nothing
         begin = self._passed + self._start
+        event = _AN_EVENT.match(self._buffer, self._start)
+        if event is not None:
+            self._start = self._searched = event.end()
+            headers = {"Content-Length": event[1].decode(), "Content-Type": event[2].decode()}
+            return headers, begin, self._length(headers, begin)
         end, width = self._end_of_block()
         if end < 0:
             if len(self._buffer) - self._start > self._max_header:

@@ -1,13 +1,14 @@
 """An event as it came, decoded as far as somebody asks. Pure.
 
-Enters: the bytes of an event in JSON. Leaves: a mapping of its headers. The few headers that most rules read are taken
-out of the bytes at once, without making objects of the other 250; any other header decodes all of them, once. What is
-answered is the same either way. The full decoding stands in `frames.py`, what headers mean in `normalise.py`.
+Enters: the bytes of an event in JSON. Leaves: a mapping of its headers. Those that the rules read of an event of its
+name are taken out of the bytes at once, without making objects of the other 200; any other header decodes all of them,
+once. What is answered is the same either way. The full decoding stands in `frames.py`, what headers mean in
+`normalise.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,72 +16,114 @@ import msgspec
 from services.eventsocket.frames import ARRAY, Event, decode_json
 from services.eventsocket.records import ESTIMATED, SOURCE
 
-OFTEN = (
+ALWAYS = (
     "Event-Name",
     "Core-UUID",
     "Event-Sequence",
     "Event-Date-Timestamp",
     "Unique-ID",
     "Answer-State",
-    "Hangup-Cause",
     "Other-Leg-Unique-ID",
     "Bridge-A-Unique-ID",
     "Bridge-B-Unique-ID",
     "Caller-Channel-Created-Time",
     "Caller-Channel-Answered-Time",
-    "Caller-Channel-Hangup-Time",
     "variable_tt_decision",
-    "variable_tt_stage",
-    "variable_sip_term_status",
-    "variable_sip_hangup_disposition",
     SOURCE,
     ESTIMATED,
 )
 """What the rules read of a leg that is known already. The longer the list, the longer every event takes."""
-WHOLE = (b'{"Event-Name":"CHANNEL_CREATE"', b'{"Event-Name":"CHANNEL_PARK"')
-"""With these a leg begins, or begins anew: so much is read of them that all is decoded at once."""
-_FIELDS = {f"header{n}": name for n, name in enumerate(OFTEN)}
-_Often = msgspec.defstruct("_Often", [(field, str, "") for field in _FIELDS], rename=_FIELDS)
-_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Often)
+ENDS = (
+    *ALWAYS,
+    "Caller-Channel-Hangup-Time",
+    "Hangup-Cause",
+    "variable_sip_term_status",
+    "variable_sip_hangup_disposition",
+)
+BEGINS = (
+    *ALWAYS,
+    "Call-Direction",
+    "Caller-Destination-Number",
+    "Caller-Orig-Caller-ID-Number",
+    "Caller-Orig-Caller-ID-Name",
+    "Caller-Privacy-Hide-Number",
+    "Caller-Profile-Index",
+    "Caller-Dialplan",
+    "Caller-RDNIS",
+    "variable_sofia_profile_name",
+    "variable_originating_leg_uuid",
+    "variable_sip_Privacy",
+    "variable_sip_authorized",
+    "variable_sip_from_user",
+    "variable_sip_from_host",
+    "variable_sip_h_Diversion",
+    "variable_sip_history_info",
+    "variable_user_name",
+    "variable_domain_name",
+    "variable_tt_call",
+    "variable_tt_tenant",
+    "variable_tt_payer",
+    "variable_tt_leg",
+    "variable_tt_did",
+)
+"""With such an event a leg begins, or begins anew."""
+_FIRST = b'{"Event-Name":"'
+"""An event's first header (switch_event.c)."""
+
+
+def _taker(names: tuple[str, ...]) -> Callable[[bytes], dict[str, str]]:
+    """What takes these headers out of an event; empty where it has none. Raises as msgspec does."""
+    fields = {f"header{n}": name for n, name in enumerate(names)}
+    kind = msgspec.defstruct("_Headers", [(field, str, "") for field in fields], rename=fields, gc=False)
+    decode, values = msgspec.json.Decoder(kind).decode, msgspec.structs.astuple
+    return lambda raw: dict(zip(names, values(decode(raw)), strict=False))
+
+
+_of_any = _taker(ALWAYS)
+_BY_NAME = {
+    b"CHANNEL_CREATE": _taker(BEGINS),
+    b"CHANNEL_PARK": _taker(BEGINS),
+    b"CHANNEL_HANGUP_COMPLETE": _taker(ENDS),
+}
 
 
 class Heard(Mapping[str, str | list[str]]):
-    """The headers of one event. Raises ValueError at once if the bytes are no event."""
+    """The headers of one event; one that was taken out is empty where the event has none.
 
-    __slots__ = ("_all", "_often", "_raw")
+    Raises ValueError at once if the bytes are no event.
+    """
+
+    __slots__ = ("_headers", "_raw")
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._all: Event | None = None
-        self._often: dict[str, str] = {}
-        if raw.startswith(WHOLE):
-            self._all = decode_json(raw)
-            return
+        """Empty once all is decoded."""
+        take = _BY_NAME.get(raw[len(_FIRST) : raw.find(b'"', len(_FIRST), 64)], _of_any)
+        self._headers: Event = {}
         try:
-            values = msgspec.structs.astuple(_decoder.decode(raw))
+            self._headers = taken = take(raw)
         except (UnicodeDecodeError, msgspec.DecodeError):  # bad UTF-8, or a list where one value was expected
-            self._all = decode_json(raw)
+            self._decode()
         else:
-            if ARRAY not in "".join(values):
-                self._often = dict(zip(OFTEN, values, strict=True))
+            if ARRAY in "".join(taken.values()):
+                self._decode()
 
-    def get(self, name: str, default: Any = "") -> Any:
-        """The header, or `default` where the event has none or an empty one."""
-        value = self._often.get(name)
-        if value is None:
-            return self._headers().get(name, default)
-        return value or default
-
-    def _headers(self) -> Event:
-        if self._all is None:
-            self._all = decode_json(self._raw)
-        return self._all
+    def _decode(self) -> None:
+        self._headers, self._raw = decode_json(self._raw), b""
 
     def __getitem__(self, name: str) -> str | list[str]:
-        return self._headers()[name]
+        try:
+            return self._headers[name]
+        except KeyError:
+            if not self._raw:
+                raise
+            self._decode()
+            return self._headers[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._headers())
+        if self._raw:
+            self._decode()
+        return iter(self._headers)
 
     def __len__(self) -> int:
-        return len(self._headers())
+        return sum(1 for _ in self)

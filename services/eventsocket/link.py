@@ -143,7 +143,13 @@ class Link(InboundESL):  # type: ignore[misc]
     def handle_event(self, frame: Frame) -> None:
         """One frame; trouble with one never ends the reading of the next."""
         kind = frame.content_type
-        if kind in ("command/reply", "api/response"):
+        if frame.is_event:
+            if self._on_event is not None:
+                try:
+                    self._on_event(frame)
+                except Exception as error:
+                    log.error("an event was not taken", exc_info=error)
+        elif kind in ("command/reply", "api/response"):
             if self._waiting:
                 self._waiting.popleft().set(frame)
             else:
@@ -155,11 +161,6 @@ class Link(InboundESL):  # type: ignore[misc]
             self._lose(self._refused)
         elif kind == "text/disconnect-notice":
             log.info("the switch says goodbye")
-        elif frame.is_event and self._on_event is not None:
-            try:
-                self._on_event(frame)
-            except Exception as error:
-                log.error("an event was not taken", exc_info=error)
 
     # -- sending --
 

@@ -48,7 +48,8 @@ class Normaliser:
 
     def facts_of(self, event: Event) -> Facts:
         """Facts of one event, in the order in which they are true."""
-        if not token(text(event, "Core-UUID")) or not token(text(event, "Event-Sequence")):
+        sequence = text(event, "Event-Sequence")
+        if not token(text(event, "Core-UUID")) or not (count(sequence) or token(sequence)):
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
         if source_of(event):
             rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
@@ -57,12 +58,13 @@ class Normaliser:
 
     def facts_as_of_event(self, event: Event) -> Facts:
         """Facts of one event, or of a record in the form of one."""
-        rule = RULES.get(_kind(event))
-        return rule(self, event) if rule else Facts(skipped=f"{_kind(event)[:60]} says nothing we need")
+        kind = _kind(event)
+        rule = RULES.get(kind)
+        return rule(self, event) if rule else Facts(skipped=f"{kind[:60]} says nothing we need")
 
     def _heard(self, event: Event, facts: Facts) -> Facts:
         """The leg is known to have been up until now, or to have ended now."""
-        leg = self.beliefs.get(token(text(event, "Unique-ID")))
+        leg = self.beliefs.get(text(event, "Unique-ID"))
         if leg is None:
             return facts
         at_us = count(text(event, "Event-Date-Timestamp"))
@@ -76,11 +78,11 @@ class Normaliser:
 
     def leg_of(self, event: Event) -> Leg | None:
         """The leg an event is about, learned on first sight."""
-        leg = token(text(event, "Unique-ID"))
-        if not leg:
-            return None
+        leg = text(event, "Unique-ID")
         known = self.beliefs.get(leg)
         if known is None:
+            if not token(leg):
+                return None
             known = self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
         if source_of(event) != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
             known.core = token(text(event, "Core-UUID"))
@@ -324,13 +326,13 @@ def _ended(about: Normaliser, event: Event) -> Facts:
     leg = about.leg_of(event)
     if leg is None:
         return Facts(skipped="no leg")
-    leg.bridged_to = ""
-    about.beliefs.ended(leg.id, "estimated" if is_estimated(event) else "exact")
+    leg.bridged_to, estimated = "", is_estimated(event)
+    about.beliefs.ended(leg.id, "estimated" if estimated else "exact")
     fact, told = end_of(about.switch, leg, event), about.ends.get(leg.id)
     if told is not None:
-        differs = told != exactly(fact) and not is_estimated(event)
+        differs = told != exactly(fact) and not estimated
         return Facts(skipped="this end was told already", alarm="end_differs" if differs else "")
-    if not is_estimated(event):
+    if not estimated:
         about.ends.told(fact)
     return envelopes(about.switch, event, leg.tenant, leg.call, [fact])
 

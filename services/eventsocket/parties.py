@@ -18,6 +18,8 @@ _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _PHONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _URI_USER = re.compile(r"<sips?:([^@>;]{1,64})[@;>]")
+_PRIVACY = re.compile(r"[;,\s]+")
+_HIDING = frozenset({"id", "user", "full", "header", "critical"})
 _WITHHELD = frozenset({"anonymous", "restricted", "private", "withheld", "unavailable", "unknown"})
 _REASONS: dict[str, Presentation] = {
     "coin line/payphone": "payphone",
@@ -29,7 +31,10 @@ _REASONS: dict[str, Presentation] = {
 
 def text(event: Event, name: str) -> str:
     """One header as text; of a list its last item."""
-    value = event.get(name, "")
+    try:
+        value = event[name]
+    except KeyError:
+        return ""
     return value if isinstance(value, str) else (value[-1] if value else "")
 
 
@@ -57,7 +62,9 @@ def phone_id(raw: str) -> str:
 
 def name(raw: str) -> str:
     """Printable text in one line, at most 128 characters; direction marks and the like are taken out."""
-    kept = "".join(" " if c.isspace() else c for c in raw[:2000] if c.isspace() or unicodedata.category(c)[0] != "C")
+    kept = raw[:2000]
+    if not (kept.isascii() and kept.isprintable()):
+        kept = "".join(" " if c.isspace() else c for c in kept if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(kept.split())[:NAME_LENGTH]
 
 
@@ -76,10 +83,10 @@ def caller_of(event: Event) -> Party:
     shown = text(event, "Caller-Orig-Caller-ID-Number") or text(event, "Caller-Caller-ID-Number")
     called = text(event, "Caller-Orig-Caller-ID-Name") or text(event, "Caller-Caller-ID-Name")
     display = " ".join(called.lower().split())
-    privacy = re.split(r"[;,\s]+", variable(event, "sip_Privacy").lower())
+    privacy = variable(event, "sip_Privacy").lower()
     hidden = (
         text(event, "Caller-Privacy-Hide-Number").lower() == "true"
-        or any(word in ("id", "user", "full", "header", "critical") for word in privacy)
+        or not _HIDING.isdisjoint(_PRIVACY.split(privacy) if privacy else ())
         or shown.strip().lower() in _WITHHELD
         or variable(event, "sip_from_user").strip().lower() in _WITHHELD
         or variable(event, "sip_from_host").lower() == "anonymous.invalid"
@@ -94,9 +101,9 @@ def caller_of(event: Event) -> Party:
 def diverted_from(event: Event) -> str:
     """Who had forwarded the call to us: Diversion (RFC 5806), else the first entry of History-Info (RFC 7044)."""
     diversion = variable(event, "sip_h_Diversion")
-    if re.search(r"privacy=\"?(full|uri)", diversion, re.IGNORECASE):
-        return ""
     history = "" if diversion else variable(event, "sip_history_info").split(",")[0]
+    if not diversion and not history or re.search(r"privacy=\"?(full|uri)", diversion, re.IGNORECASE):
+        return ""
     found = _URI_USER.search(diversion or history)
     if found is None or "privacy" in history.lower():
         return ""

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import gevent
@@ -148,7 +149,7 @@ class Spool:
             self._arrived.wait(timeout_s)
         if not self._memory and not self._refill():
             gevent.sleep(DISK_PAUSE_S)
-        return [self._memory[n] for n in range(min(limit, len(self._memory)))]
+        return list(islice(self._memory, limit))
 
     def wake(self) -> None:
         """Whoever waits in `peek` gets what is there, even if it is nothing."""
