@@ -9,7 +9,6 @@ once. What is answered is the same either way. The full decoding stands in `fram
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import msgspec
 

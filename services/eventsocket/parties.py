@@ -102,7 +102,7 @@ def diverted_from(event: Event) -> str:
     """Who had forwarded the call to us: Diversion (RFC 5806), else the first entry of History-Info (RFC 7044)."""
     diversion = variable(event, "sip_h_Diversion")
     history = "" if diversion else variable(event, "sip_history_info").split(",")[0]
-    if not diversion and not history or re.search(r"privacy=\"?(full|uri)", diversion, re.IGNORECASE):
+    if (not diversion and not history) or re.search(r"privacy=\"?(full|uri)", diversion, re.IGNORECASE):
         return ""
     found = _URI_USER.search(diversion or history)
     if found is None or "privacy" in history.lower():
