@@ -19,8 +19,7 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
-MEMORY = Path("/dev/shm")
-ENOUGH_BYTES = 4 << 30
+from tests.memory import place  # noqa: E402
 
 
 def parts() -> list[list[str]]:
@@ -30,11 +29,6 @@ def parts() -> list[list[str]]:
     whole = [one for one in brokers if one.parts[1] == "integration"]
     rest = [one for one in brokers if one not in whole]
     return [[str(one) for one in some] for some in (whole, rest, [one for one in files if one not in brokers])]
-
-
-def place() -> str | None:
-    """Where the tests' files go; None: where such files go anyway."""
-    return str(MEMORY) if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES else None
 
 
 def side_by_side() -> int:

@@ -14,7 +14,7 @@ import gevent
 from services.runtime import clock
 from tests.faults.catalogue import FAULTS
 from tests.faults.crowd import calling
-from tests.faults.fault import Fault, Outcome, Size, outcome_of
+from tests.faults.fault import POSTGRESQL, SQLITE, Fault, Outcome, Size, outcome_of
 from tests.faults.site import Site
 
 CALLS_PER_S = 3.0
@@ -26,7 +26,8 @@ QUIET_S = (0.0, 3.0)
 def rage(site: Site, for_s: float, seed: int) -> Outcome:
     """Faults for so long, then what came of it."""
     dice = random.Random(seed)
-    faults = [fault for fault in FAULTS if fault.in_chaos and not fault.needs(site)]
+    store = POSTGRESQL if site.database else SQLITE
+    faults = [fault for fault in FAULTS if fault.in_chaos and store in fault.stores and not fault.needs(site)]
     end_us = clock.monotonic_us() + round(for_s * 1_000_000)
 
     def inflict() -> None:

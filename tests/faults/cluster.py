@@ -1,7 +1,7 @@
 """Three RabbitMQ nodes in network namespaces of their own, one of which is cut off from the others and from us.
 
 Enters: nothing but root's right to make namespaces. Leaves: a broker with one address (a balancer before the three),
-whose queues have their leaders on the first node. Nothing outlives the process but for namespaces, removed at the end.
+whose queues have their leaders on the first node. Namespaces are removed by whoever keeps this run (`keeper.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import gevent
 
 from tests.faults.crowd import calling
 from tests.faults.fault import Fault, Size
+from tests.faults.keeper import Keeper
 from tests.faults.site import Site
 from tests.faults.wires import Balancer
 from tests.rabbitmq import SERVER, START_S
@@ -74,8 +75,10 @@ class Node:
         """As the others know it."""
         return f"rabbit@{self.address}"
 
-    def connect(self, bridge: str) -> None:
+    def connect(self, bridge: str, keeper: Keeper) -> None:
         """A namespace with a cable to the bridge."""
+        keeper.owe("ip", "netns", "del", self._space)
+        keeper.owe("ip", "link", "del", self._cable)
         _ip("netns", "add", self._space)
         _ip("link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", self._space)
         _ip("link", "set", self._cable, "master", bridge, "up")
@@ -145,20 +148,18 @@ class Node:
         raise RuntimeError(f"no cluster of {number}: {(self._base / 'output').read_text(errors='replace')[-1500:]}")
 
     def close(self) -> None:
-        """Ends, and its namespace with it."""
+        """Ends; its namespace is the keeper's business."""
         for process in reversed(self._processes):
             process.send_signal(signal.SIGKILL)
             process.wait()
-        _ip("netns", "del", self._space, check=False)
-        _ip("link", "del", self._cable, check=False)
 
 
 class Cluster:
     """What a site takes for a broker."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, keeper: Keeper) -> None:
         """`base` is an empty folder that it may fill."""
-        self._bridge = "ttfbr"
+        self._bridge, self._keeper = "ttfbr", keeper
         cookie = secrets.token_hex(16)
         self._password = secrets.token_hex(8)
         self.nodes = [Node(number, base / str(number), cookie) for number in (1, 2, 3)]
@@ -166,11 +167,12 @@ class Cluster:
 
     def start(self) -> None:
         """Returns when all three are one cluster."""
+        self._keeper.owe("ip", "link", "del", self._bridge)
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("addr", "add", f"{_NET}.1/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
         for node in self.nodes:
-            node.connect(self._bridge)
+            node.connect(self._bridge, self._keeper)
         first = self.nodes[0]
         for number, node in enumerate(self.nodes, 1):
             node.start(self.nodes)
@@ -196,7 +198,6 @@ class Cluster:
             self._balancer.stop()
         for node in self.nodes:
             node.close()
-        _ip("link", "del", self._bridge, check=False)
 
 
 def cut_leader_off(site: Site, size: Size, dice: random.Random) -> None:

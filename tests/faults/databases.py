@@ -1,4 +1,4 @@
-"""The database is locked by somebody else, then dies, while people call.
+"""The database is locked by somebody else, then dies, or stands still, while people call.
 
 Enters: a site. Leaves: nothing; what came of it is judged by `fault.py`.
 """
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import gevent
 
 from tests.faults.crowd import calling
-from tests.faults.fault import Fault, Size
+from tests.faults.fault import POSTGRESQL, Fault, Size
 from tests.faults.site import SERVICES, Site
 
 _HOLD = """
@@ -75,6 +75,20 @@ def _locked_by_server(site: Site) -> Iterator[None]:
         server.start()
 
 
+def freeze_database(site: Site, size: Size, dice: random.Random) -> None:
+    """SIGSTOP of the server and all its processes: connections stay open and nothing answers."""
+    server = site.postgres
+    assert server is not None
+    with calling(site, size.per_s, dice):
+        gevent.sleep(1)
+        server.pause()
+        try:
+            gevent.sleep(size.for_s)
+        finally:
+            server.resume()
+        gevent.sleep(1)
+
+
 FAULTS = (
     Fault(
         "locked database",
@@ -83,5 +97,14 @@ FAULTS = (
         of_store=True,
         small=Size(for_s=2, per_s=5),
         full=Size(for_s=10, per_s=20),
+    ),
+    Fault(
+        "frozen database",
+        "SIGSTOP of PostgreSQL while people call",
+        freeze_database,
+        of_store=True,
+        stores=(POSTGRESQL,),
+        small=Size(for_s=2, per_s=5),
+        full=Size(for_s=60, per_s=20),
     ),
 )

@@ -20,6 +20,7 @@ from tests.faults.site import AGENT, SERVICES, Site
 PASSES = 6
 """It dies at one of the first so many times that the moment comes."""
 DEADLINE_S = 30.0
+SAY_EVERY = 20
 SAY_NOTHING = ("answering", "connectors")
 """Nobody here waits in a queue, and no client has a webhook: these never come to publish anything."""
 
@@ -38,6 +39,8 @@ def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
         died = 0
         while died < times and _dies(site, name, moment, dice):
             died += 1
+            if died % SAY_EVERY == 0:
+                print(f"  {name}: died {died} times {moment}", file=sys.stderr)
         if died < times:
             site.rooms[name].orders.die("")
             print(f"{name} died {died} times {moment}: that moment did not come again", file=sys.stderr)

@@ -18,19 +18,18 @@ import gevent
 
 from tests.faults.crowd import calling
 from tests.faults.fault import Fault, Size
+from tests.faults.keeper import Keeper
 from tests.faults.site import Site
 
 ROOM = "size=512m"
 
 
-def mount(folder: Path) -> bool:
+def mount(folder: Path, keeper: Keeper) -> bool:
     """Whether the folder now is a file system of its own; only root may make one."""
-    return _mount("-t", "tmpfs", "-o", ROOM, "none", str(folder))
-
-
-def unmount(folder: Path) -> None:
-    """As before; whatever was in it is gone."""
-    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+    mounted = _mount("-t", "tmpfs", "-o", ROOM, "none", str(folder))
+    if mounted:
+        keeper.owe("umount", "--lazy", str(folder))
+    return mounted
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from tests.faults.site import Site
 from tests.faults.verdict import Verdict
 
 SETTLE_S = 180.0
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+STORES = (SQLITE, POSTGRESQL)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Fault:
     """Whether it may strike while other people call."""
     of_store: bool = False
     """Whether the store has a part in it, so that `make test` inflicts it on each."""
+    stores: tuple[str, ...] = STORES
+    """On which it can happen."""
     needs: Callable[[Site], str] = lambda _site: ""
     """What is missing on this machine, or nothing."""
 
@@ -68,6 +72,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     recovered_s: float
     """From the end of the fault until every leg that had ended was told and charged."""
+    took_s: float
+    """All of it, from its first caller."""
 
     @property
     def clean(self) -> bool:
@@ -85,16 +91,20 @@ def strike(fault: Fault, site: Site, size: Size, dice: random.Random, name: str 
 
 def outcome_of(fault: str, size: str, site: Site, inflict: Callable[[], None]) -> Outcome:
     """What comes of it, once nobody is up any more and everything is told."""
+    site.put_away()
     before, given_up = _count(site), site.open() | site.mischarged()
+    begun_us = clock.monotonic_us()
     inflict()
     healed_us = clock.monotonic_us()
     site.all_hang_up()
     site.settle(SETTLE_S, given_up)
-    recovered_s = (clock.monotonic_us() - healed_us) / 1_000_000
+    recovered_s, took_s = ((clock.monotonic_us() - since_us) / 1_000_000 for since_us in (healed_us, begun_us))
     now = _count(site)
     new = {what: now[what] - before[what] for what in now}
     numbers = {what: len(found) for what, found in new.items()}
-    outcome = Outcome(fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), **numbers)
+    outcome = Outcome(
+        fault=fault, store=site.store, size=size, recovered_s=round(recovered_s, 2), took_s=round(took_s, 1), **numbers
+    )
     if not outcome.clean:
         _explain(site, new)
     return outcome
@@ -119,7 +129,7 @@ def _count(site: Site) -> dict[str, set[Any]]:
     return {
         "lost": set(verdict.lost) | site.uncharged(),
         "doubled": set(verdict.doubled),
-        "wrong": set(verdict.wrong) | {f"charge of {leg}" for leg in site.mischarged() & truth.keys() - _up(site)},
+        "wrong": set(verdict.wrong) | {f"charge of {leg}" for leg in site.mischarged() - _up(site)},
         "executed_twice": {plan for plan, times in switch.plans.items() if times > 1},
         "executions": set(enumerate(switch.executions)),
         "tenant_changes": set(range(site.tenant_changes)),

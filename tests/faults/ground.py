@@ -1,25 +1,25 @@
 """What faults are inflicted on: a broker, a store, a switch and all services, started together and ended together.
 
-Enters: the name of a store. Leaves: a `Site` that works. Nothing of it outlives the process.
+Enters: the name of a store. Leaves: a `Site` that works. Nothing of it outlives the process, not even one that is
+killed (`keeper.py`).
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.cluster import Cluster
-from tests.faults.disks import mount, unmount
+from tests.faults.disks import mount
+from tests.faults.fault import POSTGRESQL
+from tests.faults.keeper import Keeper
 from tests.faults.site import Nursery, Site
 from tests.faults.switch import Switch
+from tests.memory import place
 from tests.postgres import Postgres
 from tests.rabbitmq import Broker
-
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
-STORES = (SQLITE, POSTGRESQL)
 
 
 @contextmanager
@@ -28,18 +28,22 @@ def ground(
 ) -> Iterator[Site]:
     """`broker`, `postgres`: servers that run already; else there are some for this site alone. `three`: a cluster."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="toritsugi-faults-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        keeper = stack.enter_context(Keeper())
+        folder = Path(tempfile.mkdtemp(prefix="toritsugi-faults-", dir=place()))
+        keeper.owe_removal(folder)
         folder.chmod(0o711)  # PostgreSQL is another user's, and passes through
         bus: Broker | Cluster | None = broker
         if bus is None:
             base = _made(folder / "broker")
-            bus = Cluster(base) if three else Broker(base, vhosts=2)
+            bus = Cluster(base, keeper) if three else Broker(base, vhosts=2)
             stack.callback(bus.close)
             bus.start()
         if store == POSTGRESQL and postgres is None:
             postgres = Postgres(_made(folder / "postgres"))
             stack.callback(postgres.close)
+            # One that is told to end while it stands still would never.
+            pid_file = folder / "postgres/data/postmaster.pid"
+            keeper.owe("/bin/sh", "-c", 'kill -CONT "$(head -n 1 "$0")"', str(pid_file))
             postgres.start()
         nursery = Nursery()
         stack.callback(nursery.close)
@@ -47,8 +51,7 @@ def ground(
         disks = {"agent": folder / "site/agent", "cdr": folder / "switch/cdr", "recordings": folder / "recordings"}
         for disk in disks.values():
             disk.mkdir(parents=True)
-            stack.callback(unmount, disk)
-        mounted = sum(mount(disk) for disk in disks.values()) == len(disks)
+        mounted = sum(mount(disk, keeper) for disk in disks.values()) == len(disks)
         switch = Switch(folder / "switch", recordings=disks["recordings"])
         switch.simulator.start()
         stack.callback(switch.simulator.kill)

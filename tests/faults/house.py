@@ -28,6 +28,7 @@ from services.runtime.settings import Settings, SwitchLink, Web
 from tests.faults.switch import PASSWORD, Switch, Truth, write_clients
 from tests.faults.verdict import TAP, Verdict, verdict
 from tests.faults.wires import Line
+from tests.stores import Database
 
 DEADLINE_S = 20.0
 ALIVE_S, SILENT_S, APART_S = 0.2, 0.6, 0.6
@@ -47,6 +48,7 @@ class FaultHouse:
     """All services over the embedded bus, listening through a line to the switch."""
 
     folder: Path
+    database: Database
     switch: Switch
     others: tuple[Switch, ...] = ()
     """Further switches, fs2 and so on, each with an agent of its own on a line that is never cut."""
@@ -70,6 +72,7 @@ class FaultHouse:
         ]
         settings = Settings(
             data_dir=self.folder,
+            database=self.database.url,
             tenants_dir=write_clients(self.folder / "tenants"),
             web=Web(port=0),
             switches=tuple(links),

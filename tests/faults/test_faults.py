@@ -11,13 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.catalogue import FAULTS
-from tests.faults.fault import Fault, strike
-from tests.faults.ground import POSTGRESQL, SQLITE, ground
+from tests.faults.fault import POSTGRESQL, SQLITE, Fault, strike
+from tests.faults.ground import ground
 from tests.faults.site import Site
 from tests.postgres import Postgres
 from tests.rabbitmq import Broker
 
-STORE_FAULTS = [fault for fault in FAULTS if fault.of_store]
+FILE_FAULTS = [fault for fault in FAULTS if SQLITE in fault.stores]
+STORE_FAULTS = [fault for fault in FAULTS if fault.of_store and POSTGRESQL in fault.stores]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def on_postgresql(broker: Broker, postgres: Postgres) -> Iterator[Site]:
 
 
 @pytest.mark.requirement("B16")
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+@pytest.mark.parametrize("fault", FILE_FAULTS, ids=[fault.name for fault in FILE_FAULTS])
 def test_nothing_is_lost_and_nothing_is_done_twice(on_sqlite: Site, fault: Fault) -> None:
     _strike(on_sqlite, fault)
 

@@ -10,14 +10,15 @@ import pytest
 from freeswitch.simulator import Behaviour
 from tests.faults.house import ALIVE_S, FaultHouse, in_short_time
 from tests.faults.switch import Switch
+from tests.stores import Database
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[FaultHouse]:
+def house(tmp_path: Path, database: Database) -> Iterator[FaultHouse]:
     with in_short_time():
         switch = Switch(tmp_path)
         switch.simulator.start()
-        house = FaultHouse(tmp_path, switch)
+        house = FaultHouse(tmp_path, database, switch)
         house.start()
         yield house
         house.stop()
@@ -103,7 +104,7 @@ def test_a_switch_killed_with_twenty_talks_ends_them_as_estimates_that_are_charg
     house.until(lambda: house.talks(later), "a call on the new core")
 
 
-def test_one_switch_of_two_is_killed_and_the_calls_of_the_other_go_on(tmp_path: Path) -> None:
+def test_one_switch_of_two_is_killed_and_the_calls_of_the_other_go_on(tmp_path: Path, database: Database) -> None:
     """Two switches, one bus, one set of books; the killed one leaves no call records."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -111,7 +112,7 @@ def test_one_switch_of_two_is_killed_and_the_calls_of_the_other_go_on(tmp_path: 
     with in_short_time():
         for switch in (killed, stays):
             switch.simulator.start()
-        house = FaultHouse(tmp_path, killed, (stays,))
+        house = FaultHouse(tmp_path, database, killed, (stays,))
         house.start()
         killed.call(3)
         talks = stays.call(3)
