@@ -28,9 +28,10 @@ class Conversation:
     def install(self, replace_changed: bool) -> int:
         """Place our files."""
         try:
-            prefix = checked(self._prefix)
-            plan, manifest = planned(prefix, replace_changed)
-            backup = None if self._dry_run else place.apply(prefix, plan.changes, manifest)
+            prefix, ours = checked(self._prefix), our_files()
+            with place.as_its_owner(prefix):
+                plan, manifest = planned(prefix, ours, replace_changed)
+                backup = None if self._dry_run else place.apply(prefix, plan.changes, manifest)
         except (NoPlace, OSError) as problem:
             return self._refuse(problem)
         self._tell(plan, backup)
@@ -50,26 +51,31 @@ class Conversation:
         """Put back what a backup holds; None: all backups, so that everything is as before the first install."""
         try:
             prefix = checked(self._prefix)
-            chosen = [backup.resolve()] if backup is not None else place.backups_to_undo(prefix)
-            if not chosen:
-                raise NoPlace(
-                    (f"{prefix}: バックアップがありません", f"{prefix}: there is no backup: nothing was installed")
-                )
-            wanted: dict[str, bytes | None] = {}
-            sources: dict[str, Path] = {}
-            for one in chosen:  # the oldest first: what a file was in the beginning counts
-                for path, was in place.earlier(one).items():
-                    wanted.setdefault(path, was)
-                    sources.setdefault(path, one)
-            plan = back_to(place.read(prefix, list(wanted)), wanted)
-            made = None
-            if not self._dry_run:
-                left = {path: sum_ for path, sum_ in place.manifest_of(prefix).items() if path not in wanted}
-                made = place.restore(prefix, plan.changes, sources, left if backup else None)
+            with place.as_its_owner(prefix):
+                plan, made = self._back(prefix, backup.resolve() if backup is not None else None)
         except (NoPlace, OSError) as problem:
             return self._refuse(problem)
         self._tell(plan, made)
         return EXIT_DONE
+
+    def _back(self, prefix: Path, backup: Path | None) -> tuple[Plan, Path | None]:
+        """Carried out, unless it is a dry run: what changed, and the backup of what was there until now."""
+        chosen = [backup] if backup is not None else place.backups_to_undo(prefix)
+        if not chosen:
+            raise NoPlace(
+                (f"{prefix}: バックアップがありません", f"{prefix}: there is no backup: nothing was installed")
+            )
+        wanted: dict[str, bytes | None] = {}
+        sources: dict[str, Path] = {}
+        for one in chosen:  # the oldest first: what a file was in the beginning counts
+            for path, was in place.earlier(one).items():
+                wanted.setdefault(path, was)
+                sources.setdefault(path, one)
+        plan = back_to(place.read(prefix, list(wanted)), wanted)
+        if self._dry_run:
+            return plan, None
+        left = {path: sum_ for path, sum_ in place.manifest_of(prefix).items() if path not in wanted}
+        return plan, place.restore(prefix, plan.changes, sources, left if backup else None)
 
     def _tell(self, plan: Plan, backup: Path | None) -> None:
         for change in plan.changes:
@@ -109,9 +115,9 @@ class Conversation:
         self._out.write((en if self._lang == "en" else ja) + "\n")
 
 
-def planned(prefix: Path, replace_changed: bool) -> tuple[Plan, dict[str, str]]:
+def planned(prefix: Path, ours: dict[str, bytes], replace_changed: bool) -> tuple[Plan, dict[str, str]]:
     """What an install would change here, and the manifest that it would leave. Raises NoPlace, OSError."""
-    ours, manifest = our_files(), place.manifest_of(prefix)
+    manifest = place.manifest_of(prefix)
     present = place.read(prefix, [*ours, *manifest, AGENT_PASSWORD, FS_CLI])
     plan = install(present, {path: raw for path, raw in ours.items() if path != SECRETS}, manifest, replace_changed)
     secret = _secrets(ours, present)

@@ -1,7 +1,8 @@
 """Puts files into a switch's configuration folder, each at once, with a backup of whatever was there.
 
 Enters: a plan. Leaves: files with the owner and mode they had, a backup folder and a manifest. A symbolic link is never
-written, nor a file behind one that leads out of the prefix. What should change is decided in `plan.py`.
+written, nor a file behind one that leads out of the prefix; in a folder that is another user's, root acts as that user.
+What should change is decided in `plan.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,29 @@ SWITCH_GROUP = "freeswitch"
 def new_password() -> str:
     """192 random bits, as hex digits: the switch's files and its log-in take letters and digits."""
     return secrets.token_hex(PASSWORD_BYTES)
+
+
+@contextmanager
+def as_its_owner(prefix: Path) -> Iterator[None]:
+    """Within: root has the rights of the user whose folder it is, and no others.
+
+    FreeSWITCH's own unit gives the folder to the switch's user at every start, backups too (debian/
+    freeswitch-systemd.freeswitch.service: chown -R): so a backup there is only worth what that user could write itself.
+    """
+    owner = prefix.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([owner.st_gid])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def read(prefix: Path, paths: Sequence[str]) -> dict[str, bytes]:
@@ -92,8 +116,10 @@ def backups_to_undo(prefix: Path) -> list[Path]:
         if not _made_by_us(one):
             raise NoPlace(
                 (
-                    f"{one}: ほかのユーザーのものです。確かめてから `chown -R root: {one}`、または削除してください",
-                    f"{one}: belongs to another user: if you know what it holds `chown -R root: {one}`, else remove it",
+                    f"{one}: ほかのユーザーのものです。確かめてから `chown -R --reference={prefix} {one}`、"
+                    "または削除してください",
+                    f"{one}: belongs to another user: if you know what it holds `chown -R --reference={prefix} {one}`, "
+                    "else remove it",
                 )
             )
         found = [] if _read_index(one).get("undone") else [*found, one]
@@ -101,7 +127,7 @@ def backups_to_undo(prefix: Path) -> list[Path]:
 
 
 def _made_by_us(backup: Path) -> bool:
-    """The switch's user owns the folder above: what it puts there must not come back with root's hand."""
+    """What another user put there must not come back with our hand (as_its_owner: with its own)."""
     made = backup.lstat()
     return stat.S_ISDIR(made.st_mode) and made.st_uid == os.geteuid() and not made.st_mode & 0o022
 

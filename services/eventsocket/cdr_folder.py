@@ -72,6 +72,7 @@ class CdrFolder:
         if self._lock is None:
             handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
             try:
+                _for_the_group(handle, 0o660)
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(handle)
@@ -178,7 +179,10 @@ class CdrFolder:
             folder = self.path / where(source.lstat().st_mtime)
             if folder.is_symlink() or (folder.parent.is_symlink() and folder.parent != self.path):
                 raise OSError(errno.ELOOP, "a link stands where the archive should be")
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            for made in (folder.parent, folder):
+                if not made.is_dir():
+                    made.mkdir(mode=0o770, exist_ok=True)
+                    _for_the_group(made, 0o770)
             target, number = folder / name, 1
             while os.path.lexists(target):
                 number += 1
@@ -198,6 +202,12 @@ class CdrFolder:
                 Path(entry.path).unlink()
                 erased += 1
         return erased
+
+
+def _for_the_group(file: int | Path, mode: int) -> None:
+    """Whatever we keep to ourselves (umask): at its start the switch's unit may make all here its user's (chown -R)."""
+    with suppress(PermissionError):  # it has been done, and we are of the group that may write
+        os.chmod(file, mode)  # noqa: PTH101
 
 
 def _plain_file(path: Path) -> tuple[bytes | None, float]:

@@ -76,7 +76,8 @@ class ConfFolder:
 
     def _beside(self, path: Path, text: str, sync: bool) -> None:
         self._folder(path.parent)
-        handle = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        _beside(path).unlink(missing_ok=True)  # what a crash left may be another user's by now
+        handle = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             self._for_the_switch(handle, 0o640)
             file.write(text)
@@ -90,10 +91,14 @@ class ConfFolder:
             return
         self._folder(path.parent)
         path.mkdir(exist_ok=True)
-        self._for_the_switch(path, 0o750)
+        self._for_the_switch(path, 0o2770)
 
     def _for_the_switch(self, file: int | Path, mode: int) -> None:
-        """Readable by the group that this folder has, whoever writes and whatever it keeps to itself (umask)."""
+        """For the group that this folder has, whoever writes and whatever it keeps to itself (umask).
+
+        Folders may be written by it: at each start of FreeSWITCH its unit makes them the switch's user's (chown -R),
+        and the agent is in its group.
+        """
         with suppress(PermissionError):  # not of that group: then the folder's own setgid bit must do it
             os.chown(file, -1, self.path.stat().st_gid)
         os.chmod(file, mode)  # noqa: PTH101

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,22 @@ def test_whole_quiet_files_are_read_and_stay_until_they_are_archived(folder: Cdr
         folder.archive(path.name)
     assert files(folder) == sorted(f"{ARCHIVE}/2026-11-21/{path.name}" for path in paths)
     assert found(folder.look(100, ())) == set(), "only what lies directly in the folder is read"
+
+
+def test_what_we_make_there_stays_ours_to_write_when_the_switch_takes_the_folder_over(tmp_path: Path) -> None:
+    """At each start the switch's unit makes all of it the switch's user's (chown -R); the agent is in that group."""
+    before = os.umask(0o077)
+    try:
+        folder = CdrFolder(tmp_path)
+        assert folder.claim()
+        name = lay(folder, f"{LEG}.cdr.json", RAW).name
+        folder.archive(name)
+        folder.release()
+    finally:
+        os.umask(before)
+    day = next((tmp_path / ARCHIVE).iterdir())
+    for made, mode in ((tmp_path / LOCK, 0o660), (tmp_path / ARCHIVE, 0o770), (day, 0o770)):
+        assert stat.S_IMODE(made.stat().st_mode) == mode, made.name
 
 
 def test_a_file_archived_under_a_name_that_stands_there_is_kept_beside_it(folder: CdrFolder) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -270,21 +273,64 @@ def test_the_agent_writes_what_the_switch_reads(prefix: Path) -> None:
         info = (folder / path).stat()
         assert info.st_gid == folder.stat().st_gid
         assert stat.S_IMODE(info.st_mode) & 0o040, f"{path} cannot be read by the switch"
+    for path in ("fallback", "fallback/678"):
+        assert stat.S_IMODE((folder / path).stat().st_mode) & 0o020, "the switch's unit takes it over at each start"
+
+
+@pytest.fixture
+def switchs_own(prefix: Path) -> Iterator[Path]:
+    """As after a start of FreeSWITCH by its own unit: all of it is the switch's user's (chown -R)."""
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        folder = Path(shutil.copytree(prefix, Path(open_to_all) / "freeswitch"))
+        to_the_switch(folder)
+        yield folder
+
+
+def to_the_switch(prefix: Path) -> None:
+    for file in [prefix, *prefix.rglob("*")]:
+        os.chown(file, 4711, 4712)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_files_belong_to_the_switch_as_their_neighbours_do(prefix: Path) -> None:
-    for file in [prefix, *prefix.rglob("*")]:
-        os.chown(file, 4711, 4712)
-    run(prefix)
-    for path in (
-        "dialplan/public.xml",
-        "sip_profiles/internal.xml",
-        "toritsugi",
-        "toritsugi/secrets.xml",
-        "toritsugi/agent",
-    ):
-        assert ((prefix / path).stat().st_uid, (prefix / path).stat().st_gid) == (4711, 4712), path
+def test_files_belong_to_the_switch_as_their_neighbours_do(switchs_own: Path) -> None:
+    run(switchs_own)
+    for file in switchs_own.rglob("*"):
+        assert (file.stat().st_uid, file.stat().st_gid) == (4711, 4712), file
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_was_installed_by_root_is_taken_back_after_the_switch_has_started(prefix: Path, switchs_own: Path) -> None:
+    """The first install may come before the first start, when the folder is still root's; the second comes after it."""
+    fresh = Path(shutil.copytree(prefix, switchs_own.parent / "fresh"))
+    for folder in (fresh, switchs_own):
+        before = {path: found[:2] for path, found in picture(folder).items()}
+        assert run(folder).exit_code == 0
+        to_the_switch(folder)
+        (folder / "toritsugi/local.xml").write_text("<include>\n</include>\n", encoding="utf-8")
+        assert run(folder, "--replace-changed").exit_code == 0
+        said = run(folder, "--uninstall")
+        assert said.exit_code == 0, said.output
+        assert {path: found[:2] for path, found in picture(folder).items()} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take what another cannot")
+def test_what_the_switchs_user_put_among_the_backups_gets_no_further_than_that_user(switchs_own: Path) -> None:
+    """A backup whose content is a link: root would read it, and leave it where the switch's user can."""
+    backup = backup_in(run(switchs_own))
+    secret = switchs_own.parent / "shadow"
+    secret.write_bytes(b"root alone")
+    secret.chmod(0o600)
+    for forged, target in (("files/dialplan/default.xml", secret), ("files/sip_profiles", switchs_own.parent)):
+        shutil.rmtree(backup / forged, ignore_errors=True)
+        (backup / forged).unlink(missing_ok=True)
+        (backup / forged).symlink_to(target)
+    index = json.loads((backup / "backup.json").read_text(encoding="utf-8"))
+    index["files"]["dialplan/default.xml"]["sha256"] = checksum(b"root alone")
+    (backup / "backup.json").write_text(json.dumps(index), encoding="utf-8")
+    assert run(switchs_own, "--uninstall").exit_code == 2
+    assert b"root alone" not in (switchs_own / "dialplan/default.xml").read_bytes()
 
 
 def test_the_doctor_finds_the_dialplan_of_an_install_in_order(prefix: Path) -> None:
