@@ -20,7 +20,7 @@ import gevent
 import msgspec
 import psycopg
 
-from tests.stores import Database, Files
+from tests.stores import Database
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 90.0
@@ -112,11 +112,11 @@ class Running:
 class Commands:
     """Processes of one test, with one data folder unless they name another."""
 
-    def __init__(self, folder: Path, database: Database | None = None) -> None:
-        """`database`: where the services' stores are, if not in the data folder."""
+    def __init__(self, folder: Path, database: Database) -> None:
+        """`database`: where the services' stores are; files stand in the data folder."""
         self._folder = folder
         self.data = folder / "data"
-        self._database = database or Files(self.data)
+        self._database = database
         self._running: list[Running] = []
 
     def run(self, *arguments: str) -> Running:
@@ -141,7 +141,7 @@ class Commands:
                 one.process.wait()
 
 
-def commands_in(folder: Path, database: Database | None = None) -> Iterator[Commands]:
+def commands_in(folder: Path, database: Database) -> Iterator[Commands]:
     """For a fixture."""
     commands = Commands(folder, database)
     try:

@@ -12,9 +12,9 @@ from gevent.hub import Hub
 
 from tests.postgres import postgres
 from tests.rabbitmq import broker
-from tests.stores import database
+from tests.stores import database, house_database
 
-__all__ = ["broker", "database", "postgres"]
+__all__ = ["broker", "database", "house_database", "postgres"]
 
 # With rich installed (the audit's tools bring it) structlog draws each traceback for seconds, in the middle of a test.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback

@@ -29,7 +29,7 @@ from services.runtime.web.live import Feed
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Worker
 from tests.clients import ACME
-from tests.stores import Database, Files
+from tests.stores import Database
 
 DEADLINE_S = 10.0
 
@@ -40,18 +40,17 @@ class PagesHouse:
     def __init__(
         self,
         folder: Path,
+        database: Database,
         comment_every_s: float = 15.0,
         certificate: Path | None = None,
-        database: Database | None = None,
     ) -> None:
         """`certificate`: chain and key with which the pages are served by https."""
         self._certificate = certificate
         self.feed = Feed(comment_every_s)
         self.bus = EmbeddedBus(folder / "bus.sqlite")
         directory_service, history_service = directory.build(), history.build(self.feed)
-        stores = database or Files(folder)
-        self.directory = Store(stores.store("directory"), directory_service.metadata)
-        self.history = Store(stores.store("history"), history_service.metadata)
+        self.directory = Store(database.store("directory"), directory_service.metadata)
+        self.history = Store(database.store("history"), history_service.metadata)
         self._workers = [
             Worker(directory_service, self.directory, self.bus, "directory.0"),
             Worker(history_service, self.history, self.bus, "history.0"),

@@ -45,6 +45,12 @@ class Files:
             return foreign.execute(statement).fetchall()
 
 
+    def drop(self, name: str) -> None:
+        """As if the service had never run."""
+        for file in self.folder.glob(f"{name}.sqlite*"):
+            file.unlink()
+
+
 class Schemas:
     """PostgreSQL: one schema per service in a database that no other test uses."""
 
@@ -75,6 +81,10 @@ class Schemas:
             foreign.execute(f'SET search_path TO "{name}"')  # type: ignore[arg-type]
             answer = foreign.execute(statement)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
+
+    def drop(self, name: str) -> None:
+        """As if the service had never run."""
+        self.server.ask(f'DROP SCHEMA "{name}" CASCADE', self._name)
 
     @property
     def _name(self) -> str:
@@ -111,4 +121,11 @@ def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterat
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The stores of this test, on each kind of database in turn."""
     with stores_of(request.param, request, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(params=KINDS)
+def house_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The same for a whole house, whose files stand in its data folder."""
+    with stores_of(request.param, request, tmp_path / "data") as one:
         yield one

@@ -19,6 +19,7 @@ from proto.values import Party  # noqa: E402
 from services.runtime import clock, log  # noqa: E402
 from tests import stories  # noqa: E402
 from tests.pages_house import PagesHouse  # noqa: E402
+from tests.stores import Files  # noqa: E402
 
 MINUTE_US = 60 * stories.SECOND
 
@@ -48,7 +49,8 @@ def ringing(call: str, now_us: int) -> stories.Story:
 def main() -> None:
     """Serve until told to stop."""
     log.configure()  # to stderr: stdout is the conversation with the test
-    house = PagesHouse(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    house = PagesHouse(folder, Files(folder))
     house.start()
     for story in stored_calls(clock.now_us()):
         house.tell(story.facts)

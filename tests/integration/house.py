@@ -1,8 +1,8 @@
-"""The whole house for a test: all services over RabbitMQ with SQLite stores, an agent, and a played switch.
+"""The whole house for a test: all services over RabbitMQ, an agent, and a played switch.
 
-Enters: a broker's address, a folder, a book (NN.yaml) and its trace. Leaves: what the house knows when everything has
-been worked off. The house lives in the trace's time: its one clock is moved there, some seconds beside the switch's,
-so that the agent's measuring of clocks is at work too.
+Enters: a broker's address, a folder, a database, a book (NN.yaml) and its trace. Leaves: what the house knows when all
+has been worked off. The house lives in the trace's time: its one clock is moved there, some seconds beside the
+switch's, so that the agent's measuring of clocks is at work too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 import msgspec
+import pytest
 import yaml
 from sqlalchemy import select
 
@@ -35,8 +36,10 @@ from services.runtime import clock
 from services.runtime.app import App
 from services.runtime.bus import Bus, Consumer
 from services.runtime.bus.rabbitmq import RabbitBus
-from services.runtime.settings import SQLITE, Settings, SwitchLink, Web
+from services.runtime.settings import Settings, SwitchLink, Web
 from services.runtime.store import Store
+from tests.rabbitmq import Broker
+from tests.stores import Database, stores_of
 from tests.traces.book import Book
 
 SWITCH = "fs1"
@@ -156,7 +159,7 @@ class TestHouse:
     __test__ = False
 
     def __init__(
-        self, url: str, folder: Path, wrap: Callable[[Bus], Bus] = lambda bus: bus, database: str = SQLITE
+        self, url: str, folder: Path, database: Database, wrap: Callable[[Bus], Bus] = lambda bus: bus
     ) -> None:
         self._folder = folder
         (folder / "tenants").mkdir()
@@ -164,7 +167,7 @@ class TestHouse:
         # Naming the switch makes its queues stand; its agent is made anew for each trace.
         settings = Settings(
             data_dir=folder / "data",
-            database=database,
+            database=database.url,
             tenants_dir=folder / "tenants",
             web=Web(port=0),
             switches=(SwitchLink(name=SWITCH, password=PASSWORD),),
@@ -343,6 +346,31 @@ class TestHouse:
         return self.house.stores[service].run(
             lambda tx: [dict(row._mapping) for row in tx.sql.execute(select(tx.tables[table]))]
         )
+
+
+Houses = Iterator[TestHouse]
+"""What a fixture gives."""
+
+
+def house_on(
+    kind: str,
+    request: pytest.FixtureRequest,
+    broker: Broker,
+    folder: Path,
+    wrap: Callable[[Bus], Bus] = lambda bus: bus,
+) -> Houses:
+    """For a fixture of a whole module, parametrised with `KINDS`."""
+    with stores_of(kind, request, folder / "data") as database:
+        yield from running(TestHouse(broker.url(), folder, database, wrap))
+
+
+def running(one: TestHouse) -> Houses:
+    """From start to stop; nothing may be put aside meanwhile."""
+    one.start()
+    yield one
+    dead = one.bus.dead_letters()
+    one.stop()
+    assert dead == []
 
 
 def _barrier(body: Message, name: str, at_us: int) -> Envelope:

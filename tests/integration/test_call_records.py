@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +14,9 @@ import pytest
 
 from proto.events import CallAnswered, CallEnded, LegCharged, LegEnded
 from tests import traces
-from tests.integration.house import Played, TestHouse
+from tests.integration.house import Houses, Played, TestHouse, house_on
 from tests.rabbitmq import Broker
+from tests.stores import KINDS
 from tests.traces.book import Book, book
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -27,22 +27,14 @@ BESIDE_EVENTS = (3, 15, 27)
 """A message, an attended transfer, an emergency."""
 
 
-@pytest.fixture(scope="module")
-def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("records")))
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("records"))
 
 
-@pytest.fixture(scope="module")
-def hearing_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("both")))
-
-
-def _run(one: TestHouse) -> Iterator[TestHouse]:
-    one.start()
-    yield one
-    dead = one.bus.dead_letters()
-    one.stop()
-    assert dead == []
+@pytest.fixture(scope="module", params=KINDS)
+def hearing_house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("both"))
 
 
 def records(expected: Book) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""`toritsugi letters`, over both buses: looked at, mended, replayed, thrown away; nothing is lost, whatever dies."""
+"""`toritsugi letters`, over both buses and stores: looked at, mended, replayed, thrown away; nothing is ever lost."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from services.runtime.bus import embedded as embedded_module
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.store import Store
 from tests.contract.bus_world import World, read, wait_for
+from tests.stores import Database, stores_of
 
 BILLING, HISTORY = service_queue("billing"), service_queue("history")
 NUMBER = "09012345678"
@@ -58,13 +59,14 @@ def ended(number: int, tenant: str = "acme") -> Envelope:
 class Office:
     """A running house of two services that hear the same facts, and a person at a terminal beside it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, database: Database) -> None:
+        self.world, self.database = world, database
+        self.environment = {"TORITSUGI_BUS": world.url, "TORITSUGI_DATABASE": database.url}
         self.bus: Bus = world.open(BILLING, HISTORY, command_queue("fs1"))
 
     def types(self, *words: str, typed: bytes | None = None) -> Result:
         """A command of the terminal."""
-        runner = CliRunner(env={"TORITSUGI_BUS": self.world.url})
+        runner = CliRunner(env=self.environment)
         return runner.invoke(main, ["letters", *words, "--data", str(self.world.folder)], input=typed)
 
     def listed(self, *words: str) -> list[dict[str, object]]:
@@ -93,7 +95,7 @@ class Office:
     @contextmanager
     def book(self) -> Iterator[Store]:
         """Where deeds are kept."""
-        store = Store(f"sqlite:///{self.world.folder / 'letters.sqlite'}", kept.metadata())
+        store = Store(self.database.store(kept.NAME), kept.metadata())
         store.start()
         yield store
         store.stop()
@@ -106,7 +108,7 @@ class Office:
                 journal.execute("UPDATE dead SET queue = ?", (queue,))
         else:
             self.types("discard", letter.id, "--by", "nobody", "--reason", "moved")
-            (self.world.folder / "letters.sqlite").unlink()
+            self.database.drop(kept.NAME)
             assert isinstance(self.bus, RabbitBus)
             self.bus.put_aside([(queue, letter.reason, letter.body)])
         return DeadLetter(queue, "", letter.body).id
@@ -128,13 +130,15 @@ def _log_of_the_house() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.fixture(params=["embedded", "rabbitmq"])
+@pytest.fixture(params=["embedded, sqlite", "rabbitmq, postgresql"])
 def office(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """In pairs: what carries the letters and what keeps the book have nothing to do with each other."""
     monkeypatch.setattr(embedded_module, "REPLAYS_EVERY_S", 0.1)
-    url = "embedded:" if request.param == "embedded" else request.getfixturevalue("broker").url()
-    world = World(url, tmp_path)
-    yield Office(world)
-    world.close()
+    bus, kind = request.param.split(", ")
+    world = World("embedded:" if bus == "embedded" else request.getfixturevalue("broker").url(), tmp_path)
+    with stores_of(kind, request, tmp_path) as database:
+        yield Office(world, database)
+        world.close()
 
 
 def test_a_list_names_no_caller_and_a_look_into_a_letter_is_kept(office: Office) -> None:
@@ -277,7 +281,7 @@ def test_a_terminal_that_is_killed_in_the_middle_loses_nothing(office: Office) -
     bodies = [encode(ended(number)) for number in range(100)]
     office.puts_aside(*bodies)
     command = [sys.executable, "-c", TERMINAL, "letters", "replay", "--queue", "billing", "--by", "佐藤"]
-    environment = {**os.environ, "TORITSUGI_BUS": office.world.url}
+    environment = {**os.environ, **office.environment}
     data = ["--data", str(office.world.folder)]
     process = subprocess.Popen([*command, *data], env=environment, stdout=subprocess.DEVNULL)
     wait_for(lambda: office.bus.depth("billing.0") > 20)
@@ -294,12 +298,12 @@ def test_a_terminal_that_is_killed_in_the_middle_loses_nothing(office: Office) -
 
 
 def test_a_house_that_does_not_run_takes_a_replay_up_when_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The embedded bus: one process alone writes into its queues."""
     monkeypatch.setattr(embedded_letters, "PATIENCE_S", 0.3)
     world = World("embedded:", tmp_path)
-    office = Office(world)
+    office = Office(world, database)
     body = encode(ended(1))
     (letter,) = office.puts_aside(body)
     office.bus.stop()

@@ -33,7 +33,7 @@ from tests.visitor import Visitor
 @pytest.fixture
 def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
     """Pages with nothing in them yet."""
-    house = PagesHouse(tmp_path, comment_every_s=0.2, database=database)
+    house = PagesHouse(tmp_path, database, comment_every_s=0.2)
     house.start()
     yield house
     house.stop()

@@ -10,7 +10,6 @@ import json
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +18,10 @@ import pytest
 from proto.events import CallRouted
 from tests import traces
 from tests.hostile import HEADERS, HONEST, NAMES, NUMBERS
-from tests.integration.house import Played, TestHouse
+from tests.integration.house import Houses, Played, TestHouse, house_on
 from tests.integration.test_traces import compare
 from tests.rabbitmq import Broker
+from tests.stores import KINDS
 from tests.traces.book import Book, book
 
 _NAME = ("Caller-Caller-ID-Name", "Caller-Orig-Caller-ID-Name", "Other-Leg-Caller-ID-Name", "variable_sip_from_display")
@@ -116,14 +116,9 @@ def _told(raw: str, call: Call, position: int, span_us: int, honest: Book) -> by
     return json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
-@pytest.fixture(scope="module")
-def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    one = TestHouse(broker.url(), tmp_path_factory.mktemp("hostile"))
-    one.start()
-    yield one
-    dead = one.bus.dead_letters()
-    one.stop()
-    assert dead == []
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from freeswitch.simulator import Caller, Carrier, Channel, Simulator
 from tests.command import Commands, commands_in, until
+from tests.stores import Database
 
 PASSWORD = "killed in mid-call"  # noqa: S105
 MOBILE = "09012345678"
@@ -71,8 +72,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    yield from commands_in(tmp_path)
+def commands(tmp_path: Path, house_database: Database) -> Iterator[Commands]:
+    yield from commands_in(tmp_path, house_database)
 
 
 @pytest.mark.requirement("B16")

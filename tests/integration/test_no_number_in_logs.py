@@ -11,7 +11,6 @@ import json
 import re
 import signal
 import socket
-import sqlite3
 import unicodedata
 import urllib.error
 import urllib.request
@@ -37,6 +36,7 @@ from tests.command import Commands, Running, commands_in, until
 from tests.contract import golden
 from tests.rabbitmq import Broker
 from tests.scenarios.house import PLATFORM
+from tests.stores import Database
 from tests.visitor import Visitor
 
 OURS, TARGET, CALLER, WITHHELD = "0314142135", "08016180339", "09027182845", "07060221409"
@@ -82,13 +82,14 @@ class Site:
     commands: Commands
     simulator: Simulator
     broker: Broker
+    database: Database
     folder: Path
     bus: str
     secrets: dict[str, str]
 
 
 @pytest.fixture
-def site(tmp_path: Path, broker: Broker) -> Iterator[Site]:
+def site(tmp_path: Path, broker: Broker, house_database: Database) -> Iterator[Site]:
     """A house that takes the simulator for a real switch: whoever calls is a person."""
     tenants, switch, cdrs = tmp_path / "tenants", tmp_path / "switch", tmp_path / "cdrs"
     for folder in (tenants, switch, cdrs):
@@ -113,9 +114,9 @@ def site(tmp_path: Path, broker: Broker) -> Iterator[Site]:
         f"     cdr_dir: {cdrs}, cdr_every_ms: 100, newline_every_ms: 0}}\n",
         encoding="utf-8",
     )
-    for commands in commands_in(tmp_path):
+    for commands in commands_in(tmp_path, house_database):
         run = commands.run("--settings", str(tmp_path / "own.yaml"))
-        yield Site(run, commands, simulator, broker, tmp_path, bus, secrets)
+        yield Site(run, commands, simulator, broker, house_database, tmp_path, bus, secrets)
     simulator.stop()
 
 
@@ -191,11 +192,9 @@ def visitors_try(site: Site) -> None:
 
 def what_it_needs_is_lost(site: Site) -> None:
     """The database is locked, the switch dies in mid-call, the broker throws everybody out."""
-    with closing(sqlite3.connect(site.commands.data / "history.sqlite", isolation_level=None)) as rude:
-        rude.execute("BEGIN EXCLUSIVE")
+    with site.database.locked("history", "seen"):
         call = site.simulator.call(Caller(CALLER, NAMES[0], talks_s=30), OURS)
         site.run.says("database away")
-        rude.execute("ROLLBACK")
     call.bridged.wait(20)
     site.simulator.kill()
     site.run.says("switch not reached|switch lost")

@@ -24,6 +24,7 @@ from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, load
 from services.runtime.store import Store
 from services.runtime.worker import Cause
+from tests.stores import Database
 
 SAMPLES = Path(__file__).parents[2] / "deploy" / "settings"
 VISITOR, OTHER = "198.51.100.7", "198.51.100.8"
@@ -40,14 +41,14 @@ def sample(name: str, folder: Path) -> Settings:
 class AtScale:
     """directory and history, each with its own store and its own application."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.stores: dict[str, Store] = {}
         self.apps: dict[str, Flask] = {}
         self.settings = {name: sample(name, folder) for name in ("directory", "history")}
         for name, settings in self.settings.items():
             settings.data_dir.mkdir()
             house = House(settings, EmbeddedBus(folder / "never-opened"))
-            store = Store(f"sqlite:///{settings.data_dir / name}.sqlite", BUILDS[name]().metadata)
+            store = Store(database.store(name), BUILDS[name]().metadata)
             store.start()
             self.stores[name] = house.stores[name] = store
             self.apps[name] = pages(house)
@@ -69,9 +70,9 @@ class AtScale:
 
 
 @pytest.fixture
-def scale(tmp_path: Path) -> Iterator[AtScale]:
+def scale(tmp_path: Path, database: Database) -> Iterator[AtScale]:
     """Two processes."""
-    made = AtScale(tmp_path)
+    made = AtScale(tmp_path, database)
     yield made
     made.stop()
 

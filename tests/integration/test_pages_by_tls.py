@@ -16,21 +16,26 @@ from services.runtime.tls import UnusableCertificate, client_context
 from services.runtime.web import server
 from services.runtime.web.server import WebServer
 from tests.pages_house import PagesHouse
+from tests.stores import KINDS, stores_of
 from tests.visitor import Visitor
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ca() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture
-def house(tmp_path: Path, ca: trustme.CA) -> Iterator[PagesHouse]:
-    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "pages.pem")
-    one = PagesHouse(tmp_path, certificate=tmp_path / "pages.pem")
-    one.start()
-    yield one
-    one.stop()
+@pytest.fixture(scope="module", params=KINDS)
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ca: trustme.CA
+) -> Iterator[PagesHouse]:
+    folder = tmp_path_factory.mktemp("pages")
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "pages.pem")
+    with stores_of(request.param, request, folder) as database:
+        one = PagesHouse(folder, database, certificate=folder / "pages.pem")
+        one.start()
+        yield one
+        one.stop()
 
 
 @pytest.fixture

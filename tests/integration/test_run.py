@@ -12,20 +12,18 @@ import pytest
 from tests.command import Commands, Running, commands_in, until
 from tests.own_users import OwnUsers, own_users
 from tests.rabbitmq import Broker
-from tests.stores import KINDS, stores_of
+from tests.stores import Database
 from tests.visitor import Visitor
 
 KEYS = ["calls_arrived", "calls_routed", "legs_ended", "legs_charged", "lost", "duplicated", "decision_ms"]
 CALLING = ("--calls-per-second", "5")
 
 pytestmark = pytest.mark.timeout(300)
-on_both_databases = pytest.mark.parametrize("commands", KINDS, indirect=True)
 
 
 @pytest.fixture
-def commands(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Commands]:
-    with stores_of(getattr(request, "param", "sqlite"), request, tmp_path / "data") as database:
-        yield from commands_in(tmp_path, database)
+def commands(tmp_path: Path, house_database: Database) -> Iterator[Commands]:
+    yield from commands_in(tmp_path, house_database)
 
 
 def assert_clean(run: Running) -> None:
@@ -75,7 +73,6 @@ def test_a_measured_run_ends_by_itself_with_one_line_on_stdout(commands: Command
     assert_stores_agree(commands, run.result())
 
 
-@on_both_databases
 def test_quiet_moments_take_no_time_with_fast(commands: Commands) -> None:
     run = commands.run("--for", "90s", "--calls-per-second", "0.2", "--fast")
     assert run.ended() == 0
@@ -111,29 +108,17 @@ def test_the_page_shows_calls_to_whoever_logs_in_and_ctrl_c_hangs_up_and_sums_up
     assert not commands.rows("history", "SELECT leg FROM legs WHERE ended_at_us IS NULL")
 
 
-def test_what_it_writes_is_nobody_elses_on_this_machine(commands: Commands) -> None:
+def test_what_it_writes_is_nobody_elses_on_this_machine_and_nobody_elsewhere_reaches_it(commands: Commands) -> None:
     run = commands.run("--calls-per-second", "5")
     until(lambda: run.calls)
+    listening = [c.laddr.ip for c in psutil.Process(run.process.pid).net_connections() if c.status == "LISTEN"]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
     assert run.end() == 0
     written = [commands.data, *commands.data.rglob("*")]
     assert len(written) > 10
     others = {str(path): oct(path.stat().st_mode) for path in written if path.stat().st_mode & 0o077}
     assert not others
-
-
-def test_its_help_names_the_command_that_people_type(commands: Commands) -> None:
-    run = commands.run("--help")
-    assert run.ended() == 0
-    assert run.out[0].startswith("Usage: toritsugi run [OPTIONS]")
-
-
-def test_it_listens_on_this_machine_only(commands: Commands) -> None:
-    run = commands.run("--calls-per-second", "0.01")
-    run.says("Running everything")
-    listening = [c.laddr.ip for c in psutil.Process(run.process.pid).net_connections() if c.status == "LISTEN"]
-    assert listening
-    assert set(listening) == {"127.0.0.1"}
-    assert run.end() == 0
 
 
 def test_a_new_password_ends_old_sessions_and_the_old_password(commands: Commands) -> None:
@@ -155,7 +140,6 @@ def test_a_new_password_ends_old_sessions_and_the_old_password(commands: Command
     assert second.end() == 0
 
 
-@on_both_databases
 def test_a_process_killed_in_the_middle_of_calls_is_taken_up_again_without_a_double_charge(commands: Commands) -> None:
     first = commands.run(*CALLING)
     until(lambda: len(first.calls) > 10)
@@ -193,47 +177,6 @@ def test_a_broker_that_dies_in_the_middle_of_calls_loses_and_doubles_nothing(
     result = run.result()
     assert (result["lost"], result["duplicated"]) == (0, 0), result
     assert_stores_agree(commands, result)
-
-
-def test_without_its_broker_it_says_so_in_one_sentence(commands: Commands) -> None:
-    run = commands.run("--bus", "amqp://someone:secret@127.0.0.1:1/none")
-    assert run.ended() == 1
-    warning, sentence = run.err
-    assert warning.startswith("toritsugi: warning: the password in --bus stands in the process list; TORITSUGI_BUS")
-    assert sentence.startswith("toritsugi: bus could not start: RabbitMQ was not reached")
-    assert "Connection refused" in sentence
-    assert "secret" not in warning + sentence
-    assert not run.out
-
-
-# -- mistakes -------------------------------------------------------------------------------------------------------
-
-
-def test_a_mistake_in_the_settings_names_file_line_and_key(commands: Commands, tmp_path: Path) -> None:
-    file = tmp_path / "own.yaml"
-    file.write_text("log_level: INFO\nweb:\n  port: eighty\n")
-    run = commands.run("--settings", str(file))
-    assert run.ended() == 2
-    assert len(run.err) == 1
-    assert run.err[0].startswith(f"{file}:3: web.port: 'eighty'")
-
-
-@pytest.mark.parametrize("made", [False, True], ids=["no folder", "empty folder"])
-def test_without_client_files_it_says_which_folder(commands: Commands, tmp_path: Path, made: bool) -> None:
-    folder, file = tmp_path / "clients", tmp_path / "own.yaml"
-    if made:
-        folder.mkdir()
-    file.write_text(f"tenants_dir: {folder}\n")
-    run = commands.run("--settings", str(file))
-    assert run.ended() == 1
-    assert len(run.err) == 1
-    assert str(folder) in run.err[0]
-
-
-def test_one_service_alone_needs_a_bus_that_others_share(commands: Commands) -> None:
-    run = commands.run("routing")
-    assert run.ended() == 2
-    assert "--bus" in run.err[-1]
 
 
 # -- one process per service ----------------------------------------------------------------------------------------
@@ -281,21 +224,16 @@ def assert_ends_in_agreement(commands: Commands, house: dict[str, Running]) -> N
 def test_each_service_in_a_process_of_its_own_and_the_pages_in_two(
     commands: Commands, house: dict[str, Running], users: OwnUsers
 ) -> None:
+    """Some are killed in the middle of calls and started again: nothing is lost, nothing doubled."""
     visitor = Visitor(house["directory"].port())
     assert visitor.log_in("admin", house["directory"].password()).status == 303
     reader = Visitor(house["history"].port(), visitor.cookies)  # both read the same key
     until(lambda: reader.get("/").status == 200)
     assert "/calls/" in reader.get("/").text
-    assert_ends_in_agreement(commands, house)
-    assert not users.refusals()
-
-
-def test_services_killed_in_the_middle_of_calls_and_started_again_lose_and_double_nothing(
-    commands: Commands, house: dict[str, Running], users: OwnUsers
-) -> None:
     for name in ("routing", "history", "billing"):
         assert house[name].end(signal.SIGKILL) == -signal.SIGKILL
         house[name] = commands.run(*alone(users, name))
     before = len(house["connectors"].calls)
     until(lambda: len(house["connectors"].calls) > before + 10)
     assert_ends_in_agreement(commands, house)
+    assert not users.refusals()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from freeswitch.simulator.replay.score import read_lines
 from proto.events import CallAnswered, CallEnded, LegCharged, LegEnded
 from services.eventsocket.frames import FrameReader
 from tests import traces
-from tests.integration.house import Later, Played, TestHouse, Twice
+from tests.integration.house import Houses, Later, Played, TestHouse, Twice, house_on, running
 from tests.rabbitmq import Broker
+from tests.stores import KINDS, Database
 from tests.traces.book import Book, book, meaning, same
 
 pytestmark = pytest.mark.usefixtures("broker")
@@ -31,37 +31,29 @@ QUEUES = (17, 18, 19)
 """Our answering service sends commands of its own accord here: the line is cut between them, not under them."""
 
 
-@pytest.fixture(scope="module")
-def house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("house")))
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("house"))
 
 
-@pytest.fixture(scope="module")
-def doubling_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("twice"), Twice))
+@pytest.fixture(scope="module", params=KINDS)
+def doubling_house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("twice"), Twice)
 
 
-@pytest.fixture(scope="module")
-def repeating_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("later"), Later))
+@pytest.fixture(scope="module", params=KINDS)
+def repeating_house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("later"), Later)
 
 
-@pytest.fixture(scope="module")
-def cut_house(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path_factory.mktemp("cut")))
+@pytest.fixture(scope="module", params=KINDS)
+def cut_house(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    yield from house_on(request.param, request, broker, tmp_path_factory.mktemp("cut"))
 
 
 @pytest.fixture
-def lone_house(request: pytest.FixtureRequest, broker: Broker, tmp_path: Path) -> Iterator[TestHouse]:
-    yield from _run(TestHouse(broker.url(), tmp_path, getattr(request, "param", lambda bus: bus)))
-
-
-def _run(one: TestHouse) -> Iterator[TestHouse]:
-    one.start()
-    yield one
-    dead = one.bus.dead_letters()
-    one.stop()
-    assert dead == []
+def lone_house(request: pytest.FixtureRequest, broker: Broker, house_database: Database, tmp_path: Path) -> Houses:
+    yield from running(TestHouse(broker.url(), tmp_path, house_database, getattr(request, "param", lambda bus: bus)))
 
 
 SHOWS = {9: "R30", 10: "R30"}

@@ -22,10 +22,11 @@ from services.compose import House, compose
 from services.rooms import EVERYTHING
 from services.runtime.app import App
 from services.runtime.bus.choose import EMBEDDED, connect
-from services.runtime.settings import SQLITE, Settings, SwitchLink, Web
+from services.runtime.settings import Settings, SwitchLink, Web
 from services.runtime.store import Tx
 from services.runtime.virtual import virtual_time
 from services.simulated import simulator_for
+from tests.stores import Database
 
 MONDAY_10_00_US = int(datetime(2026, 11, 16, 1, 0, tzinfo=UTC).timestamp() * 1_000_000)
 """10:00 in Japan."""
@@ -94,12 +95,12 @@ class Played:
 @contextmanager
 def the_house(
     folder: Path,
+    database: Database,
     start_us: int = MONDAY_10_00_US,
     *,
     clients: Mapping[str, str] | None = None,
     rooms: Sequence[str] = EVERYTHING,
     bus: str = EMBEDDED,
-    database: str = SQLITE,
     conf_dir: Path | None = None,
     credentials: Path | None = None,
 ) -> Iterator[Played]:
@@ -124,7 +125,9 @@ def the_house(
             conf_dir=conf_dir,
             credentials_file=credentials,
         )
-        settings = Settings(data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0), database=database)
+        settings = Settings(
+            data_dir=data, tenants_dir=tenants, switches=(link,), web=Web(port=0), database=database.url
+        )
         house = compose(settings, connect(bus, data), tuple(rooms))
         app = App(house.parts)
         try:

@@ -17,17 +17,20 @@ from services.eventsocket import conf_files
 from services.eventsocket.conf import fallback_path
 from services.rooms import EVERYTHING
 from tests.scenarios.house import ACME, Played, the_house
+from tests.stores import Database
 
 NUMBER = "0312345678"
 WITHOUT_ROUTING = tuple(room for room in EVERYTHING if room != "routing")
 
 
 @contextmanager
-def nobody_decides(folder: Path) -> Iterator[Played]:
+def nobody_decides(folder: Path, database: Database) -> Iterator[Played]:
     """Routing is dead; the agent has written the switch's files, and the switch has read them."""
     passwords = folder / "credentials.json"
     passwords.write_text(json.dumps({"phones": {"1001@pbx.example": "secret of the desk phone"}}), encoding="utf-8")
-    with the_house(folder, rooms=WITHOUT_ROUTING, conf_dir=folder / "switch", credentials=passwords) as played:
+    with the_house(
+        folder, database, rooms=WITHOUT_ROUTING, conf_dir=folder / "switch", credentials=passwords
+    ) as played:
         played.until(lambda: in_force(played, "acme"))
         yield played
 
@@ -51,8 +54,10 @@ def call(played: Played, caller: Caller) -> Channel:
 
 
 @pytest.mark.requirement("R23")
-def test_a_changed_target_holds_for_the_next_call_though_nobody_decides(tmp_path: Path) -> None:
-    with nobody_decides(tmp_path) as played:
+def test_a_changed_target_holds_for_the_next_call_though_nobody_decides(
+    tmp_path: Path, house_database: Database
+) -> None:
+    with nobody_decides(tmp_path, house_database) as played:
         leg = call(played, Caller("0611112222", talks_s=5))
         assert called(played) == ["09012345678"]
         assert leg.variables["tt_decision"] == "fallback"
@@ -67,9 +72,11 @@ def target(folder: Path) -> str:
     return text.partition("sofia/gateway/hikari/")[2].partition('"')[0]
 
 
-def test_the_forwarded_leg_is_the_clients_and_shows_the_clients_number(tmp_path: Path) -> None:
+def test_the_forwarded_leg_is_the_clients_and_shows_the_clients_number(
+    tmp_path: Path, house_database: Database
+) -> None:
     """Nobody read what the caller sent, so none of it goes on."""
-    with nobody_decides(tmp_path) as played:
+    with nobody_decides(tmp_path, house_database) as played:
         dialled: list[dict[str, Any]] = []
         played.simulator.switch.on_end = lambda leg: dialled.append(
             dict(leg.variables, shown=leg.profile.caller_number)
@@ -82,9 +89,11 @@ def test_the_forwarded_leg_is_the_clients_and_shows_the_clients_number(tmp_path:
         assert {row["payer"] for row in played.rows("billing", "ledger") if row["amount"] != "0"} <= {"acme"}
 
 
-def test_a_target_that_cannot_be_written_is_an_apology_and_never_the_old_one(tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_written_is_an_apology_and_never_the_old_one(
+    tmp_path: Path, house_database: Database
+) -> None:
     """The disk refuses: the switch keeps nothing of yesterday, and nobody is told that the change is in force."""
-    with nobody_decides(tmp_path) as played:
+    with nobody_decides(tmp_path, house_database) as played:
         (tmp_path / "switch" / "toritsugi" / "agent" / "fallback" / "999").write_text("no folder")
         more = ACME.replace("numbers:", "numbers:\n  - {number: 03-1234-5999, kind: direct, id: '1001'}")
         (tmp_path / "tenants" / "acme.yaml").write_text(more.replace("090-1234-5678", "080-9999-0000"))
@@ -99,8 +108,8 @@ def target_file(folder: Path) -> Path:
     return folder / "switch" / "toritsugi" / "agent" / fallback_path(NUMBER)
 
 
-def test_a_client_that_is_gone_leaves_no_target_behind(tmp_path: Path) -> None:
-    with nobody_decides(tmp_path) as played:
+def test_a_client_that_is_gone_leaves_no_target_behind(tmp_path: Path, house_database: Database) -> None:
+    with nobody_decides(tmp_path, house_database) as played:
         (tmp_path / "tenants" / "acme.yaml").unlink()
         played.until(lambda: not target_file(tmp_path).exists())
         played.simulator.call(Caller("0611112222"), NUMBER).gone.wait()
@@ -108,8 +117,10 @@ def test_a_client_that_is_gone_leaves_no_target_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("R28")
-def test_an_emergency_call_shows_the_clients_own_line_whatever_the_phone_says(tmp_path: Path) -> None:
-    with nobody_decides(tmp_path) as played:
+def test_an_emergency_call_shows_the_clients_own_line_whatever_the_phone_says(
+    tmp_path: Path, house_database: Database
+) -> None:
+    with nobody_decides(tmp_path, house_database) as played:
         dialled: list[Channel] = []
         played.simulator.switch.on_end = dialled.append
         hostile = Caller("0399999999", name="x", headers={"tt_emergency_number": "0399999999"})
@@ -129,7 +140,7 @@ def test_an_emergency_call_shows_the_clients_own_line_whatever_the_phone_says(tm
 
 
 def test_a_carrier_whose_log_in_changes_is_reached_with_the_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, house_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rescan alone leaves a gateway that the switch knows as it was (seen on a real one)."""
     monkeypatch.setattr(conf_files, "LOOK_EVERY_S", 0.2)
@@ -140,7 +151,7 @@ def test_a_carrier_whose_log_in_changes_is_reached_with_the_new_one(
         passwords.write_text(json.dumps({"gateways": known}), encoding="utf-8")
 
     write("one")
-    with the_house(tmp_path, conf_dir=tmp_path / "switch", credentials=passwords) as played:
+    with the_house(tmp_path, house_database, conf_dir=tmp_path / "switch", credentials=passwords) as played:
         played.until(lambda: in_force(played, "acme"))
         gateways = played.simulator.switch.gateways
         before = gateways.find("hikari")

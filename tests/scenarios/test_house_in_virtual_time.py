@@ -20,8 +20,8 @@ MINUTE_US = 60_000_000
 
 
 @pytest.fixture
-def played(tmp_path: Path, database: Database) -> Iterator[Played]:
-    with the_house(tmp_path, database=database.url) as house:
+def played(tmp_path: Path, house_database: Database) -> Iterator[Played]:
+    with the_house(tmp_path, house_database) as house:
         yield house
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,7 @@ from freeswitch.simulator.calls.channel import Channel
 from services.rooms import EVERYTHING
 from tests.rabbitmq import Broker
 from tests.scenarios.house import PLATFORM, Played, the_house
+from tests.stores import Database
 
 NUMBER, QUEUE_NUMBER = "0312345678", "0312345679"
 POOL = """
@@ -33,9 +32,9 @@ CLIENTS = {"platform.yaml": PLATFORM + POOL, "aoba.yaml": SECRETARY}
 
 
 @contextmanager
-def without(folder: Path, *dead: str) -> Iterator[Played]:
+def without(folder: Path, database: Database, *dead: str) -> Iterator[Played]:
     rooms = tuple(room for room in EVERYTHING if room not in dead)
-    with the_house(folder, clients=CLIENTS, rooms=rooms) as played:
+    with the_house(folder, database, clients=CLIENTS, rooms=rooms) as played:
         yield played
 
 
@@ -57,17 +56,17 @@ def dialled(played: Played) -> list[str]:
 
 @pytest.mark.parametrize("dead", [("routing",), ("eventsocket",)], ids=["dead routing", "dead agent"])
 def test_nobody_decides_so_the_caller_hears_the_apology_within_four_seconds(
-    tmp_path: Path, dead: tuple[str, ...]
+    tmp_path: Path, house_database: Database, dead: tuple[str, ...]
 ) -> None:
-    with without(tmp_path, *dead) as played:
+    with without(tmp_path, house_database, *dead) as played:
         leg = played.simulator.call(Caller("0611112222"), NUMBER)
         leg.gone.wait()
         assert heard_the_apology(leg)
         assert 2.9 < waited_s(leg) < 4.1
 
 
-def test_a_call_that_only_the_fallback_took_stands_in_the_history(tmp_path: Path) -> None:
-    with without(tmp_path, "routing") as played:
+def test_a_call_that_only_the_fallback_took_stands_in_the_history(tmp_path: Path, house_database: Database) -> None:
+    with without(tmp_path, house_database, "routing") as played:
         leg = played.simulator.call(Caller("0611112222"), NUMBER)
         played.until_over(leg)
         (call,) = played.rows("history", "calls")
@@ -75,37 +74,34 @@ def test_a_call_that_only_the_fallback_took_stands_in_the_history(tmp_path: Path
         assert call["ended_at_us"] == leg.times.hangup
 
 
-def test_a_plan_that_is_decided_too_late_does_not_take_the_caller_out_of_the_fallback(tmp_path: Path) -> None:
+def test_a_plan_that_is_decided_too_late_does_not_take_the_caller_out_of_the_fallback(
+    tmp_path: Path, house_database: Database
+) -> None:
     """Somebody holds routing's database for six seconds; then it works off what came meanwhile."""
-    with without(tmp_path) as played, locked(played.house.settings.data_dir / "routing.sqlite") as release:
+    with without(tmp_path, house_database) as played, ExitStack() as lock:
+        lock.enter_context(house_database.locked("routing", "seen"))
         leg = played.simulator.call(Caller("0611112222"), NUMBER)
         played.until(lambda: leg.variables.get("tt_decision") == "fallback")
-        release()
+        lock.close()
         played.until_over(leg)
         assert heard_the_apology(leg)
         assert not dialled(played), "the late plan would have rung the desk phone"
         played.until(lambda: bool(played.rows("routing", "seen")))
 
 
-@contextmanager
-def locked(file: Path) -> Iterator[Any]:
-    """A foreign process writes and does not finish; `release()` lets it."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as foreign:
-        foreign.execute("BEGIN IMMEDIATE")
-        yield lambda: foreign.execute("ROLLBACK")
-
-
-def test_a_caller_handed_over_to_nobody_falls_back(tmp_path: Path) -> None:
+def test_a_caller_handed_over_to_nobody_falls_back(tmp_path: Path, house_database: Database) -> None:
     """Routing parks with tt_next=answering, and its own net: answering is dead."""
-    with without(tmp_path, "answering") as played:
+    with without(tmp_path, house_database, "answering") as played:
         leg = played.simulator.call(Caller("0611112222"), QUEUE_NUMBER)
         leg.gone.wait()
         assert heard_the_apology(leg)
         assert waited_s(leg) < 5
 
 
-def test_a_waiting_caller_whose_service_dies_is_not_left_with_the_music(tmp_path: Path) -> None:
-    with without(tmp_path) as played:
+def test_a_waiting_caller_whose_service_dies_is_not_left_with_the_music(
+    tmp_path: Path, house_database: Database
+) -> None:
+    with without(tmp_path, house_database) as played:
         played.simulator.switch.phone("op-tanaka").registered = False
         leg = played.simulator.call(Caller("0611112222"), QUEUE_NUMBER)
         played.until(lambda: leg.variables.get("tt_stage") == "queue" and bool(leg.times.answered))
@@ -115,9 +111,9 @@ def test_a_waiting_caller_whose_service_dies_is_not_left_with_the_music(tmp_path
 
 
 def test_the_bus_is_dead_so_the_switch_answers_alone_and_the_books_are_written_later(
-    tmp_path: Path, broker: Broker
+    tmp_path: Path, house_database: Database, broker: Broker
 ) -> None:
-    with the_house(tmp_path, bus=broker.url()) as played:
+    with the_house(tmp_path, house_database, bus=broker.url()) as played:
         broker.pause()
         try:
             leg = played.simulator.call(Caller("0611112222"), NUMBER)
@@ -130,8 +126,8 @@ def test_the_bus_is_dead_so_the_switch_answers_alone_and_the_books_are_written_l
         assert not dialled(played)
 
 
-def test_emergency_calls_need_nobody(tmp_path: Path) -> None:
-    with without(tmp_path, "routing", "eventsocket", "answering") as played:
+def test_emergency_calls_need_nobody(tmp_path: Path, house_database: Database) -> None:
+    with without(tmp_path, house_database, "routing", "eventsocket", "answering") as played:
         leg = played.simulator.call_from_phone("1001", "119", Caller("1001", talks_s=30))
         leg.gone.wait()
         assert leg.variables["tt_decision"] == "static"
