@@ -7,12 +7,13 @@ waits for them, an hour at most. What a leg costs belongs to `rate.py`, which re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from prometheus_client import Counter
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, Select, Table, bindparam, select, tuple_
 
 from proto.envelope import Envelope, decode, encode
 from proto.events import LegEnded, PlatformRevised, TenantRevised, TimerFired
@@ -43,6 +44,7 @@ from services.runtime.worker import Cause, Emit, Handler, Service
 PATIENCE_US = 3600 * 1_000_000
 """How long a leg waits for its payer's terms to be heard before it is entered as nobody's."""
 UNHEARD = "unheard_payer"
+SOMEBODY_WAITS = "somebody waits"
 UNANSWERED = "unanswered"
 """Remembered as long as ids of messages are: a guess about the leg that comes later is none of its charge."""
 UNPRICED = Counter("toritsugi_unpriced_legs_total", "Outgoing answered legs for which no price was found", ["why"])
@@ -53,12 +55,27 @@ CONTRADICTED = Counter(
 log = get_logger("billing")
 
 
+class _Charged(msgspec.Struct, frozen=True):
+    """What is charged for a leg, or held back: the times it rests on."""
+
+    held: bool
+    answered_at_us: int | None
+    ended_at_us: int
+
+
 class _Room:
     """The handlers, and the legs that somebody must look at, until the commit lets them be told."""
 
     def __init__(self) -> None:
         self.flagged: dict[tuple[str, str], Entry] = {}
         self.contradicted: list[Envelope] = []
+
+    def ahead(self, tx: Tx, envelopes: Sequence[Envelope]) -> None:
+        """What stands for all legs of a batch, asked at once."""
+        facts = [envelope.body for envelope in envelopes if isinstance(envelope.body, LegEnded)]
+        standing = _charged_for(tx, {(fact.switch, fact.leg) for fact in facts})
+        for fact in facts:
+            tx.learn(("charged", fact.switch, fact.leg), standing.get((fact.switch, fact.leg)))
 
     def leg_ended(self, tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
         fact = envelope.body
@@ -73,8 +90,7 @@ class _Room:
             if not envelope.estimated and _contradicts(tx, fact):
                 self.contradicted.append(envelope)
             return []
-        row = {"event": envelope.id, "envelope": encode(envelope)}
-        tx.insert_once(tx.tables["usages"], row)
+        tx.add(tx.tables["usages"], {"event": envelope.id, "envelope": encode(envelope)})
         if not _terms_heard(tx, fact):
             _wait(tx, envelope, fact)
             return []
@@ -142,10 +158,11 @@ class _Room:
         terms = (_terms(tx, payer) or NO_TERMS) if may_cost(fact) else NO_TERMS
         charge = price(fact, payer, terms)
         entry = entry_of(envelope, payer, terms, charge, _keep_version(tx, terms, charge.version))
+        # Nobody else can have entered it since `_charged` was asked: the database says Conflict then.
         table = tx.tables["confirmations" if verdict == "confirm" else "ledger"]
-        row = msgspec.structs.asdict(entry) | {"amount": str(entry.amount)}
-        if not tx.insert_once(table, row):
-            return []
+        tx.add(table, msgspec.structs.asdict(entry) | {"amount": str(entry.amount)})
+        now_charged = _Charged(verdict == "hold", entry.answered_at_us, entry.ended_at_us)
+        tx.learn(("charged", entry.switch, entry.leg), now_charged)
         if entry.unpriced:
             self.flagged[entry.switch, entry.leg] = entry
         if verdict == "hold":
@@ -180,34 +197,62 @@ def _verdict(tx: Tx, envelope: Envelope) -> Verdict:
 
 
 def _standing(tx: Tx, fact: LegEnded) -> Standing:
-    entry = tx.first(tx.tables["ledger"], ("estimated",), switch=fact.switch, leg=fact.leg)
-    if entry is None:
+    standing = _charged(tx, fact)
+    if standing is None:
         return "none"
-    confirmed = tx.first(tx.tables["confirmations"], ("seq",), switch=fact.switch, leg=fact.leg)
-    return "estimated" if entry.estimated and confirmed is None else "final"
+    return "estimated" if standing.held else "final"
 
 
 def _contradicts(tx: Tx, fact: LegEnded) -> bool:
     """Whether what is charged rests on other times than these; the switch tells an end by event and by call record."""
-    for name in ("confirmations", "ledger"):
-        row = tx.first(tx.tables[name], ("answered_at_us", "ended_at_us"), switch=fact.switch, leg=fact.leg)
-        if row is not None:
-            answered = fact.answered_at_us is not None
-            return row.answered_at_us != fact.answered_at_us or (answered and row.ended_at_us != fact.ended_at_us)
-    return False
+    standing = _charged(tx, fact)
+    if standing is None:
+        return False
+    answered = fact.answered_at_us is not None
+    return standing.answered_at_us != fact.answered_at_us or (answered and standing.ended_at_us != fact.ended_at_us)
+
+
+def _charged(tx: Tx, fact: LegEnded) -> _Charged | None:
+    here = (fact.switch, fact.leg)
+    return tx.known(("charged", *here), lambda: _charged_for(tx, {here}).get(here))
+
+
+def _charged_for(tx: Tx, legs: Set[tuple[str, str]]) -> dict[tuple[str, str], _Charged]:
+    """What stands for these (switch, leg), by one statement: a confirmed figure in place of a held one."""
+    rows = tx.sql.execute(_select_charged(tx.tables["ledger"], tx.tables["confirmations"]), {"legs": list(legs)})
+    return {
+        (row.switch, row.leg): _Charged(False, row.confirmed_answered_at_us, row.confirmed_ended_at_us)
+        if row.confirmed is not None
+        else _Charged(row.estimated, row.answered_at_us, row.ended_at_us)
+        for row in rows
+    }
+
+
+@lru_cache(maxsize=8)
+def _select_charged(ledger: Table, confirmations: Table) -> Select[Any]:
+    one, other = ledger.c, confirmations.c
+    return (
+        select(
+            *(one[name] for name in ("switch", "leg", "estimated", "answered_at_us", "ended_at_us")),
+            *(other[name].label(f"confirmed_{name}") for name in ("answered_at_us", "ended_at_us")),
+            other.seq.label("confirmed"),
+        )
+        .select_from(ledger.outerjoin(confirmations, (one.switch == other.switch) & (one.leg == other.leg)))
+        .where(tuple_(one.switch, one.leg).in_(bindparam("legs", expanding=True)))
+    )
 
 
 def _wait(tx: Tx, envelope: Envelope, fact: LegEnded) -> None:
     here = {"switch": fact.switch, "leg": fact.leg, "estimated": envelope.estimated}
     if tx.insert_once(tx.tables["waiting"], here | {"event": envelope.id, "payer": fact.payer}):
-        tx.forget_known()
+        tx.learn(SOMEBODY_WAITS, True)
         due_at_us = clock.now_us() + PATIENCE_US
         tx.set_timer(UNHEARD, f"{fact.switch}/{fact.leg}", due_at_us, envelope.tenant, envelope.call)
 
 
 def _forget_waiting(tx: Tx, switch: str, leg: str, *, estimated: bool) -> None:
     table = tx.tables["waiting"]
-    if tx.known("somebody waits", lambda: tx.first(table, ("leg",)) is not None):
+    if tx.known(SOMEBODY_WAITS, lambda: tx.first(table, ("leg",)) is not None):
         tx.delete(table, switch=switch, leg=leg, estimated=estimated)
 
 
@@ -216,8 +261,7 @@ def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:
     if fact.direction == "inbound" and call:
         phone = fact.caller.number if fact.via == "phone" else ""
         number = "" if fact.via == "phone" else normalise(fact.destination)
-        row = {"call": call, "number": number, "phone": phone}
-        tx.insert_once(tx.tables["arrivals"], row)
+        tx.add(tx.tables["arrivals"], {"call": call, "number": number, "phone": phone})
 
 
 def _keep_version(tx: Tx, terms: Terms, version: PriceVersion | None) -> str:
@@ -226,7 +270,7 @@ def _keep_version(tx: Tx, terms: Terms, version: PriceVersion | None) -> str:
         return ""
     body = msgspec.json.encode(version)
     name = f"{terms.table.table}@{version.from_}#{hashlib.sha256(body).hexdigest()[:32]}"
-    tx.known(("price version", name), lambda: tx.insert_once(tx.tables["price_versions"], {"id": name, "body": body}))
+    tx.known(("price version", name), lambda: tx.add(tx.tables["price_versions"], {"id": name, "body": body}))
     return name
 
 
@@ -317,4 +361,4 @@ def build() -> Service:
         PlatformRevised: room.platform_revised,
         TimerFired: room.timer_fired,
     }
-    return Service("billing", handlers, metadata, room.after_commit)
+    return Service("billing", handlers, metadata, room.after_commit, room.ahead)

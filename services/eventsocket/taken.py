@@ -31,12 +31,9 @@ def add_commands_table(metadata: MetaData) -> None:
 
 def keep_new(tx: Tx, bodies: Mapping[str, bytes], now_us: int) -> list[str]:
     """Ids of those that were never taken before, in their order; from now on all are."""
-    table = tx.tables["commands"]
-    return [
-        command
-        for command, body in bodies.items()
-        if tx.insert_once(table, {"id": command, "at_us": now_us, "done": False, "body": body})
-    ]
+    rows = [{"id": command, "at_us": now_us, "done": False, "body": body} for command, body in bodies.items()]
+    new = tx.insert_new(tx.tables["commands"], rows, "id")
+    return [command for command in bodies if command in new]
 
 
 def mark_answered(tx: Tx, ids: Sequence[str]) -> None:

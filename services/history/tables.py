@@ -7,7 +7,6 @@ Enters: `Row`, `Leg`, `Step` of one fact. Leaves: rows, written only where somet
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -17,17 +16,11 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
-    Insert,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
-    Update,
-    and_,
-    bindparam,
-    insert,
-    select,
     update,
 )
 
@@ -145,32 +138,18 @@ def write_step(tx: Tx, tenant: str, call: str, step: Step) -> None:
     values = {"at_us": step.at_us, "body": msgspec.json.encode(step)}
     if tx.insert_once(table, {**key, **values}):
         return
-    here = and_(*(table.c[name] == value for name, value in key.items()))
-    known = msgspec.json.decode(bytes(tx.sql.execute(select(table.c.body).where(here)).scalar_one()), type=Step)
+    row = tx.first(table, ("body",), **key)
+    assert row is not None
+    known = msgspec.json.decode(bytes(row.body), type=Step)
     if better(known, step) is step:
         _write(tx, "steps", key, values, new=False)
 
 
 def _write(tx: Tx, name: str, key: dict[str, str], values: dict[str, Any], new: bool) -> None:
-    table = tx.tables[name]
     if new:
-        tx.sql.execute(_insert(table), {**key, **values})
+        tx.add(tx.tables[name], key | values)
     else:
-        tx.sql.execute(_update(table, tuple(key), tuple(values)), {**{f"at_{k}": v for k, v in key.items()}, **values})
-
-
-# Building a statement of 25 columns takes longer than running it: each is built once.
-
-
-@lru_cache(maxsize=64)
-def _insert(table: Table) -> Insert:
-    return insert(table)
-
-
-@lru_cache(maxsize=64)
-def _update(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Update:
-    here = and_(*(table.c[name] == bindparam(f"at_{name}") for name in key))
-    return update(table).where(here).values({name: bindparam(name) for name in columns})
+        tx.update(tx.tables[name], key, values)
 
 
 def tally(tx: Tx, what: str, leg: str, call: str, message: str, park: int = 0) -> None:
@@ -185,7 +164,7 @@ def tally(tx: Tx, what: str, leg: str, call: str, message: str, park: int = 0) -
 def keep_decision(tx: Tx, command: str, tenant: str, call: str, leg: str, cause: str) -> None:
     """Which arrival a plan answers: `cause` is the id of the message that routing heard."""
     values = {"command": command, "tenant": tenant, "call": call, "leg": leg, "cause": cause}
-    tx.insert_once(tx.tables["decisions"], values)
+    tx.add(tx.tables["decisions"], values)
 
 
 def keep_result(tx: Tx, fact: CommandFinished | CommandRefused | CommandUnknown, at_us: int) -> None:
@@ -199,7 +178,7 @@ def keep_result(tx: Tx, fact: CommandFinished | CommandRefused | CommandUnknown,
         "decision_us": fact.decision_us if isinstance(fact, CommandFinished) else None,
         "at_us": at_us,
     }
-    tx.insert_once(tx.tables["command_results"], values)
+    tx.add(tx.tables["command_results"], values)
 
 
 def write_switch(tx: Tx, switch: str, at_us: int, lost: str | None) -> None:
@@ -212,13 +191,11 @@ def write_switch(tx: Tx, switch: str, at_us: int, lost: str | None) -> None:
 
 def call_of_leg(tx: Tx, leg: str) -> tuple[str, str] | None:
     """(tenant, call) of a leg heard of before."""
-    table = tx.tables["legs"]
-    row = tx.sql.execute(select(table.c.tenant, table.c.call).where(table.c.leg == leg)).first()
+    row = tx.first(tx.tables["legs"], ("tenant", "call"), leg=leg)
     return (row.tenant, row.call) if row else None
 
 
 def call_of_command(tx: Tx, command: str) -> tuple[str, str] | None:
     """(tenant, call) of a command that a decision named."""
-    table = tx.tables["decisions"]
-    row = tx.sql.execute(select(table.c.tenant, table.c.call).where(table.c.command == command)).first()
+    row = tx.first(tx.tables["decisions"], ("tenant", "call"), command=command)
     return (row.tenant, row.call) if row else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,8 @@ class Service:
     metadata: MetaData
     after_commit: Callable[[Sequence[Envelope]], None] | None = None
     """Told, on the hub, which messages were newly committed: live pages, couriers."""
+    ahead: Callable[[Tx, Sequence[Envelope]], None] | None = None
+    """Told, in the transaction, what is about to be handled: what all of it needs may be read at once (`Tx.learn`)."""
 
 
 @dataclass
@@ -218,17 +221,20 @@ class Worker:
 
         def work(tx: Tx) -> tuple[list[Envelope], list[Outgoing]]:
             tx.posted(confirmed)
-            fresh: dict[str, Envelope] = {}
-            leaving: list[Outgoing] = []
+            first: dict[str, Envelope] = {}
             for envelope in envelopes:
-                if tx.first_time(envelope.id, clock.now_us()):
-                    fresh[envelope.id] = envelope
-                    answers = self._handle(tx, envelope)
-                    tx.post(answers, envelope.id)
-                    leaving.extend(answers)
-                elif envelope.id not in fresh:  # whoever committed it may have died before the bus had its answers
-                    leaving.extend(tx.unposted(cause=envelope.id))
-            return list(fresh.values()), leaving
+                first.setdefault(envelope.id, envelope)
+            new = tx.first_times(list(first), clock.now_us())
+            # Whoever committed the others before may have died before the bus had its answers.
+            leaving = tx.unposted(causes=list(first.keys() - new)) if len(new) < len(first) else []
+            fresh = [envelope for envelope in first.values() if envelope.id in new]
+            if self.service.ahead is not None:
+                self.service.ahead(tx, fresh)
+            for envelope in fresh:
+                answers = self._handle(tx, envelope)
+                tx.post(answers, envelope.id)
+                leaving += answers
+            return fresh, leaving
 
         try:
             fresh, leaving = self._persist(work)
@@ -236,8 +242,8 @@ class Worker:
             self._confirmed = confirmed + self._confirmed
             raise
         self._publish(leaving)
-        for envelope in fresh:
-            HANDLED.labels(self.service.name, envelope.body.NAME).inc()
+        for name, count in Counter(envelope.body.NAME for envelope in fresh).items():
+            HANDLED.labels(self.service.name, name).inc(count)
         if fresh and self.service.after_commit is not None:
             try:
                 self.service.after_commit(fresh)

@@ -128,7 +128,7 @@ def test_a_message_committed_by_a_worker_that_never_returns_is_answered_by_the_n
 ) -> None:
     bus = small.open(tally.queue(), FS1)
     with Room(bus, database) as room:
-        room.store.run(lambda tx: tx.first_time(tally.handed_over(0).id, 1))
+        room.store.run(lambda tx: tx.first_times([tally.handed_over(0).id], 1))
         answer = Outgoing("answer", "command", "fs1", "acme", b"answer", None)
         room.store.run(lambda tx: tx.post([answer], cause=tally.handed_over(0).id))
         bus.publish(tally.facts([0]))

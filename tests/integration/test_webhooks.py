@@ -114,7 +114,7 @@ def hear(store: Store, body: Event, message_id: str, call: str = "call-1", estim
     )
 
     def work(tx: Tx) -> None:
-        if tx.first_time(message_id, NOON):
+        if tx.first_times([message_id], NOON):
             assert list(ROOM.handlers[type(body)](tx, envelope, Cause(envelope, "connectors"))) == []
 
     store.run(work)

@@ -59,7 +59,7 @@ def hear(
     cause = Cause(envelope, "billing")
 
     def work(tx: billing.Tx) -> list[Envelope]:
-        if not tx.first_time(envelope.id, NOON):
+        if not tx.first_times([envelope.id], NOON):
             return []
         return [address(emit, cause, n) for n, emit in enumerate(ROOM.handlers[type(body)](tx, envelope, cause))]
 

@@ -249,7 +249,7 @@ def test_the_tables_of_a_room_are_its_own(postgres: Postgres) -> None:
     first, second = (Store(database.store(name), metadata_of(name)) for name in ("billing", "history"))
     for store in (first, second):
         store.start()
-    first.run(lambda tx: tx.first_time("a", 1))
+    first.run(lambda tx: tx.first_times(["a"], 1))
     assert second.run(lambda tx: tx.count("seen")) == 0
     visible = "SELECT count(*) FROM pg_class WHERE relname = 'ledger' AND pg_table_is_visible(oid)"
     assert [store.run(lambda tx: tx.sql.exec_driver_sql(visible).scalar()) for store in (first, second)] == [1, 0]
@@ -268,7 +268,7 @@ def test_a_service_with_a_role_of_its_own_needs_nothing_but_its_schema(postgres:
     own = re.sub(r"//.*@", "//biller:short@", database.store("billing"))
     store = Store(own, metadata_of("billing"))
     store.start()
-    assert store.run(lambda tx: tx.first_time("a", 1))
+    assert store.run(lambda tx: tx.first_times(["a"], 1))
     with pytest.raises(DBAPIError, match="permission denied for schema history"):
         store.run(lambda tx: tx.sql.exec_driver_sql("SELECT * FROM history.calls"))
     store.stop()

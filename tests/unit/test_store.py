@@ -87,6 +87,7 @@ def test_whoever_saves_second_is_told_and_changes_nothing(
         other = Tx(tx.sql, tx.tables)
         other.state("book", "b", Book)
         put(other, theirs)
+        other.write()
         put(tx, mine)
 
     store.run(set_up)
@@ -105,8 +106,8 @@ def test_a_locked_database_is_unavailable_and_works_again_afterwards(store: Stor
     with database.locked("one", "seen"):
         for _ in range(2):
             with pytest.raises(Unavailable, match="lock"):
-                store.run(lambda tx: tx.first_time("a", 1))
-    assert store.run(lambda tx: tx.first_time("a", 1)) is True
+                store.run(lambda tx: tx.first_times(["a"], 1))
+    assert store.run(lambda tx: tx.first_times(["a"], 1)) == {"a"}
 
 
 def test_everybody_else_goes_on_while_the_database_is_locked(store: Store, database: Database) -> None:
@@ -121,7 +122,7 @@ def test_everybody_else_goes_on_while_the_database_is_locked(store: Store, datab
     with database.locked("one", "seen"):
         for _ in range(3):
             with pytest.raises(Unavailable):
-                store.run(lambda tx: tx.first_time("a", 1))
+                store.run(lambda tx: tx.first_times(["a"], 1))
     watching.kill()
     assert turns[0] > 60, "the store waited on the hub, not beside it"
 
@@ -129,11 +130,11 @@ def test_everybody_else_goes_on_while_the_database_is_locked(store: Store, datab
 def test_a_connection_that_was_cut_is_unavailable_once_and_then_made_anew(postgres: Postgres) -> None:
     database = Schemas(postgres)
     store = opened(database)
-    store.run(lambda tx: tx.first_time("a", 1))
+    store.run(lambda tx: tx.first_times(["a"], 1))
     database.cut_off()
     with pytest.raises(Unavailable, match="terminating connection"):
-        store.run(lambda tx: tx.first_time("b", 1))
-    assert store.run(lambda tx: (tx.first_time("a", 1), tx.first_time("b", 1))) == (False, True)
+        store.run(lambda tx: tx.first_times(["b"], 1))
+    assert store.run(lambda tx: (tx.first_times(["a"], 1), tx.first_times(["b"], 1))) == (set(), {"b"})
     store.stop()
     database.close()
 
@@ -141,13 +142,13 @@ def test_a_connection_that_was_cut_is_unavailable_once_and_then_made_anew(postgr
 def test_what_was_committed_is_there_after_the_server_was_killed() -> None:
     with running() as server:
         store = opened(Schemas(server))
-        store.run(lambda tx: tx.first_time("a", 1))
+        store.run(lambda tx: tx.first_times(["a"], 1))
         server.kill()
         for _ in range(2):
             with pytest.raises(Unavailable):
-                store.run(lambda tx: tx.first_time("b", 1))
+                store.run(lambda tx: tx.first_times(["b"], 1))
         server.start()
-        assert store.run(lambda tx: (tx.first_time("a", 1), tx.first_time("b", 1))) == (False, True)
+        assert store.run(lambda tx: (tx.first_times(["a"], 1), tx.first_times(["b"], 1))) == (set(), {"b"})
         store.stop()
 
 
@@ -168,8 +169,8 @@ def test_two_processes_on_one_row_one_is_first_and_the_other_is_told(postgres: P
         assert mine.run(lambda tx: tx.state("book", "a", Book)) == Book(9)
         mine.run(lambda tx: (tx.state("book", "a", Book), tx.save("book", "a", Book(1))))
     with pytest.raises(Conflict):
-        mine.run(lambda tx: (tx.count("seen"), theirs.run(lambda t: t.first_time("m", 1)), tx.first_time("m", 1)))
-    assert mine.run(lambda tx: tx.first_time("m", 1)) is False
+        mine.run(lambda tx: (tx.count("seen"), theirs.run(lambda t: t.first_times(["m"], 1)), tx.first_times(["m"], 1)))
+    assert mine.run(lambda tx: tx.first_times(["m"], 1)) == set()
     mine.stop()
     theirs.stop()
     database.close()
@@ -223,19 +224,20 @@ def test_a_wrong_statement_is_an_error_and_shows_no_value(store: Store) -> None:
 
 def test_what_a_closure_raises_undoes_it_and_comes_out(store: Store) -> None:
     def half(tx: Tx) -> None:
-        tx.first_time("a", 1)
+        tx.first_times(["a"], 1)
         tx.set_timer("t", "s", 5, "acme")
         raise KeyError("half way")
 
     store.run(lambda tx: tx.due_timers(0, 1))
     with pytest.raises(KeyError):
         store.run(half)
-    assert store.run(lambda tx: (tx.first_time("a", 1), tx.count("timers"))) == (True, 0)
+    assert store.run(lambda tx: (tx.first_times(["a"], 1), tx.count("timers"))) == ({"a"}, 0)
     assert store.next_timer_us == NEVER_US
 
 
 def test_ids_and_keys_are_new_once(store: Store) -> None:
-    assert [store.run(lambda tx: tx.first_time("a", 1)) for _ in range(2)] == [True, False]
+    assert [store.run(lambda tx: tx.first_times(["a", "b"], 1)) for _ in range(2)] == [{"a", "b"}, set()]
+    assert store.run(lambda tx: tx.first_times(["b", "c"], 1)) == {"c"}
     assert [store.run(lambda tx: tx.once("charge", "a", 1)) for _ in range(2)] == [True, False]
     assert store.run(lambda tx: tx.once("other", "a", 1))
 
@@ -243,14 +245,14 @@ def test_ids_and_keys_are_new_once(store: Store) -> None:
 def test_old_ids_are_forgotten_a_bounded_number_at_a_time(store: Store) -> None:
     def fill(tx: Tx) -> None:
         for number in range(25):
-            tx.first_time(str(number), number)
+            tx.first_times([str(number)], number)
             tx.once("scope", str(number), number)
 
     store.run(fill)
     gone = [store.run(lambda tx: tx.prune(20, limit=8)) for _ in range(4)]
     assert gone == [16, 16, 8, 0]
     assert store.run(lambda tx: (tx.count("seen"), tx.count("done"))) == (5, 5)
-    assert store.run(lambda tx: tx.first_time("24", 24)) is False
+    assert store.run(lambda tx: tx.first_times(["24"], 24)) == set()
 
 
 def test_the_outbox_keeps_its_order_until_confirmed(store: Store) -> None:
@@ -260,7 +262,7 @@ def test_the_outbox_keeps_its_order_until_confirmed(store: Store) -> None:
     store.run(lambda tx: tx.post([message("a"), message("b")], cause="x"))
     store.run(lambda tx: tx.post([message("c")]))
     assert [m.id for m in store.run(lambda tx: tx.unposted())] == ["a", "b", "c"]
-    assert [m.id for m in store.run(lambda tx: tx.unposted(cause="x"))] == ["a", "b"]
+    assert [m.id for m in store.run(lambda tx: tx.unposted(causes=["x"]))] == ["a", "b"]
     assert store.run(lambda tx: tx.unposted(before_us=1)) == []
     store.run(lambda tx: tx.posted(["b", "unknown"]))
     assert store.run(lambda tx: tx.unposted()) == [message("a"), message("c")]

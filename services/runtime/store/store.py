@@ -110,6 +110,7 @@ class Store:
             with connection.begin():
                 tx = Tx(connection, self._tables, self.next_timer_us)
                 result = work(tx)
+                tx.write()
             self.next_timer_us = tx.next_timer_us
             return result
         except DBAPIError as error:
