@@ -18,6 +18,7 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+import services.runtime.store.postgresql  # noqa: E402, F401  (a service imports it when it meets such an address)
 from services.run import main as run  # noqa: E402
 from tests.faults.mortal import obey  # noqa: E402
 from tests.faults.orders import Orders  # noqa: E402
@@ -44,6 +45,7 @@ def _live(birth: dict[str, Any]) -> None:
 def main() -> None:
     """One birth per line, until stdin ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are nobody's business here
+    gc.collect()
     gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:

@@ -1,12 +1,12 @@
-"""Makes what RabbitMQ must hold, or only looks whether it stands, one step after another on a channel.
+"""Makes what RabbitMQ must hold, or only looks whether it stands.
 
 Enters: declarations of `topology.py` and an open channel (pika's, duck-typed: pika itself is imported in `rabbitmq.py`
-alone). Leaves: a call when all is there, or a channel that RabbitMQ closed, and what a person can do about that.
+alone). Leaves: requests on that channel, or one that RabbitMQ closed, and what a person can do about that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from services.runtime.bus.topology import Declaration
@@ -17,28 +17,24 @@ _ADVICE = {
 }
 
 
-def declare(channel: Any, steps: Iterator[Declaration], done: Callable[[], None], *, only_look: bool) -> None:
-    """Take each step, then call `done`. `only_look`: make nothing; a binding cannot be looked at and is taken as given.
+def declare(channel: Any, steps: Iterable[Declaration], *, only_look: bool) -> None:
+    """Ask for all of it without waiting: an answer to whatever is asked next on this channel says that all stands.
 
-    What is refused closes the channel, with RabbitMQ's reason.
+    `only_look`: make nothing; a binding cannot be looked at and is taken as given. What is refused closes the channel,
+    with RabbitMQ's reason.
     """
-    step = next((one for one in steps if not (only_look and one.method.startswith("bind"))), None)
-    if step is None:
-        done()
-        return
-
-    def proceed(_answer: object = None) -> None:
-        declare(channel, steps, done, only_look=only_look)
-
-    if step.method == "exchange":
-        # When it is only looked at, RabbitMQ compares neither kind nor arguments.
-        channel.exchange_declare(step.name, step.kind, only_look, True, arguments=step.arguments, callback=proceed)
-    elif step.method == "queue":
-        channel.queue_declare(step.name, only_look, True, arguments=step.arguments, callback=proceed)
-    elif step.method == "bind_queue":
-        channel.queue_bind(step.name, step.source, step.key, callback=proceed)
-    else:
-        channel.exchange_bind(step.name, step.source, step.key, callback=proceed)
+    for step in steps:
+        if step.method == "exchange":
+            # When it is only looked at, RabbitMQ compares neither kind nor arguments.
+            channel.exchange_declare(step.name, step.kind, only_look, True, arguments=step.arguments)
+        elif step.method == "queue":
+            channel.queue_declare(step.name, only_look, True, arguments=step.arguments)
+        elif only_look:
+            continue
+        elif step.method == "bind_queue":
+            channel.queue_bind(step.name, step.source, step.key)
+        else:
+            channel.exchange_bind(step.name, step.source, step.key)
 
 
 def advice_on(reason: Any) -> str:

@@ -223,11 +223,8 @@ class _Publisher:
     def _declare(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._returned)
-
-        def done() -> None:
-            channel.confirm_delivery(self._confirmed, callback=lambda _: self._open(channel))
-
-        declare(channel, iter(self._declarations), done, only_look=not self._declares)
+        declare(channel, self._declarations, only_look=not self._declares)
+        channel.confirm_delivery(self._confirmed, callback=lambda _: self._open(channel))
 
     def _open(self, channel: Channel) -> None:
         self._channel, self._last_tag = channel, 0
