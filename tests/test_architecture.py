@@ -70,8 +70,10 @@ PURE = (
     "freeswitch/simulator/plan.py",
     "freeswitch/simulator/check/compare.py",
     "freeswitch/simulator/check/configured.py",
+    "freeswitch/simulator/check/headers.py",
     "freeswitch/simulator/check/narrowed.py",
     "freeswitch/simulator/check/order.py",
+    "freeswitch/simulator/check/replies.py",
     "freeswitch/simulator/check/script.py",
     "freeswitch/simulator/check/trunks.py",
 )

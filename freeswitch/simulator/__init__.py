@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gevent
-from gevent.event import Event as Signal
 
 from freeswitch.simulator import apps
 from freeswitch.simulator.api import Commands
@@ -26,9 +25,6 @@ from freeswitch.simulator.far_ends.traffic import Counts, Traffic
 from freeswitch.simulator.switch import Switch
 
 APOLOGY = "tone_stream://%(200,100,500);%(200,100,400);loops=4"
-
-QUIET_S = 0.1
-"""How often an elegant shutdown looks whether all calls are over."""
 
 
 class Simulator:
@@ -80,8 +76,6 @@ class Simulator:
         self.server = EslServer(Commands(self.switch, self._power), password, host, port, users=users)
         self.server.stamp = self.switch.core.stamp
         self.switch.core.heard = self.server.heard
-        self._closing = Signal()
-        """Set by `fsctl shutdown`, until `fsctl shutdown cancel`."""
 
     @property
     def port(self) -> int:
@@ -109,6 +103,7 @@ class Simulator:
     def restart(self) -> int:
         """Starts again on the same port, without calls, with another Core-UUID; the port."""
         self.switch.core.renew()
+        self.switch.vitals.renew()
         return self.start()
 
     def shut_down(self) -> None:
@@ -145,30 +140,15 @@ class Simulator:
     def _power(self, how: str) -> None:
         """What `fsctl shutdown [now|restart]` does, once the reply is out."""
 
-        if how == "cancel":
-            self._closing.clear()
-            self.switch.vitals.takes_inbound = self.switch.vitals.takes_outbound = True
-            return
-        self._closing.set()
-
         def go() -> None:
             if how.startswith("now"):
                 self.kill()
             else:
-                if how.startswith(("elegant", "asap")):
-                    self._until_quiet()
-                if not self._closing.is_set():
-                    return
                 self.shut_down()
             if how.endswith("restart"):
                 self.restart()
 
         gevent.spawn(go)
-
-    def _until_quiet(self) -> None:
-        """Calls that are up may end by themselves."""
-        while self.switch.channels and self._closing.is_set():
-            self.switch.clock.sleep(QUIET_S)
 
 
 __all__ = [

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 MAX_APPS = 128
+MOST_WORDS = 7
+"""Of an originate."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Originate:
 
 class Malformed(ValueError):
     """Text that FreeSWITCH would not take either."""
+
+
+class Unusable(Malformed):
+    """It is answered with how the command is to be used."""
 
 
 def words(text: str, limit: int = 0) -> list[str]:
@@ -176,30 +182,19 @@ def dial_string(text: str) -> DialString:
 
 
 def originate(argument: str) -> Originate:
-    """`{…}endpoint &app(data)` or `{…}endpoint extension [dialplan [context]]`. Raises Malformed."""
-    cut = _blank_outside(argument)
-    if cut is None:
-        raise Malformed("usage")
-    dial, rest = dial_string(argument[:cut]), argument[cut:].strip()
-    if rest.startswith("&"):
-        match = re.fullmatch(r"&([a-z_]+)(?:\((.*)\))?(?: .*)?", rest, re.DOTALL)
-        if match is None:
-            raise Malformed("usage")
-        return Originate(dial, App(match[1], match[2] or ""))
-    parts = [*words(rest), "", "", ""]
-    return Originate(dial, None, parts[0], parts[1] or "XML", parts[2] or "default")
+    """`{…}endpoint &app(data)` or `{…}endpoint extension [dialplan [context]]`, cut at blanks wherever they stand.
 
-
-def _blank_outside(text: str) -> int | None:
-    depth = 0
-    for at, char in enumerate(text):
-        if char in "[{":
-            depth += 1
-        elif char in "]}":
-            depth = max(0, depth - 1)
-        elif char == " " and not depth:
-            return at
-    return None
+    Raises Unusable, or Malformed where only the dial string is. Source: originate_function.
+    """
+    parts = ["" if one.lower() == "undef" else one for one in words(argument, 10)]
+    if not 2 <= len(parts) <= MOST_WORDS:
+        raise Unusable("usage")
+    dial, extension = dial_string(parts[0]), parts[1]
+    if extension.startswith("&") and len(extension) > 1:
+        name, _, data = extension[1:].partition(")")[0].partition("(")
+        return Originate(dial, App(name, data))
+    dialplan, context = [*parts[2:], "", ""][:2]
+    return Originate(dial, None, extension, dialplan or "XML", context or "default")
 
 
 _REFERENCE = re.compile(r"\$\{([^{}$]*)\}")

@@ -15,6 +15,7 @@ from freeswitch.simulator.core_table import Call
 from freeswitch.simulator.core_table import Row as CoreRow
 from freeswitch.simulator.esl import wire
 from freeswitch.simulator.registrations import Entry
+from freeswitch.simulator.scheduler import OF_THE_SWITCH
 from freeswitch.simulator.switch import Switch
 
 Row = dict[str, str]
@@ -34,9 +35,12 @@ def answer(switch: Switch, argument: str) -> str:
     words = argument.split()
     what, rest = (words[0].lower(), words[1:]) if words else ("", [])
     table = _TABLES.get(what)
-    if table is None:
+    kind = next((one for one in _INTERFACES if what.startswith(one)), "")
+    if what.startswith("status"):
+        return switch.vitals.status()
+    if table is None and not kind:
         return _USAGE
-    rows, form, delimiter = table(switch), "", ","
+    rows, form, delimiter = table(switch) if table is not None else _interfaces(kind), "", ","
     counts = what in _COUNTED and rest[:1] == ["count"]
     if counts:
         del rest[0]
@@ -177,16 +181,21 @@ def _registration(switch: Switch, entry: Entry) -> Row:
 
 
 def _tasks(switch: Switch) -> list[Row]:
+    group, what = OF_THE_SWITCH[-1]
+    own = (len(OF_THE_SWITCH), what, group, switch.scheduler.cleans_up_at_us())
     return [
         {
-            "task_id": str(task.number),
-            "task_desc": task.what,
-            "task_group": task.group,
-            "task_runtime": str(task.due_us // 1_000_000),
+            "task_id": str(number),
+            "task_desc": what,
+            "task_group": group,
+            "task_runtime": str(due_us // 1_000_000),
             "task_sql_manager": "0",
             "hostname": switch.core.hostname,
         }
-        for task in switch.scheduler
+        for number, what, group, due_us in (
+            own,
+            *((task.number, task.what, task.group, task.due_us) for task in switch.scheduler),
+        )
     ]
 
 
@@ -200,6 +209,30 @@ def _modules(switch: Switch) -> list[Row]:
     return [{"type": kind, "name": name, "ikey": key, "filename": f"{key}.so"} for kind, name, key in listed]
 
 
+_INTERFACES = {
+    "chat": {"api": "mod_dptools", "event": "mod_dptools", "sip": "mod_sofia"},
+    "codec": {"G.711 alaw": "CORE_PCM_MODULE", "G.711 ulaw": "CORE_PCM_MODULE"},
+    "dialplan": {"XML": "mod_dialplan_xml", "inline": "mod_dptools"},
+    "endpoint": {"error": "mod_dptools", "sofia": "mod_sofia", "user": "mod_dptools"},
+    "file": {
+        "file_string": "mod_dptools",
+        "local_stream": "mod_local_stream",
+        "silence_stream": "mod_tone_stream",
+        "tone_stream": "mod_tone_stream",
+        "wav": "mod_sndfile",
+    },
+    "limit": {"db": "mod_db", "hash": "mod_hash"},
+    "management": {},
+    "say": {},
+    "timer": {"soft": "CORE_SOFTTIMER_MODULE"},
+}
+"""Kind -> name -> module: those of the real one that this switch has too."""
+
+
+def _interfaces(kind: str) -> list[Row]:
+    return [{"type": kind, "name": name, "ikey": key} for name, key in _INTERFACES[kind].items()]
+
+
 _TABLES: dict[str, Callable[[Switch], list[Row]]] = {
     "aliases": lambda _switch: [],
     "api": lambda _switch: _named([*commands.TABLE, "show"], "mod_commands"),
@@ -211,7 +244,8 @@ _TABLES: dict[str, Callable[[Switch], list[Row]]] = {
     "detailed_bridged_calls": lambda switch: _calls(switch, bridged=True, detailed=True),
     "detailed_calls": lambda switch: _calls(switch, bridged=False, detailed=True),
     "modules": _modules,
+    "nat_map": lambda _switch: [],
     "registrations": _registrations,
     "tasks": _tasks,
 }
-"""What stands in the usage but not here, this switch has not: it answers with the usage."""
+"""What stands in the usage but neither here nor among the interfaces, this switch has not: it says the usage."""

@@ -229,8 +229,8 @@ class Switch:
         """A leg is about to report its end: its recordings stop, its place behind a limit is free."""
         self.release_limits(channel)
         self.recorder.stop_all(channel)
-        for path in list(channel.displaced):
-            channel.undisplace(path)
+        for what, target in list(channel.bugs):
+            channel.stop_bug(what, target)
 
     def report(self, channel: Channel) -> None:
         """The leg's call record, written before its HANGUP_COMPLETE is told."""
@@ -239,14 +239,15 @@ class Switch:
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
-    def schedule(self, channel: Channel, after: str, act: Callable[[], object]) -> int:
-        """`+4` or an epoch second, unless the leg is gone by then. The task's number."""
+    def schedule(self, channel: Channel, after: str, what: str, act: Callable[[], object]) -> int:
+        """`+4` or an epoch second, unless the leg is gone by then; `what`: transfer, hangup, broadcast. The task's
+        number."""
 
         def unless_gone() -> None:
             if channel.uuid in self.channels:
                 act()
 
-        number = self.scheduler.add(channel.uuid, after, unless_gone)
+        number = self.scheduler.add(channel.uuid, after, unless_gone, f"switch_ivr_schedule_{what}")
         channel.variables["last_sched_id"] = str(number)
         return number
 

@@ -39,6 +39,12 @@ class Vitals:
         self.sessions_per_s = SESSIONS_PER_S
         self.takes_inbound = True
         self.takes_outbound = True
+        self.closes = False
+        """It ends as soon as all calls are over."""
+
+    def renew(self) -> None:
+        """The process starts again: it takes calls."""
+        self.takes_inbound, self.takes_outbound, self.closes, self._peak = True, True, False, 0
 
     def admits(self, *, inbound: bool) -> bool:
         """Whether one more leg may be; it counts from then on. Source: switch_core_session_request_uuid."""

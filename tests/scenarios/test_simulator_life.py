@@ -6,6 +6,7 @@ import json
 import socket
 from pathlib import Path
 
+import gevent
 import pytest
 
 from freeswitch.simulator import Caller, Carrier, Phone, Simulator
@@ -93,16 +94,20 @@ def test_a_patient_shutdown_waits_for_the_last_call_and_can_be_called_off(
     with switch([]) as simulator:
         listener = Listener(simulator.port)
         leg = arrive(simulator, listener, CALLER)
-        assert listener.send(f"api fsctl shutdown {how}") == "+OK\n"
+        waits = gevent.spawn(Listener(simulator.port).send, f"api fsctl shutdown {how}")
         assert listener.name("SHUTDOWN_REQUESTED")["Event-Info"] == told
         assert listener.send("api fsctl ready_check") == str(takes_calls).lower()
+        assert (listener.send("api fsctl shutdown_check"), waits.ready()) == ("true", False)
         dialled = listener.send("api originate sofia/internal/1001%127.0.0.1 &park()")
         assert (dialled == "-ERR DESTINATION_OUT_OF_ORDER\n") is not takes_calls
         assert listener.send("api fsctl shutdown cancel") == "+OK\n"
+        assert waits.get(timeout=5) == "+OK\n"  # not before
         assert listener.send("api fsctl ready_check") == "true"
-        listener.send(f"api fsctl shutdown {how}")
+        waits = gevent.spawn(Listener(simulator.port).send, f"api fsctl shutdown {how}")
+        listener.name("SHUTDOWN_REQUESTED", nth=2)
         listener.send(f"api uuid_kill {leg.uuid}")
         assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["Hangup-Cause"] == "NORMAL_CLEARING"
+        assert waits.get(timeout=5) == "+OK\n"
         listener.name("SHUTDOWN")
 
 
@@ -154,8 +159,8 @@ def test_tasks_by_number_and_by_group() -> None:
         assert listener.send(f"api sched_hangup +100 {leg.uuid}") == "+OK\n"
         assert listener.send("api sched_api +100 night echo hi").startswith("+OK Added: ")
         rows = json.loads(listener.send("api show tasks as json"))["rows"]
-        assert [row["task_group"] for row in rows] == [leg.uuid, leg.uuid, "night"]
-        assert listener.send(f"api sched_del {rows[2]['task_id']}") == "+OK Deleted: 1\n"
+        assert [row["task_group"] for row in rows] == ["mod_hash", leg.uuid, leg.uuid, "night"]
+        assert listener.send(f"api sched_del {rows[3]['task_id']}") == "+OK Deleted: 1\n"
         assert listener.send(f"api sched_del {leg.uuid}") == "+OK Deleted: 2\n"
         assert listener.send("api sched_hangup +0 " + leg.uuid + " USER_BUSY") == "+OK\n"
         assert listener.name("CHANNEL_HANGUP_COMPLETE", leg.uuid)["Hangup-Cause"] == "USER_BUSY"

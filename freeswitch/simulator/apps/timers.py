@@ -13,7 +13,7 @@ from freeswitch.simulator.switch import Switch
 
 def sched_transfer(switch: Switch, channel: Channel, data: str) -> None:
     after, destination, dialplan, context, *_rest = [*plan.words(data), "", "", "", ""]
-    switch.schedule(channel, after, lambda: channel.transfer(destination, dialplan, context))
+    switch.schedule(channel, after, "transfer", lambda: channel.transfer(destination, dialplan, context))
 
 
 def sched_hangup(switch: Switch, channel: Channel, data: str) -> None:
@@ -21,13 +21,13 @@ def sched_hangup(switch: Switch, channel: Channel, data: str) -> None:
     if not after:
         return
     cause = cause or "ALLOTTED_TIMEOUT"
-    switch.schedule(channel, after, lambda: channel.hangup(causes.named(cause)))
+    switch.schedule(channel, after, "hangup", lambda: channel.hangup(causes.named(cause)))
 
 
 def sched_broadcast(switch: Switch, channel: Channel, data: str) -> None:
     """`[+]<s> <path or app::args> [aleg|bleg|both]`."""
     after, what, sides, *_rest = [*plan.words(data), "", "", ""]
-    switch.schedule(channel, after, lambda: channel.broadcast_to(what, sides))
+    switch.schedule(channel, after, "broadcast", lambda: channel.broadcast_to(what, sides))
 
 
 def sched_cancel(switch: Switch, channel: Channel, _data: str) -> None:

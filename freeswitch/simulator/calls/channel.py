@@ -181,6 +181,7 @@ class Channel(Leg):
         if not self._counts_transfer():
             self.hangup("EXCHANGE_ROUTING_ERROR")
             return False
+        destination = destination or "service"
         self.sounds_both_ways()
         own = "XML" if self.profile.dialplan == "inline" else self.profile.dialplan
         dialplan = dialplan or self.get("force_transfer_dialplan") or own or "XML"
@@ -192,7 +193,8 @@ class Channel(Leg):
                 one.variables.pop("signal_bond", None)
                 one.bond = None
         self.other = None
-        self.home.release_limits(self)
+        if not self.is_true("limit_ignore_transfer"):
+            self.home.release_limits(self)
         self.profile = replace(
             self._sent_on(f"bl_xfer:{destination}/{context}/{dialplan}"),
             destination=destination,

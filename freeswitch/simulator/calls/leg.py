@@ -16,7 +16,7 @@ from gevent.event import Event as Signal
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls.keys import Keys
-from freeswitch.simulator.calls.profile import CALL_STATES, STATES, Headers, OtherLeg, Profile, Times
+from freeswitch.simulator.calls.profile import CALL_STATES, FIELDS, STATES, Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.calls.story import Story
 from freeswitch.simulator.calls.waiting import Waiter
 from freeswitch.simulator.clock import Clock
@@ -109,8 +109,8 @@ class Leg(Waiter):
         self.story = Story()
         self.recordings: dict[str, Recording] = {}
         """By path."""
-        self.displaced: list[str] = []
-        """What its far end hears in the place of everything else (uuid_displace)."""
+        self.bugs: list[tuple[str, str]] = []
+        """What reads or changes its sound besides recordings, and which: ("displace", path), ("audio", "mute")."""
         self.read_codec = "PCMU"
         self.is_sent_sound = False
         """A sound of the switch plays to it."""
@@ -180,13 +180,10 @@ class Leg(Waiter):
         value = self.variables.get(name)
         if value is not None:
             return value if isinstance(value, str) else "ARRAY::" + "|:".join(value)
-        profile = {
-            "caller_id_name": self.profile.caller_name,
-            "caller_id_number": self.profile.caller_number,
-            "destination_number": self.profile.destination,
-            "uuid": self.uuid,
-        }
-        return profile.get(name)
+        if name == "uuid":
+            return self.uuid
+        field = FIELDS.get(name)
+        return None if field is None else str(getattr(self.profile, field))
 
     def set(self, name: str, value: str) -> None:
         """Sets a variable; an empty value unsets it."""
@@ -239,17 +236,17 @@ class Leg(Waiter):
                 found[name.removeprefix("nolocal:").removeprefix("_nolocal_")] = value
         return found
 
-    def displace(self, path: str) -> None:
-        """Its far end hears this in the place of everything else."""
-        self.displaced.append(path)
-        self.fire("MEDIA_BUG_START", before={"Media-Bug-Function": "displace", "Media-Bug-Target": path})
+    def start_bug(self, what: str, target: str) -> None:
+        """Something reads or changes its sound from now on (MEDIA_BUG_START)."""
+        self.bugs.append((what, target))
+        self.fire("MEDIA_BUG_START", before={"Media-Bug-Function": what, "Media-Bug-Target": target})
 
-    def undisplace(self, path: str) -> bool:
+    def stop_bug(self, what: str, target: str) -> bool:
         """No longer; whether it did."""
-        if path not in self.displaced:
+        if (what, target) not in self.bugs:
             return False
-        self.displaced.remove(path)
-        self.fire("MEDIA_BUG_STOP", before={"Media-Bug-Function": "displace", "Media-Bug-Target": path})
+        self.bugs.remove((what, target))
+        self.fire("MEDIA_BUG_STOP", before={"Media-Bug-Function": what, "Media-Bug-Target": target})
         return True
 
     def regather(self, *, sends: bool) -> None:
@@ -338,6 +335,10 @@ class Leg(Waiter):
             return
         self.held = held
         now_us = self.clock.now_us()
+        if not self.times.answered:
+            # It is told, and changes nothing: only who talks can be held.
+            self.fire("CHANNEL_HOLD" if held else "CHANNEL_UNHOLD")
+            return
         if held:
             self.enter_call_state("HELD")
             self.times.last_hold = self.held_since_us = now_us

@@ -73,6 +73,27 @@ class Profile:
     hide_number: bool = False
 
 
+FIELDS = {
+    "ani": "original_number",
+    "callee_id_name": "callee_name",
+    "callee_id_number": "callee_number",
+    "caller_id_name": "caller_name",
+    "caller_id_number": "caller_number",
+    "chan_name": "channel_name",
+    "context": "context",
+    "destination_number": "destination",
+    "dialplan": "dialplan",
+    "network_addr": "network_addr",
+    "orig_caller_id_name": "original_name",
+    "orig_caller_id_number": "original_number",
+    "profile_index": "index",
+    "rdnis": "rdnis",
+    "source": "source",
+    "username": "username",
+}
+"""What asks for a variable finds under these names in the profile (switch_caller_get_field_by_name)."""
+
+
 @dataclass(frozen=True, eq=False)
 class OtherLeg:
     """The other leg as it was when the two met."""

@@ -1,29 +1,24 @@
 """PURE: what a real switch said against what the simulator said: per leg and in order, and reply by reply.
 
-Enters: two lists of events and of replies. Leaves: differences. What may differ is only what no two runs of the real
-switch share either: its counters, ids it invents, addresses and media of the machine. How far moments and spans of time
-may be apart stands here too. Legs are compared one by one: the threads of the real switch interleave as they like.
+Enters: two lists of events and of replies. Leaves: differences. Legs are compared one by one: the threads of the real
+switch interleave as they like. What may differ within an event stands in headers.py, within a reply in replies.py.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from types import MappingProxyType
 
+from freeswitch.simulator.check.headers import ABSENT, SIGNIFICANT, event_differences, near, shown
 from freeswitch.simulator.check.narrowed import left_out
-from freeswitch.simulator.check.order import NEARLY_US, moved, out_of_order
-from freeswitch.simulator.check.read import NOT_ENCODED, Headers, Trace, stamp_us, text
-from freeswitch.simulator.esl.wire import Value
+from freeswitch.simulator.check.order import moved, out_of_order
+from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
+from freeswitch.simulator.check.replies import reply_differences
 
-ABSENT = "(absent)"
 NO_EVENT = "(no such event)"
-RUN = "(any)"
-"""What no two runs share."""
-SAMPLES_PER_MS = 8
 
 
 @dataclass(frozen=True)
@@ -40,104 +35,6 @@ class Difference:
     simulated: str
     before: tuple[str, ...] = ()
     """What the real leg's event before said there, and what legs that belonged with it said as they ended."""
-
-
-# The machine and the counters of a run: there, or not there, as on the real switch, but with values of their own.
-_OF_THE_RUN = re.compile(
-    r"FreeSWITCH-.*|Event-(Date|Calling)-.*|Event-Sequence|Application-UUID"
-    r"|variable_(session_id|last_sched_id|sip_call_id|.*_stamp|.*_file_size|.*_offset_pos|DP_MATCH|hold_events)"
-    r"|(Up-Time|Uptime-msec|Idle-CPU|Session-(Per|Peak|Since).*|Max-Sessions|call-id|user-agent)"
-)
-_WHOLE_S = re.compile(r"variable_(.*(sec|_seconds)|duration)")
-_APART = (
-    (re.compile(r".*-(Time|Last-Hold|Hold-Accum)|variable_(.*(usec|uepoch)|uduration)"), NEARLY_US),
-    (re.compile(r"variable_(.*msec|\w+_ms|mduration)"), NEARLY_US // 1000),
-    (re.compile(r"variable_.*_samples"), NEARLY_US // 1000 * SAMPLES_PER_MS),
-    (re.compile(r"variable_.*_epoch"), 1),
-    (_WHOLE_S, 2),
-)
-"""Moments (a play has the time of its trace) and spans: how far they may be apart, in their units."""
-_DRAWN = re.compile(r"\d{10}:[0-9a-f-]{36}:")
-
-SIGNIFICANT = frozenset(
-    (
-        "call_uuid",
-        "originating_leg_uuid",
-        "originated_legs",
-        "bridge_uuid",
-        "signal_bond",
-        "last_bridge_to",
-        "bridge_hangup_cause",
-        "last_bridge_hangup_cause",
-        "last_bridge_proto_specific_hangup_cause",
-        "hangup_cause",
-        "hangup_cause_q850",
-        "proto_specific_hangup_cause",
-        "sip_term_status",
-        "sip_term_cause",
-        "sip_hangup_disposition",
-        "sip_invite_failure_status",
-        "sip_invite_failure_phrase",
-        "originate_disposition",
-        "originate_failed_cause",
-        "originate_causes",
-        "DIALSTATUS",
-        "transfer_history",
-        "transfer_source",
-        "att_xfer_result",
-        "xfer_uuids",
-        "digits_dialed",
-        "sip_gateway",
-        "sip_gateway_name",
-        "sip_history_info",
-        "sip_P-Asserted-Identity",
-        "sip_Privacy",
-        "accountcode",
-        "toll_allow",
-        "user_context",
-        "read_result",
-        "read_terminator_used",
-        "current_application",
-        "current_application_data",
-        "last_app",
-        "last_arg",
-        "endpoint_disposition",
-        "sip_refer_to",
-        "sip_from_user",
-        "sip_from_display",
-        "sip_req_user",
-        "presence_id",
-        "direction",
-        "is_outbound",
-        "channel_name",
-        "sofia_profile_name",
-        "export_vars",
-        "max_forwards",
-        "caller_id",
-        "record_ms",
-        "record_seconds",
-        "record_samples",
-        "record_file_size",
-        "playback_ms",
-        "start_uepoch",
-        "answer_uepoch",
-        "bridge_uepoch",
-        "end_uepoch",
-        "hold_accum_seconds",
-        "hold_events",
-        "billsec",
-        "billmsec",
-        "billusec",
-        "duration",
-        "mduration",
-        "flow_billsec",
-        "progresssec",
-        "waitsec",
-        "sip_call_id",
-        "session_id",
-    )
-)
-"""What a serious application reads; besides, every variable that the simulator sets must be true."""
 
 
 def differences(
@@ -175,7 +72,7 @@ def differences(
         yield Difference(trace.name, trace.roles.get(key, key), f"1 {effect}", "order", one, other)
     for number, said in enumerate(trace.commands):
         said_then = (replies.get(number, ABSENT), *before.get(number, ()))
-        found = (list(_reply(said.command, said.reply, one, wanted)) for one in dict.fromkeys(said_then))
+        found = (list(reply_differences(said.command, said.reply, one, wanted)) for one in dict.fromkeys(said_then))
         for header, one, other in min(found, key=len):
             yield Difference(trace.name, f"command {number}", " ".join(said.command.split()[:3]), header, one, other)
 
@@ -253,10 +150,10 @@ def _leg(
                     yield at, "moment", *apart, ABSENT
                 earlier = _before(as_told, real[a + step])
                 later = _by_other_thread(real[: a + step], real[a + step], simulated[b + step :])
-                for header, mine, theirs in event_differences(real[a + step], simulated[b + step], wanted):
-                    told = [_shown(header, one.get(header)) for one in later]
-                    if not any(mine == value or _near(header, mine, value) for value in told):
-                        yield at, header, mine, theirs, _shown(header, earlier.get(header))
+                for header, mine, theirs in _told(real[a + step], simulated[b + step], wanted):
+                    told = [shown(header, one.get(header)) for one in later]
+                    if not any(mine == value or near(header, mine, value) for value in told):
+                        yield at, header, mine, theirs, shown(header, earlier.get(header))
             continue
         for place in range(a, a_end):
             yield f"{place + 1} {_name(one[place])}", "Event-Name", _name(one[place]), NO_EVENT, ABSENT
@@ -265,6 +162,17 @@ def _leg(
                 # Whoever captured the trace was not connected yet.
                 continue
             yield f"{a + 1} {_name(other[place])}", "Event-Name", NO_EVENT, _name(other[place]), ABSENT
+
+
+def _told(real: Headers, simulated: Headers, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    """Header, real value, simulated value; what a job came to is compared like the reply of its command."""
+    if text(real, "Event-Name") != "BACKGROUND_JOB":
+        yield from event_differences(real, simulated, wanted)
+        return
+    one, other = ({name: value for name, value in event.items() if name != "_body"} for event in (real, simulated))
+    yield from event_differences(one, other, wanted)
+    command = f"bgapi {text(real, 'Job-Command')} {text(real, 'Job-Command-Arg')}"
+    yield from reply_differences(command, text(real, "_body"), text(simulated, "_body"), wanted)
 
 
 def _told_by_others(events: Iterable[Headers], leg: str) -> set[str]:
@@ -312,118 +220,6 @@ _ENDING: tuple[Headers, ...] = (
 
 def _name(token: tuple[str, ...]) -> str:
     return " ".join(part for part in token if part)
-
-
-def event_differences(real: Headers, simulated: Headers, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    """Header, real value, simulated value of two tellings of the same event."""
-    for name in dict.fromkeys((*real, *simulated)):
-        if name == "Content-Length":
-            # The wire adds it to the body, which is compared.
-            continue
-        variable = name.removeprefix("variable_")
-        if variable != name and name not in simulated and variable not in wanted and not variable.startswith("tt_"):
-            continue
-        one, other = _shown(name, real.get(name)), _shown(name, simulated.get(name))
-        if one != other and not _near(name, one, other):
-            named = _named(real, one), _named(simulated, other)
-            yield name, *(named if named[0] != named[1] else (one, other))
-
-
-def _shown(name: str, value: Value | None) -> str:
-    if value is None:
-        return ABSENT
-    if not isinstance(value, str):
-        return " | ".join(_DRAWN.sub("", one) for one in value)
-    return RUN if _OF_THE_RUN.fullmatch(name) else _DRAWN.sub("", value).strip().translate(NOT_ENCODED)
-
-
-def _named(event: Headers, value: str) -> str:
-    """A leg's id says nothing to a reader: whether it is the event's own leg, or what the event names it."""
-    if value and value == text(event, "Unique-ID"):
-        return "(this leg)"
-    if value and value == text(event, "Other-Leg-Unique-ID"):
-        return "(the other leg)"
-    if value and value == text(event, "variable_originating_leg_uuid"):
-        return "(the dialler)"
-    return value
-
-
-def _near(name: str, one: str, other: str) -> bool:
-    """Whether both are the same moment, or spans as long; never was, and none, is not nearly then."""
-    most = next((most for pattern, most in _APART if pattern.fullmatch(name)), None)
-    if most is None or not one.isdecimal() or not other.isdecimal():
-        return False
-    a, b = int(one), int(other)
-    return abs(a - b) <= most and (bool(a) == bool(b) or _WHOLE_S.fullmatch(name) is not None)
-
-
-_OF_A_ROW = {
-    "hostname",
-    "network_port",
-    "created",
-    "created_epoch",
-    "token",
-    "expires",
-    "call_created_epoch",
-    "b_created",
-    "b_created_epoch",
-}
-
-
-def _reply(command: str, real: str, simulated: str, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    one, other = real.strip(), simulated.strip()
-    if one == other:
-        return
-    if command.split()[1:2] == ["valet_info"]:
-        # The slots of a lot stand in a hash table.
-        one, other = "\n".join(sorted(one.splitlines())), "\n".join(sorted(other.splitlines()))
-        if one != other:
-            yield "reply", one, other
-    elif command.split()[1:4] == ["sofia", "status", "gateway"]:
-        one, other = _of_a_gateway(one), _of_a_gateway(other)
-        if one != other:
-            yield "reply", one, other
-    elif one.startswith("{"):
-        yield from _json_reply(command, one, other, wanted)
-    elif not (_in_figures_only(command) and _without_figures(one) == _without_figures(other)):
-        yield "reply", one, other
-
-
-def _of_a_gateway(reply: str) -> str:
-    """What is not merely configured."""
-    lines = re.findall(r"^(Name|Profile|State|Status)\s*\t(.*)$", reply, re.MULTILINE)
-    return "; ".join(f"{name} {value}" for name, value in lines)
-
-
-def _in_figures_only(command: str) -> bool:
-    """Whether this reply counts what no two runs share."""
-    return command.split()[1:2] in (["status"], ["strmicroepoch"], ["sched_api"], ["sched_transfer"])
-
-
-def _without_figures(reply: str) -> str:
-    reply = re.sub(r"\(Version [^)]*\)", "(Version)", reply)
-    reply = re.sub(r"\d+", "#", reply)
-    return re.sub(r"# (year|day|hour|minute|second|millisecond|microsecond)s?\b", r"# \1", reply)
-
-
-def _json_reply(command: str, real: str, simulated: str, wanted: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    try:
-        one, other = json.loads(real, strict=False), json.loads(simulated, strict=False)
-    except ValueError:
-        yield "reply", real, simulated
-        return
-    if "Event-Name" in one:
-        yield from event_differences(one, other, wanted)
-        return
-    if one.get("row_count") != other.get("row_count"):
-        yield "row_count", str(one.get("row_count")), str(other.get("row_count"))
-    for number, (mine, theirs) in enumerate(zip(one.get("rows", []), other.get("rows", []), strict=False)):
-        for column in dict.fromkeys((*mine, *theirs)):
-            if column in _OF_A_ROW:
-                continue
-            a, b = str(mine.get(column, ABSENT)), str(theirs.get(column, ABSENT))
-            if a != b:
-                yield f"rows[{number}].{column}", a, b
 
 
 __all__ = ["ABSENT", "NO_EVENT", "Difference", "differences", "event_differences"]

@@ -34,14 +34,14 @@ GRACE_US = 100_000
 """So long after its last line a trace is taken to have listened on."""
 TICK_US = 20_000
 MAIN_LOOP_US = 1_000_000
-QUIET_LOOK_S = 0.5
-"""How often a switch that is to end when all calls are over looks whether they are (switch_core_session_ctl)."""
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
 WRITTEN_AFTER_US = 260_000
 """How late the tables of the core may be: its writer gathers for 39 times 5 ms before it writes (switch_core_sqldb.c,
 switch_user_sql_thread)."""
+NOTICED_AFTER_US = 500_000
+"""How late the core says that a task was taken away: its scheduler looks so often (switch_scheduler.c)."""
 
 
 @dataclass
@@ -135,10 +135,8 @@ class Stage:
         if self._up:
             self.played.events.append(dict(event))
 
-    def _shut_down(self, how: str) -> None:
+    def _shut_down(self, _how: str) -> None:
         def go() -> None:
-            while how.startswith(("asap", "elegant")) and self.switch.channels:
-                self.clock.sleep(QUIET_LOOK_S)
             # The main thread looks once a second whether it is to end (switch_core_runtime_loop).
             told = [stamp_us(event) for event in self.trace.events if text(event, "Event-Name") == "SHUTDOWN"]
             wait_us = next((one - self.clock.now_us() for one in told if one > self.clock.now_us()), 0)
@@ -163,8 +161,10 @@ class Stage:
         """Plays the trace to its end."""
         for number, said in enumerate(self.trace.commands):
             if said.command.startswith("api show "):
-                for early_us in range(0, WRITTEN_AFTER_US + 1, 20_000):
-                    self._at(said.at_us - early_us, self._look, number, said.command.removeprefix("api show "))
+                asked = said.command.removeprefix("api show ")
+                late_us = WRITTEN_AFTER_US + (NOTICED_AFTER_US if asked.startswith("tasks") else 0)
+                for early_us in range(0, late_us + 1, 20_000):
+                    self._at(said.at_us - early_us, self._look, number, asked)
             self._at(said.at_us, self._command, number, said)
         for dialog in self.script.calls:
             self._at(dialog.at_us, self._call, dialog)

@@ -107,23 +107,40 @@ def _pause_check(console: Console, words: list[str]) -> str:
 
 
 def _ready_check(console: Console, _words: list[str]) -> str:
-    return "true" if console.switch.vitals.takes_inbound and console.switch.vitals.takes_outbound else "false"
+    """With calls of one direction alone it is ready (switch_core_ready)."""
+    return "true" if console.switch.vitals.takes_inbound or console.switch.vitals.takes_outbound else "false"
 
 
 def _shutdown(console: Console, words: list[str]) -> str:
-    wanted = [word.lower() for word in words[:4]]
+    """Patient ones (asap, elegant) answer only when all calls are over, or somebody has cancelled them. Source:
+    switch_core_session_ctl."""
+    vitals, wanted = console.switch.vitals, [word.lower() for word in words[:4]]
     if "cancel" in wanted:
-        console.power("cancel")
-    else:
-        first = next((one for one in ("now", "elegant", "asap") if one in wanted), "")
-        if first in ("elegant", "asap"):
-            requested = {"elegant": "elegant", "asap": "ASAP"}[first]
-            console.switch.core.fire("SHUTDOWN_REQUESTED", {"Event-Info": requested})
-        if first == "asap":
-            # Whoever waits elegantly goes on taking calls (switch_core_session_ctl).
-            console.switch.vitals.takes_inbound = console.switch.vitals.takes_outbound = False
-        console.power(" ".join([first] * bool(first) + ["restart"] * ("restart" in wanted)))
+        vitals.closes = False
+        return OK
+    how = next((one for one in reversed(wanted) if one in _ENDS), "")
+    if how in ("elegant", "asap") and not _waits_for_calls(console, how):
+        return OK
+    console.power(" ".join([how] * (how == "now") + ["restart"] * ("restart" in wanted)))
     return OK
+
+
+_ENDS = ("now", "elegant", "asap")
+LOOKS_S = 0.5
+"""How often a patient shutdown looks whether all calls are over."""
+
+
+def _waits_for_calls(console: Console, how: str) -> bool:
+    """Until no leg is left; False if it was cancelled meanwhile. Who waits elegantly goes on taking calls."""
+    switch, vitals = console.switch, console.switch.vitals
+    switch.core.fire("SHUTDOWN_REQUESTED", {"Event-Info": "ASAP" if how == "asap" else "elegant"})
+    vitals.closes = True
+    if how == "asap":
+        vitals.takes_inbound = vitals.takes_outbound = False
+    while switch.channels and vitals.closes:
+        switch.clock.sleep(LOOKS_S)
+    vitals.takes_inbound = vitals.takes_outbound = not vitals.closes
+    return vitals.closes
 
 
 def _number(words: list[str]) -> int:
@@ -167,7 +184,7 @@ _CONTROLS: dict[str, Control] = {
     "resume": _pause(True),
     "send_sighup": _says(OK),
     "shutdown": _shutdown,
-    "shutdown_check": _says("false"),
+    "shutdown_check": lambda console, _words: "true" if console.switch.vitals.closes else "false",
     "sps": _sps,
     "sync_clock": _says("+OK clock synchronized\n"),
     "sync_clock_when_idle": _says("+OK clock synchronized\n"),

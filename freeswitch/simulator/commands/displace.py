@@ -24,21 +24,21 @@ def displace(console: Console, argument: str) -> str:
         return NO_SESSION
     if action.lower() == "start":
         channel.early_media()
-        if path in channel.displaced or path in console.switch.sounds.missing:
+        if ("displace", path) in channel.bugs or path in console.switch.sounds.missing:
             return "-ERR Cannot displace session!\n"
-        channel.displace(path)
+        channel.start_bug("displace", path)
         seconds = [plan.whole(limit) or None, None if "l" in flags else console.switch.sounds.seconds(path)]
         if ends_s := min((one for one in seconds if one is not None), default=None):
             console.switch.spawn(_stop_later, channel, path, ends_s)
         return SUCCESS
     if action.lower() == "stop":
-        return SUCCESS if channel.undisplace(path) else "-ERR Cannot stop displace session!\n"
+        return SUCCESS if channel.stop_bug("displace", path) else "-ERR Cannot stop displace session!\n"
     return _USAGE
 
 
 def _stop_later(channel: Channel, path: str, seconds: float) -> None:
     if not channel.clock.wait(channel.gone, seconds):
-        channel.undisplace(path)
+        channel.stop_bug("displace", path)
 
 
 TABLE: Table = {"uuid_displace": displace}

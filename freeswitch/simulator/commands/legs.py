@@ -44,22 +44,22 @@ def transfer(console: Console, argument: str) -> str:
     channel = console.leg(leg)
     if channel is None:
         return NO_CHANNEL
-    legs: list[Channel | None] = [channel]
-    if where[0] in ("-bleg", "-both"):
-        legs = [channel, channel.partner] if where.pop(0) == "-both" else [channel.partner]
-        if not where:
-            return _TRANSFER
+    legs: list[Channel] = [channel]
+    if where[0].startswith("-"):
+        which, other = where.pop(0).lower(), channel.partner
+        if other is not None and which in ("-bleg", "-both"):
+            legs = [other, channel] if which == "-both" else [other]
     destination, dialplan, context = [*where, "", "", ""][:3]
-    went = [one.transfer(destination, dialplan, context) for one in legs if one is not None]
-    return OK if all(went[:1]) else "-ERR\n"
+    went = [one.transfer(destination, dialplan, context) for one in legs]
+    return OK if went[-1] else "-ERR\n"
 
 
 def bridge(console: Console, argument: str) -> str:
-    """`uuid_bridge <uuid> <other uuid>`."""
-    names = plan.words(argument)
-    if len(names) != 2:
+    """`uuid_bridge <uuid> <other uuid> [<another, should that be gone>]`."""
+    names = plan.words(argument, 4)
+    if len(names) < 2:
         return usage("<uuid> <other_uuid>")
-    first, second = (console.leg(name) for name in names)
+    first, second = console.leg(names[0]), next(filter(None, map(console.leg, names[1:3])), None)
     if first is None or second is None:
         return "-ERR Invalid uuid\n"
     if first is not second:
@@ -224,9 +224,10 @@ def hold(console: Console, argument: str) -> str:
     channel = console.leg(words[0])
     if channel is None:
         return SUCCESS
-    if how == "off" and not channel.held:
+    held = channel.call_state == "HELD"
+    if (how == "off" and not held) or (how == "toggle" and channel.call_state not in ("ACTIVE", "HELD")):
         return FAILED
-    if how == "off" or (how == "toggle" and channel.held):
+    if how and held:
         channel.unhold()
     else:
         channel.hold()
@@ -252,13 +253,19 @@ def audio(console: Console, argument: str) -> str:
     words = plan.words(argument, 5)
     if len(words) < 2:
         return _AUDIO
-    if console.leg(words[0]) is None:
+    channel = console.leg(words[0])
+    if channel is None:
         return NO_CHANNEL
-    if words[1].lower() == "stop":
-        return OK
-    if words[1].lower() == "start" and len(words) >= 4 and words[3].lower() in ("mute", "level"):
-        return OK
-    return _AUDIO
+    what, side, how = [*(word.lower() for word in words[1:4]), "", ""][:3]
+    if what == "stop":
+        for target in ("mute", "level"):
+            channel.stop_bug("audio", target)
+    elif what == "start" and len(words) == 5 and side in ("read", "write") and how in ("mute", "level"):
+        if not any(one == "audio" for one, _target in channel.bugs):
+            channel.start_bug("audio", how)
+    else:
+        return _AUDIO
+    return OK
 
 
 def deflect(console: Console, argument: str) -> str:
@@ -297,7 +304,7 @@ def buglist(console: Console, argument: str) -> str:
     if channel is None:
         return ""
     listening = [("session_record", path) for path, one in channel.recordings.items() if one.session]
-    listening += [("displace", path) for path in channel.displaced]
+    listening += channel.bugs
     bugs = "".join(
         f" <media-bug>\n  <function>{what}</function>\n  <target>{html.escape(path)}</target>\n"
         "  <thread-locked>0</thread-locked>\n </media-bug>\n"

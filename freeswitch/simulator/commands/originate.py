@@ -21,8 +21,10 @@ def originate(console: Console, argument: str) -> str:
     """`originate <dial string> <extension>|&<application>(<arguments>) …`."""
     try:
         asked = plan.originate(argument)
-    except plan.Malformed:
+    except plan.Unusable:
         return _USAGE
+    except plan.Malformed:
+        return "-ERR DESTINATION_OUT_OF_ORDER\n"
     waiter = Waiter(console.switch.clock)
     outcome = dial.Dialling(console.switch, waiter, asked.dial, None).run()
     leg = outcome.leg

@@ -41,7 +41,7 @@ def _lower(argument: str) -> str:
 TABLE: Mapping[str, Callable[[str], str]] = {
     "echo": lambda argument: argument,
     "escape": lambda argument: argument,
-    "md5": lambda argument: hashlib.md5(to_bytes(argument), usedforsecurity=False).hexdigest(),
+    "md5": lambda argument: hashlib.md5(to_bytes(argument), usedforsecurity=False).hexdigest() if argument else "!err!",
     "quote_shell_arg": lambda argument: "'" + argument.replace("'", "'\\''") + "'",
     "regex": _regex,
     "sql_escape": lambda argument: argument.replace("'", "''"),

@@ -21,7 +21,7 @@ def sched_transfer(console: Console, argument: str) -> str:
     channel = console.leg(leg)
     if channel is None:
         return NO_CHANNEL
-    console.switch.schedule(channel, after, lambda: channel.transfer(destination, dialplan, context))
+    console.switch.schedule(channel, after, "transfer", lambda: channel.transfer(destination, dialplan, context))
     return OK
 
 
@@ -38,7 +38,7 @@ def sched_hangup(console: Console, argument: str) -> str:
     if not after[1:].isdecimal() or int(after[1:][:12]) == 0:
         channel.hangup(reason)
     else:
-        console.switch.schedule(channel, after, lambda: channel.hangup(reason))
+        console.switch.schedule(channel, after, "hangup", lambda: channel.hangup(reason))
     return OK
 
 
@@ -55,9 +55,9 @@ def sched_broadcast(console: Console, argument: str) -> str:
             channel.broadcast_to(what, side.lower())
 
     if channel is not None:
-        console.switch.schedule(channel, after.lstrip("@"), act)
+        console.switch.schedule(channel, after.lstrip("@"), "broadcast", act)
     else:
-        console.switch.scheduler.add(leg, after.lstrip("@"), act)
+        console.switch.scheduler.add(leg, after.lstrip("@"), act, "switch_ivr_schedule_broadcast")
     return "+OK Message scheduled\n"
 
 
@@ -71,10 +71,12 @@ def sched_api(console: Console, argument: str) -> str:
 
     def act() -> None:
         if when.startswith("@"):
-            console.switch.scheduler.add(group, "+" + when[1:], act)
+            console.switch.scheduler.add(group, "+" + when[1:], act, "sched_api_function")
         console.run(name, data)
 
-    number = console.switch.scheduler.add(group, "+" + when[1:] if when.startswith("@") else when, act)
+    number = console.switch.scheduler.add(
+        group, "+" + when[1:] if when.startswith("@") else when, act, "sched_api_function"
+    )
     return f"+OK Added: {number}\n"
 
 

@@ -59,14 +59,18 @@ def setvar_multi(console: Console, argument: str) -> str:
     channel = console.leg(leg)
     if channel is None:
         return NO_CHANNEL + _MULTI
-    said = ""
-    for pair in pairs.split(";"):
+    said, count = "", 0
+    parts = pairs.split(";")
+    # An end without anything behind it is no part (switch_separate_string).
+    for pair in parts if parts[-1] else parts[:-1]:
         name, _, value = pair.partition("=")
         if not name.strip():
-            said += "-ERR No variable specified\n" if pair else ""
-        elif "${" not in value:
+            said += "-ERR No variable specified\n"
+            continue
+        count += 1
+        if "${" not in value:
             channel.set(name.strip(), value)
-    return said + OK
+    return said + (OK if count else _MULTI)
 
 
 def dump(console: Console, argument: str) -> str:
