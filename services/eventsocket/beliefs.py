@@ -122,7 +122,10 @@ class Beliefs:
 
     def heard(self, leg: Leg, at_us: int) -> None:
         """An event of the leg, stamped so. One of before the link was found again proves nothing of now."""
-        leg.heard_us, leg.event_us = max(leg.heard_us, at_us), max(leg.event_us, at_us)
+        if at_us > leg.heard_us:
+            leg.heard_us = at_us
+        if at_us > leg.event_us:
+            leg.event_us = at_us
         if at_us >= self._found_us:
             leg.doubted = False
         self.touched.add(leg.id)

@@ -14,7 +14,7 @@ from proto.envelope import Envelope
 from proto.events import CallAnswered
 from proto.message import Event as Fact
 from services.eventsocket.beliefs import Beliefs, Leg
-from services.eventsocket.facts import Facts, envelopes
+from services.eventsocket.facts import Facts, Stamp, envelopes, stamp_of
 from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import count, text, token, variable
 from services.eventsocket.records import (
@@ -41,7 +41,7 @@ class About(Protocol):
     switch: str
     beliefs: Beliefs
 
-    def leg_of(self, event: Event) -> Leg | None:
+    def leg_of(self, event: Event, stamp: Stamp) -> Leg | None:
         """The leg an event is about, learned on first sight."""
 
     def talk(self, one: Leg, other: Leg) -> list[Fact]:
@@ -51,8 +51,8 @@ class About(Protocol):
         """Facts of a record in the form of an event."""
 
 
-def _link(about: About, event: Event) -> Facts:
-    name, at_us = text(event, "Event-Name"), count(text(event, "Event-Date-Timestamp"))
+def _link(about: About, event: Event, stamp: Stamp) -> Facts:
+    name, at_us = text(event, "Event-Name"), stamp.at_us
     if name == LINK_FOUND:
         about.beliefs.link_found(at_us)
     elif name == LINK_ALIVE:
@@ -62,19 +62,19 @@ def _link(about: About, event: Event) -> Facts:
     return Facts(skipped="a sign of life")
 
 
-def _listed(about: About, event: Event) -> Facts:
+def _listed(about: About, event: Event, stamp: Stamp) -> Facts:
     legs = event.get(LEGS, [])
-    about.beliefs.still_up(legs if isinstance(legs, list) else [legs], count(text(event, "Event-Date-Timestamp")))
+    about.beliefs.still_up(legs if isinstance(legs, list) else [legs], stamp.at_us)
     return Facts(skipped="as we believed")
 
 
-def _seen(about: About, dump: Event) -> Facts:
+def _seen(about: About, dump: Event, stamp: Stamp) -> Facts:
     """A leg as the switch has it now: every fact that follows and was not told."""
-    name, at_us = token(text(dump, "Unique-ID")), count(text(dump, "Event-Date-Timestamp"))
+    name, at_us = token(text(dump, "Unique-ID")), stamp.at_us
     before = about.beliefs.get(name)
     if not is_up(dump) or (before is not None and (before.over == "exact" or before.event_us > at_us)):
         return Facts(skipped="events have told more since")
-    leg = about.leg_of(dump)
+    leg = about.leg_of(dump, stamp)
     if leg is None:
         return Facts(skipped="a dump of no leg")
     if leg.over:
@@ -106,23 +106,23 @@ def without_concluded(leg: Leg, facts: Facts, at_us: int) -> Facts:
     return Facts(fresh, skipped=facts.skipped or ("" if fresh else "told from a dump"), alarm=facts.alarm)
 
 
-def _gone(about: About, event: Event) -> Facts:
+def _gone(about: About, event: Event, stamp: Stamp) -> Facts:
     leg = about.beliefs.get(token(text(event, "Unique-ID")))
     if leg is None or leg.over:
         return Facts(skipped="its end is told")
-    of_this_core = not leg.core or leg.core == text(event, "Core-UUID")
+    of_this_core = not leg.core or leg.core == stamp.core
     if of_this_core and leg.heard_us >= count(text(event, MISSING_SINCE)):
         return Facts(skipped="heard of since")
     return about.facts_as_of_event(ended_unheard(leg, event, about.beliefs.last_sight_us(leg)))
 
 
-def _recorded(about: About, event: Event) -> Facts:
+def _recorded(about: About, event: Event, stamp: Stamp) -> Facts:
     """A leg as its call record tells it, before its end: that it was dialled, and whom it talked with.
 
     Nothing comes of what its own events have told. What only looks up legs (LegAnswered) is not told any more.
     """
     known = about.beliefs.get(token(text(event, "Unique-ID")))
-    leg = about.leg_of(event)
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
     made = [] if known is not None else [about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})]
@@ -131,7 +131,7 @@ def _recorded(about: About, event: Event) -> Facts:
         if leg.answered and other.answered and (facts := about.talk(leg, other)):
             caller = leg if CallAnswered(switch=about.switch, leg=leg.id, by=other.id) in facts else other
             at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
-            made.append(envelopes(about.switch, {**event, **at}, caller.tenant, caller.call, facts))
+            made.append(envelopes(about.switch, stamp_of({**event, **at}), caller.tenant, caller.call, facts))
     if leg.over != "exact" and (stopped := _recording_of(leg, event)):
         made.append(about.facts_as_of_event({**event, **stopped}))
     return Facts(tuple(envelope for facts in made for envelope in facts.envelopes))
@@ -163,7 +163,7 @@ def _partners(about: About, leg: Leg, event: Event) -> list[tuple[Leg, int]]:
     return list(found.values())
 
 
-RULES_OF_OURS: dict[str, Callable[[About, Event], Facts]] = {
+RULES_OF_OURS: dict[str, Callable[[About, Event, Stamp], Facts]] = {
     LINK_FOUND: _link,
     LINK_ALIVE: _link,
     LINK_LOST: _link,

@@ -41,9 +41,8 @@ def exactly(fact: LegEnded) -> End:
     return fact.cause, fact.answered_at_us, fact.ended_at_us
 
 
-def end_of(switch: str, leg: Leg, event: Event) -> LegEnded:
-    """The fact, with the switch's own times."""
-    stamp = count(text(event, "Event-Date-Timestamp"))
+def end_of(switch: str, leg: Leg, event: Event, at_us: int) -> LegEnded:
+    """The fact, with the switch's own times; `at_us`: of the event, where those are missing."""
     by = variable(event, "sip_hangup_disposition")
     sip = count(variable(event, "sip_term_status"))
     return LegEnded(
@@ -55,9 +54,9 @@ def end_of(switch: str, leg: Leg, event: Event) -> LegEnded:
         payer=leg.payer or leg.tenant,
         caller=leg.caller,
         destination=leg.destination,
-        started_at_us=count(text(event, "Caller-Channel-Created-Time")) or stamp,
+        started_at_us=count(text(event, "Caller-Channel-Created-Time")) or at_us,
         answered_at_us=count(text(event, "Caller-Channel-Answered-Time")) or None,
-        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or stamp,
+        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or at_us,
         cause=token(text(event, "Hangup-Cause")) or "NORMAL_UNSPECIFIED",
         sip_status=sip or None,
         hung_up_by="far" if by.startswith("recv_") else "switch" if by.startswith("send_") else "",

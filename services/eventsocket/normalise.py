@@ -17,7 +17,7 @@ from proto.values import UNKNOWN_TENANT
 from services.eventsocket.beliefs import Beliefs, Leg
 from services.eventsocket.concluded import RULES_OF_OURS, without_concluded
 from services.eventsocket.ends import ToldEnds, end_of, exactly
-from services.eventsocket.facts import Alarm, Facts, envelopes
+from services.eventsocket.facts import Alarm, Facts, Stamp, envelopes, stamp_of
 from services.eventsocket.frames import Event
 from services.eventsocket.legs import is_ours, joined_leg, other_leg, phone_of, tenant_of_arrival
 from services.eventsocket.ownership import Directory
@@ -31,7 +31,6 @@ from services.eventsocket.parties import (
     token,
     variable,
 )
-from services.eventsocket.records import is_estimated, source_of
 
 ROUTING = "routing"
 """Who takes a leg that stands parked with nobody named."""
@@ -48,35 +47,37 @@ class Normaliser:
 
     def facts_of(self, event: Event) -> Facts:
         """Facts of one event, in the order in which they are true."""
-        sequence = text(event, "Event-Sequence")
-        if not token(text(event, "Core-UUID")) or not (count(sequence) or token(sequence)):
+        stamp = stamp_of(event)
+        if not stamp.core or not stamp.sequence:
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
-        if source_of(event):
-            rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
-            return rule_of_ours(self, event) if rule_of_ours else self.facts_as_of_event(event)
-        return self._heard(event, self.facts_as_of_event(event))
+        if not stamp.source:
+            return self._heard(event, stamp, self._by_rule(event, stamp))
+        rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
+        return rule_of_ours(self, event, stamp) if rule_of_ours else self._by_rule(event, stamp)
 
     def facts_as_of_event(self, event: Event) -> Facts:
-        """Facts of one event, or of a record in the form of one."""
+        """Facts of a record in the form of an event."""
+        return self._by_rule(event, stamp_of(event))
+
+    def _by_rule(self, event: Event, stamp: Stamp) -> Facts:
         kind = _kind(event)
         rule = RULES.get(kind)
-        return rule(self, event) if rule else Facts(skipped=f"{kind[:60]} says nothing we need")
+        return rule(self, event, stamp) if rule else Facts(skipped=f"{kind[:60]} says nothing we need")
 
-    def _heard(self, event: Event, facts: Facts) -> Facts:
+    def _heard(self, event: Event, stamp: Stamp, facts: Facts) -> Facts:
         """The leg is known to have been up until now, or to have ended now."""
         leg = self.beliefs.get(text(event, "Unique-ID"))
         if leg is None:
             return facts
-        at_us = count(text(event, "Event-Date-Timestamp"))
-        self.beliefs.heard(leg, at_us)
+        self.beliefs.heard(leg, stamp.at_us)
         leg.decision = token(variable(event, "tt_decision")) or leg.decision
-        return without_concluded(leg, facts, at_us)
+        return without_concluded(leg, facts, stamp.at_us)
 
     def talk(self, one: Leg, other: Leg) -> list[Fact]:
         """That these two talk, unless it was told."""
         return _talk(self, one, other)
 
-    def leg_of(self, event: Event) -> Leg | None:
+    def leg_of(self, event: Event, stamp: Stamp) -> Leg | None:
         """The leg an event is about, learned on first sight."""
         leg = text(event, "Unique-ID")
         known = self.beliefs.get(leg)
@@ -84,8 +85,8 @@ class Normaliser:
             if not token(leg):
                 return None
             known = self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
-        if source_of(event) != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
-            known.core = token(text(event, "Core-UUID"))
+        if stamp.source != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
+            known.core = stamp.core
         known.started_us = known.started_us or count(text(event, "Caller-Channel-Created-Time"))
         known.answered_us = known.answered_us or count(text(event, "Caller-Channel-Answered-Time"))
         return known
@@ -96,8 +97,8 @@ def _kind(event: Event) -> str:
     return text(event, "Event-Subclass") if name == "CUSTOM" else name
 
 
-def _created(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _created(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None or leg.direction == "inbound":
         return Facts(skipped="an inbound leg begins with its arrival")
     started = e.LegStarted(
@@ -109,26 +110,26 @@ def _created(about: Normaliser, event: Event) -> Facts:
         destination=leg.destination,
         joined=leg.joined,
     )
-    return envelopes(about.switch, event, leg.tenant, leg.call, [started])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [started])
 
 
-def _ringing(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _ringing(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None or leg.direction == "inbound":
         return Facts(skipped="what the caller hears follows from the dialled leg")
     leg.rang = True
     early = text(event, "Event-Name") == "CHANNEL_PROGRESS_MEDIA"
     return envelopes(
-        about.switch, event, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
+        about.switch, stamp, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
     )
 
 
-def _answered(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _answered(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="an answer of no leg")
     leg.answered = True
-    leg.answered_us = leg.answered_us or count(text(event, "Event-Date-Timestamp"))
+    leg.answered_us = leg.answered_us or stamp.at_us
     facts: list[Fact] = [
         e.LegAnswered(
             switch=about.switch,
@@ -144,7 +145,7 @@ def _answered(about: Normaliser, event: Event) -> Facts:
     other = about.beliefs.get(other_id) if other_id else None
     if other is not None and other.answered:
         facts += _talk(about, leg, other)
-    return envelopes(about.switch, event, leg.tenant, leg.call, facts)
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, facts)
 
 
 def _talk(about: Normaliser, one: Leg, other: Leg) -> list[Fact]:
@@ -161,8 +162,8 @@ def _caller_first(one: Leg, other: Leg) -> tuple[Leg, Leg]:
     return (one, other) if rank[one.id] <= rank[other.id] else (other, one)
 
 
-def _bridged(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _bridged(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     other_id = other_leg(event)
     if leg is None or not other_id:
         return Facts(skipped="a bridge without two legs")
@@ -174,7 +175,7 @@ def _bridged(about: Normaliser, event: Event) -> Facts:
     facts: list[Fact] = [e.LegsBridged(switch=about.switch, leg=caller.id, other=answerer.id)]
     if leg.answered and other.answered:
         facts += _talk(about, leg, other)
-    return envelopes(about.switch, event, caller.tenant, caller.call, facts)
+    return envelopes(about.switch, stamp, caller.tenant, caller.call, facts)
 
 
 def _stand_in(leg_id: str, of: Leg) -> Leg:
@@ -185,8 +186,8 @@ def _stand_in(leg_id: str, of: Leg) -> Leg:
     )
 
 
-def _unbridged(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _unbridged(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
     other_id = other_leg(event) or leg.bridged_to
@@ -195,21 +196,21 @@ def _unbridged(about: Normaliser, event: Event) -> Facts:
     if other is not None and other.bridged_to == leg.id:
         other.bridged_to = ""
     return envelopes(
-        about.switch, event, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
+        about.switch, stamp, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
     )
 
 
-def _held(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _held(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
     leg.held = text(event, "Event-Name") == "CHANNEL_HOLD"
     kind = e.LegHeld if leg.held else e.LegResumed
-    return envelopes(about.switch, event, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
 
 
-def _parked(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _parked(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
     if leg.direction == "outbound":
@@ -219,7 +220,7 @@ def _parked(about: Normaliser, event: Event) -> Facts:
         return Facts(skipped="the fallback has this call")
     leg.park = max(1, count(text(event, "Caller-Profile-Index")))
     if _dialplan_ran(event):
-        return _arrived(about, event, leg)
+        return _arrived(about, event, stamp, leg)
     handed = e.CallHandedOver(
         switch=about.switch,
         leg=leg.id,
@@ -231,7 +232,7 @@ def _parked(about: Normaliser, event: Event) -> Facts:
         decision=token(variable(event, "tt_decision")),
         caller=leg.caller,
     )
-    return envelopes(about.switch, event, leg.tenant, leg.call, [handed])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [handed])
 
 
 def _dialplan_ran(event: Event) -> bool:
@@ -246,7 +247,7 @@ def _dialplan_ran(event: Event) -> bool:
     return not variable(event, "tt_decision")
 
 
-def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
+def _arrived(about: Normaliser, event: Event, stamp: Stamp, leg: Leg) -> Facts:
     transferred = leg.park > 1 or is_ours(event)
     alarm: Alarm = ""
     if not transferred:
@@ -270,14 +271,14 @@ def _arrived(about: Normaliser, event: Event, leg: Leg) -> Facts:
         phone=phone_of(event) if origin == "phone" else "",
         transferred=transferred,
         diverted_from=diverted_from(event),
-        received_at_us=count(text(event, "Caller-Channel-Created-Time")) or count(text(event, "Event-Date-Timestamp")),
+        received_at_us=count(text(event, "Caller-Channel-Created-Time")) or stamp.at_us,
     )
-    made = envelopes(about.switch, event, leg.tenant, leg.call, [fact])
+    made = envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
     return Facts(made.envelopes, alarm=alarm)
 
 
-def _played(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _played(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     decision = token(variable(event, "tt_decision"))
     if leg is None or leg.direction == "outbound" or variable(event, "tt_stage") != "queue" or not decision:
         return Facts(skipped="no queue's music")
@@ -292,11 +293,11 @@ def _played(about: Normaliser, event: Event) -> Facts:
         caller=leg.caller,
         dialled=number(leg.destination),
     )
-    return envelopes(about.switch, event, leg.tenant, leg.call, [waiting])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [waiting])
 
 
-def _recording(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _recording(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     file = path(text(event, "Record-File-Path"))
     if leg is None or not file:
         return Facts(skipped="a recording without leg or file")
@@ -319,25 +320,25 @@ def _recording(about: Normaliser, event: Event) -> Facts:
             size_bytes=count(variable(event, "record_file_size")),
             completion=token(text(event, "Record-Completion-Cause")),
         )
-    return envelopes(about.switch, event, leg.tenant, leg.call, [fact])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
 
 
-def _ended(about: Normaliser, event: Event) -> Facts:
-    leg = about.leg_of(event)
+def _ended(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
+    leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
-    leg.bridged_to, estimated = "", is_estimated(event)
-    about.beliefs.ended(leg.id, "estimated" if estimated else "exact")
-    fact, told = end_of(about.switch, leg, event), about.ends.get(leg.id)
+    leg.bridged_to = ""
+    about.beliefs.ended(leg.id, "estimated" if stamp.estimated else "exact")
+    fact, told = end_of(about.switch, leg, event, stamp.at_us), about.ends.get(leg.id)
     if told is not None:
-        differs = told != exactly(fact) and not estimated
+        differs = told != exactly(fact) and not stamp.estimated
         return Facts(skipped="this end was told already", alarm="end_differs" if differs else "")
-    if not estimated:
+    if not stamp.estimated:
         about.ends.told(fact)
-    return envelopes(about.switch, event, leg.tenant, leg.call, [fact])
+    return envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
 
 
-def _registration(about: Normaliser, event: Event) -> Facts:
+def _registration(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     phone = phone_id(text(event, "username") or text(event, "user") or text(event, "from-user"))
     domain = token(text(event, "realm") or text(event, "host") or text(event, "from-host")).lower()
     if not phone or not domain:
@@ -351,10 +352,10 @@ def _registration(about: Normaliser, event: Event) -> Facts:
     else:
         reason: Literal["unregistered", "expired"] = "expired" if _kind(event) == "sofia::expire" else "unregistered"
         fact = e.PhoneUnregistered(switch=about.switch, phone=phone, domain=domain, reason=reason)
-    return envelopes(about.switch, event, tenant, "", [fact])
+    return envelopes(about.switch, stamp, tenant, "", [fact])
 
 
-RULES: dict[str, Callable[[Normaliser, Event], Facts]] = {
+RULES: dict[str, Callable[[Normaliser, Event, Stamp], Facts]] = {
     "CHANNEL_CREATE": _created,
     "CHANNEL_PROGRESS": _ringing,
     "CHANNEL_PROGRESS_MEDIA": _ringing,

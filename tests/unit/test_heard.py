@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.eventsocket.frames import decode_json
-from services.eventsocket.heard import ALWAYS, BEGINS, ENDS, Heard
+from services.eventsocket.heard import BEGINS, ENDS, JOINS, PARKS, Heard
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.parties import text
 from tests import traces
 
-NAMES = [*dict.fromkeys(ALWAYS + BEGINS + ENDS), "variable_tt_next", "variable_sip_h_X", "not there"]
-KINDS = ["CHANNEL_CREATE", "CHANNEL_PARK", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_ANSWER"]
+NAMES = [*dict.fromkeys(BEGINS + PARKS + JOINS + ENDS), "variable_tt_next", "variable_sip_h_X", "not there"]
+KINDS = ["CHANNEL_CREATE", "CHANNEL_PARK", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_ANSWER", "CHANNEL_HOLD"]
 VALUES = st.one_of(st.text(), st.lists(st.text(), max_size=3), st.sampled_from(["_undef_", "ARRAY::a|:b", "ARRAY::"]))
 
 
