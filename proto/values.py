@@ -105,4 +105,6 @@ def digits_of(text: str) -> str:
     Full-width forms and every hyphen that Japanese keyboards produce are accepted (NFKC). What is left may still not
     be a number: callers check it.
     """
+    if text.isascii() and text.isdigit():
+        return text  # most are plain already
     return unicodedata.normalize("NFKC", text).translate(_HYPHENS)

@@ -91,10 +91,11 @@ class _Room:
                 self.contradicted.append(envelope)
             return []
         tx.add(tx.tables["usages"], {"event": envelope.id, "envelope": encode(envelope)})
-        if not _terms_heard(tx, fact):
+        terms = _terms_for(tx, fact, fact.payer)
+        if terms is None:
             _wait(tx, envelope, fact)
             return []
-        return self._enter(tx, envelope, fact.payer, verdict)
+        return self._enter(tx, envelope, fact.payer, terms, verdict)
 
     def tenant_revised(self, tx: Tx, envelope: Envelope, cause: Cause) -> list[Emit]:
         fact = envelope.body
@@ -148,14 +149,13 @@ class _Room:
         _forget_waiting(tx, row.switch, row.leg, estimated=row.estimated)
         tx.cancel_timer(UNHEARD, f"{row.switch}/{row.leg}")
         usage = _usage(tx, row.event)
-        return self._enter(tx, usage, payer, _verdict(tx, usage))
+        assert isinstance(usage.body, LegEnded)
+        verdict, terms = _verdict(tx, usage), _terms_for(tx, usage.body, payer) or NO_TERMS
+        return [] if verdict == "ignore" else self._enter(tx, usage, payer, terms, verdict)
 
-    def _enter(self, tx: Tx, envelope: Envelope, payer: TenantId, verdict: Verdict) -> list[Emit]:
+    def _enter(self, tx: Tx, envelope: Envelope, payer: TenantId, terms: Terms, verdict: Verdict) -> list[Emit]:
         fact = envelope.body
         assert isinstance(fact, LegEnded)
-        if verdict == "ignore":
-            return []
-        terms = (_terms(tx, payer) or NO_TERMS) if may_cost(fact) else NO_TERMS
         charge = price(fact, payer, terms)
         entry = entry_of(envelope, payer, terms, charge, _keep_version(tx, terms, charge.version))
         # Nobody else can have entered it since `_charged` was asked: the database says Conflict then.
@@ -171,19 +171,21 @@ class _Room:
         return [Emit(charged(entry), tenant=envelope.tenant, call=envelope.call, occurred_at_us=at_us)]
 
 
+def _terms_for(tx: Tx, fact: LegEnded, payer: TenantId) -> Terms | None:
+    return _terms(tx, payer) if may_cost(fact) else NO_TERMS
+
+
 def _terms(tx: Tx, payer: TenantId) -> Terms | None:
     """What was heard of the payer's terms, or None where something is still to come."""
-    if payer == UNKNOWN_TENANT:
-        return NO_TERMS
+    return NO_TERMS if payer == UNKNOWN_TENANT else tx.known(("terms", payer), lambda: _heard_terms(tx, payer))
+
+
+def _heard_terms(tx: Tx, payer: TenantId) -> Terms | None:
     client, shared = tenant(tx, payer), platform(tx)
     if client is None or shared is None:
         return None
     tables = {table.table: table for table in shared.prices}
     return Terms(tables.get(client.contract.prices), client.timezone)
-
-
-def _terms_heard(tx: Tx, fact: LegEnded) -> bool:
-    return not may_cost(fact) or _terms(tx, fact.payer) is not None
 
 
 def _verdict(tx: Tx, envelope: Envelope) -> Verdict:
@@ -268,9 +270,14 @@ def _keep_version(tx: Tx, terms: Terms, version: PriceVersion | None) -> str:
     """Store the dated rules once, under an id made of their content."""
     if version is None or terms.table is None:
         return ""
+    table = terms.table.table
+    return tx.known(("price version", table, version.from_), lambda: _store_version(tx, table, version))
+
+
+def _store_version(tx: Tx, table: str, version: PriceVersion) -> str:
     body = msgspec.json.encode(version)
-    name = f"{terms.table.table}@{version.from_}#{hashlib.sha256(body).hexdigest()[:32]}"
-    tx.known(("price version", name), lambda: tx.add(tx.tables["price_versions"], {"id": name, "body": body}))
+    name = f"{table}@{version.from_}#{hashlib.sha256(body).hexdigest()[:32]}"
+    tx.add(tx.tables["price_versions"], {"id": name, "body": body})
     return name
 
 
