@@ -29,7 +29,10 @@ def process_was_frozen(slept_us: int, limit_s: float) -> bool:
 
 
 class LifeSign:
-    """The service manager, if there is one: it ends a process that no longer says WATCHDOG=1 (sd_notify(3))."""
+    """The service manager, if there is one: it ends a process that no longer says WATCHDOG=1 (sd_notify(3)).
+
+    It counts from READY=1 on (Type=notify), since on a busy machine the start alone takes longer than its patience.
+    """
 
     def __init__(self, address: str | None = None) -> None:
         """`address`: by default the one in NOTIFY_SOCKET; `@name` is in the abstract namespace."""
@@ -41,7 +44,7 @@ class LifeSign:
         """From any thread: the reader runs. A manager that does not listen is not waited for."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.sendto(b"WATCHDOG=1", MSG_DONTWAIT, self._address)
+                self._socket.sendto(b"READY=1\nWATCHDOG=1", MSG_DONTWAIT, self._address)
 
 
 class Watchdog:

@@ -48,7 +48,7 @@ class Systemd:
 
     def _listen(self) -> None:
         while True:
-            if self._socket.recv(64) == b"WATCHDOG=1":
+            if b"WATCHDOG=1" in self._socket.recv(64).splitlines():
                 self._heard_s = time.monotonic()
 
 
