@@ -36,8 +36,11 @@ class Clock:
 
     def whole_second_in(self, seconds: int) -> float:
         """Seconds until the switch's second counter has grown by so much: its timers tick in whole seconds."""
-        now_s = self.now_us() / 1_000_000
-        return math.floor(now_s) + seconds - now_s
+        return (self.whole_second_us(seconds) - self.now_us()) / 1_000_000
+
+    def whole_second_us(self, seconds: int) -> int:
+        """The moment at which that counter has grown by so much."""
+        return (self.now_us() // 1_000_000 + seconds) * 1_000_000
 
 
 class VirtualClock(Clock):

@@ -23,7 +23,7 @@ from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.calls.recorder import Recorder
 from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.calls.sounds import Library
-from freeswitch.simulator.calls.waiting import HungUp
+from freeswitch.simulator.calls.waiting import HungUp, Turns
 from freeswitch.simulator.cdr import CdrFolder
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.core_table import CoreTable
@@ -107,6 +107,7 @@ class Switch:
         self.vitals = Vitals(self.core, lambda: len(self.sessions))
         self.registrar = Registrar(self.core, self.phones)
         self.gateways = Gateways(self.core, self.carriers, self.spawn)
+        self.turns = Turns()
         self.far_ends: FarEnds | None = None
         """Who plays the far ends of all legs; None leaves that to how each phone, carrier and caller behaves."""
         self.leg_ids: Callable[[str], str] = lambda _destination: str(uuid.uuid4())

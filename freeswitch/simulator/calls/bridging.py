@@ -7,6 +7,7 @@ dial.py, legs that wait alone to parking.py. Source: switch_ivr_bridge.c.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from gevent.event import Event as Signal
 
@@ -37,6 +38,9 @@ class Talk:
         """What the leg does: it talks until one of the two leaves, then ends unless a variable keeps it."""
         leg = self.leg
         try:
+            leg.pause(until=lambda: self.caller_left or not leg.at_answer)
+            if leg.state != "CS_EXCHANGE_MEDIA":
+                _enter_exchange(leg, self.caller)
             leg.pause(until=lambda: self.caller_left)
         except (HungUp, Diverted):
             _take_along(leg, self.caller, stays=not self.caller_left)
@@ -135,20 +139,28 @@ def _begin(talk: Talk, both: Headers) -> None:
     leg.variables["call_uuid"] = leg.variables["signal_bond"] = caller.uuid
     caller.variables["signal_bond"] = leg.uuid
     caller.variables.pop("originate_signal_bond", None)
-    leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", 5
     caller.fire("CHANNEL_BRIDGE", before=both)
-    leg.fire("CHANNEL_STATE")
+    if not leg.at_answer:
+        _enter_exchange(leg, caller)
+    _note(caller, leg)
     for one, other in ((leg, caller), (caller, leg)):
         one.bridged.set()
-        one.variables |= {
-            "last_bridge_to": other.uuid,
-            "bridge_channel": other.profile.channel_name,
-            "bridge_uuid": other.uuid,
-        }
+        one.variables["last_bridge_to"] = other.uuid
         one.regather(sends=True)
     leg.watcher = None
     leg.released.clear()
     leg.divert(talk.exchange)
+
+
+def _enter_exchange(leg: Channel, caller: Channel) -> None:
+    """The leg's own thread comes to the bridge."""
+    leg.state, leg.state_number = "CS_EXCHANGE_MEDIA", STATES["CS_EXCHANGE_MEDIA"]
+    leg.fire("CHANNEL_STATE")
+    _note(leg, caller)
+
+
+def _note(one: Channel, other: Channel) -> None:
+    one.variables |= {"bridge_channel": other.profile.channel_name, "bridge_uuid": other.uuid}
 
 
 def _while_they_talk(talk: Talk) -> None:
@@ -157,13 +169,25 @@ def _while_they_talk(talk: Talk) -> None:
     while not talk.leg_left:
         if leg.times.answered and not caller.times.answered:
             caller.answer()
-        if leg.times.answered and caller.times.answered and not shown:
+        elif caller.times.answered and not leg.times.answered and leg.direction == "inbound":
+            # Who fetches a parked call need not have been answered itself.
+            leg.answer()
+        if leg.times.answered and caller.times.answered and not (shown or leg.at_answer):
             caller.pause(LOOKS_EVERY_S, until=lambda: talk.leg_left)
             _show_parties(talk)
             shown = True
-        caller.pause(until=lambda: talk.leg_left or bool(leg.times.answered and not caller.times.answered))
+        before = bool(caller.times.answered), leg.at_answer
+        caller.pause(until=partial(_news, talk, before))
+    # It learns of it with its next packet.
+    caller.pause(caller.home.turns.of_bridge(caller))
     # A leg that ended reports it before the caller's bridge comes apart.
     caller.pause(2 * LOOKS_EVERY_S, until=lambda: leg.reported.is_set() or not leg.hangup_cause)
+
+
+def _news(talk: Talk, before: tuple[bool, bool]) -> bool:
+    """Whether the leg left, answered, or has done what was to run at its answer."""
+    answered, at_answer = before
+    return talk.leg_left or bool(talk.leg.times.answered and not answered) or (at_answer and not talk.leg.at_answer)
 
 
 def _show(leg: Channel, name: str, number: str, other: Channel) -> None:

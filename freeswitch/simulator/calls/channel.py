@@ -22,7 +22,7 @@ from freeswitch.simulator.calls.leg import Ear, Leg
 from freeswitch.simulator.calls.meta_keys import MetaKeys
 from freeswitch.simulator.calls.profile import STATES, Headers, Profile
 from freeswitch.simulator.calls.story import Ran
-from freeswitch.simulator.calls.waiting import Diverted, HungUp
+from freeswitch.simulator.calls.waiting import Diverted, HungUp, Turns
 from freeswitch.simulator.plan import App
 
 State = Callable[[], None]
@@ -33,6 +33,8 @@ RELEASE_S = 3600.0
 
 class Home(Ear, Protocol):
     """What a leg needs of the switch on which it lives."""
+
+    turns: Turns
 
     def spawn(self, run: Callable[..., None], *arguments: Any) -> gevent.Greenlet[..., None]: ...
 

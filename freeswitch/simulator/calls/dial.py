@@ -23,8 +23,6 @@ from freeswitch.simulator.switch import Switch
 
 DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""
-LOOKS_EVERY_S = 0.02
-"""An originate learns of an answer by looking; here always a whole turn later, as the worst real one."""
 
 _COPIED = (
     "group_confirm_key",
@@ -109,12 +107,12 @@ class Dialling:
             if self.originator is not None and self.originator.heir is not None:
                 self._inherit(self.originator, self.originator.heir)
             elif self.originator is not None and self._hand_over(self.originator.asks_for):
-                note(self.originator, "ORIGINATOR_CANCEL")
+                self.note("ORIGINATOR_CANCEL")
             else:
                 picked_off = self.originator is not None and self.originator.picked_off
-                if self.originator is not None and picked_off and self.originator.bond is not None:
+                if picked_off and self._attempts:
                     # Who took the caller away ended the leg that belongs with it; the others end as if cancelled.
-                    self._drop("PICKED_OFF", of=self.originator.bond)
+                    self._drop("PICKED_OFF", of=self._legs[-1])
                 self._drop("ORIGINATOR_CANCEL")
                 self.note("ORIGINATOR_CANCEL")
             raise
@@ -203,20 +201,23 @@ class Dialling:
         leg.released.clear()
         now_us = clock.now_us()
         delay = plan.whole(target.variables.get("leg_delay_start", ""))
-        starts_us = now_us + int(clock.whole_second_in(delay + 1) * 1_000_000) if delay else now_us
+        starts_us = clock.whole_second_us(delay + 1) if delay else now_us
         # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
         overall = plan.whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
-        group_ends_us = ends_us = now_us + int(clock.whole_second_in(overall or DEFAULT_TIMEOUT_S) * 1_000_000)
+        group_ends_us = ends_us = clock.whole_second_us(overall or DEFAULT_TIMEOUT_S)
         timeout, by_leg = plan.whole(target.variables.get("leg_timeout", ""), -1), False
         if timeout >= 0:
-            leg_ends_us = starts_us + int(clock.whole_second_in(timeout + 1) * 1_000_000)
+            leg_ends_us = starts_us - now_us + clock.whole_second_us(timeout + 1)
             ends_us, by_leg = min((leg_ends_us, True), (ends_us, False))
         self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg, group_ends_us))
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
             leg.call_uuid = self.originator.call_uuid
-            leg.bond, self.originator.bond = self.originator, leg
+            leg.bond = self.originator
+            if "signal_bond" not in self.originator.variables:
+                # Who talks to somebody and asks a third (att_xfer) belongs with the first still.
+                self.originator.bond = leg
             text = f"{leg.uuid};{leg.profile.callee_name};{leg.profile.callee_number}"
             self.originator.add_to_list("originated_legs", text)
             self.originator.variables["originate_signal_bond"] = leg.uuid
@@ -326,7 +327,7 @@ class Dialling:
         if not attempt.by_leg:
             return
         if more_s:
-            ends_us = self.switch.clock.now_us() + int(self.switch.clock.whole_second_in(more_s + 1) * 1_000_000)
+            ends_us = self.switch.clock.whole_second_us(more_s + 1)
         elif given == "0" or plan.says_yes(self._option(None, "group_confirm_cancel_timeout")):
             ends_us = attempt.group_ends_us
         else:

@@ -44,6 +44,7 @@ def _acquaint(first: Channel, second: Channel) -> None:
             "bridge_uuid": other.uuid,
             "signal_bond": other.uuid,
         }
+        one.bond = other
     if first.is_called_side:
         _invert(first)
         if first.direction == "inbound":

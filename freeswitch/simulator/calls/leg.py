@@ -127,6 +127,8 @@ class Leg(Waiter):
         """A leg that we dialled has been sent into a plan of its own, and counts as a caller since (CF_DIALPLAN)."""
         self.is_b_leg = False
         """A leg that called us has been bridged to by another one (CF_BLEG)."""
+        self.at_answer = False
+        """What is to run at its answer runs (execute_on_answer), in its own thread: whatever else it does waits."""
         self.answered = Signal()
         self.bridged = Signal()
         self.progressed = Signal()
@@ -361,9 +363,15 @@ class Leg(Waiter):
         self.has_media = True
         self.fire("CHANNEL_ANSWER")
         self.variables["endpoint_disposition"] = "ANSWER"
+        self.at_answer = True
+        # Whoever dials it sees the answer already.
+        self.changed()
         self.execute_on("execute_on_answer")
         if not self.sounds:
             self.execute_on("execute_on_media")
+        self.at_answer = False
+        self.wake.set()
+        self.changed()
         for recording in self.recordings.values():
             if not recording.records:
                 recording.records = True

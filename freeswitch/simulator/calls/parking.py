@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.calls.channel import Channel
-from freeswitch.simulator.calls.waiting import HungUp
+from freeswitch.simulator.calls.waiting import Diverted, HungUp
 
 
 def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
@@ -21,5 +21,10 @@ def park(channel: Channel, state: str = "CS_EXECUTE") -> None:
         channel.pause(None if limit < 0 else channel.clock.whole_second_in(limit))
         channel.hangup(causes.named(cause))
         raise HungUp
+    except Diverted:
+        if not (channel.times.answered or channel.sounds):
+            # Nothing wakes it: without sound it looks every 20 ms what has become of it.
+            channel.clock.sleep(channel.home.turns.of_park(channel))
+        raise
     finally:
         channel.fire("CHANNEL_UNPARK")

@@ -17,6 +17,25 @@ FRAME_S = 0.02
 """One packet of sound: the turn of whatever reads a leg."""
 
 
+class Turns:
+    """How late a thread learns what another one did: on the real switch by up to a packet of 20 ms, as chance has it.
+
+    Here at once, save an originate, which learns of an answer as late as the worst real one. Seconds.
+    """
+
+    def of_park(self, leg: Waiter) -> float:
+        """A parked leg without sound, that it was sent elsewhere."""
+        return 0.0
+
+    def of_bridge(self, leg: Waiter) -> float:
+        """A leg, that whom it talked to has left."""
+        return 0.0
+
+    def of_originate(self, leg: Waiter) -> float:
+        """An originate, that this leg has answered."""
+        return FRAME_S
+
+
 class HungUp(Exception):
     """The leg has ended: what runs on it unwinds."""
 

@@ -75,6 +75,8 @@ KEY_US = 280_000
 """Of several keys in one line, each comes so long after the one before."""
 BECOMES_A_LEG_US = 1_500_000
 """An INVITE and the leg that it becomes are no further apart, by the two clocks."""
+HEARD_WITHIN_US = 60_000
+"""A leg takes what its far end sent with its next turn of 20 ms; a busy machine makes more of it."""
 TICK_US = 25_000
 """The timer of the switch ticks every 20 ms, and its clock and the recorder's are not the same."""
 _REQUEST = re.compile(r"^(\S+) (->|<-) ([A-Z]+) sip:(?:([^@\s]*)@)?([^\s;?]*)(\S*) SIP/2\.0$")
@@ -149,6 +151,8 @@ class _Reader:
             dialog.acts.append(Act(at_us, "refer"))
 
     def _response(self, at_us: int, who: str, way: str, code: str, phrase: str, cseq: str, method: str) -> None:
+        if method == "BYE" and way == "<-":
+            self._took_bye(at_us, who)
         if method != "INVITE":
             return
         if way == "<-":
@@ -166,6 +170,14 @@ class _Reader:
         if act:
             dialog.acts.append(replace(act, at_us=at_us - dialog.at_us))
             dialog.over = act.kind == "refuse"
+
+    def _took_bye(self, at_us: int, who: str) -> None:
+        """We answer a BYE as the leg ends by it: with its own next turn, not when it came (sofia_handle_sip_i_bye)."""
+        ended = [
+            one for one in self.dialogs if one.who == who and one.over and one.acts and one.acts[-1].kind == "hangup"
+        ]
+        if ended and 0 <= at_us - ended[-1].acts[-1].at_us <= HEARD_WITHIN_US:
+            ended[-1].acts[-1] = replace(ended[-1].acts[-1], at_us=at_us)
 
     def _ours(self, who: str, code: int) -> None:
         dialog = self._last(who, incoming=True)

@@ -18,6 +18,7 @@ from freeswitch.simulator.api import Commands
 from freeswitch.simulator.calls import legs
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.check.chance import TracesTurns, still_found
 from freeswitch.simulator.check.configured import Configured, configured
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
 from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script, spoken_s
@@ -85,6 +86,8 @@ class Stage:
         self._callers: dict[str, Dialog] = {}
         self._legs: dict[str, list[SipLeg]] = {}
         """Far end -> its calls, in order."""
+        self._unheard: dict[int, list[SipLeg]] = {}
+        """Number of a command -> legs whose far end had hung up before, which the command still found there."""
         self._up = False
         """Whether whoever captured the trace is connected."""
         self._live()
@@ -117,6 +120,7 @@ class Stage:
         if self._cores:
             self.switch.core.uuid = self._cores.pop(0)
         self.switch.far_ends = self
+        self.switch.turns = TracesTurns(self.trace, self.clock)
         self.switch.scheduler.looks_after_s = _looks_after_s(self.trace)
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
@@ -220,6 +224,8 @@ class Stage:
             self.played.replies[number] = self.server.backend.sendmsg(command, found_headers)
         elif verb == "api":
             self.played.replies[number] = self.server.execute(name, argument) or "-ERR no reply\n"
+        for leg in self._unheard.pop(number, ()):
+            leg.far_hangup()
 
     def _look(self, number: int, asked: str) -> None:
         self.played.before.setdefault(number, []).append(self.server.execute("show", asked))
@@ -282,7 +288,10 @@ class Stage:
             relative = act.kind in ("ring", "early", "answer", "refuse")
             at_us = act.at_us + invited_us if relative else act.at_us
             self.clock.sleep((at_us - self.clock.now_us()) / 1_000_000)
-            self._do(leg, act)
+            if act.kind == "hangup" and (number := still_found(self.trace, leg.uuid, at_us)) is not None:
+                self._unheard.setdefault(number, []).append(leg)
+            else:
+                self._do(leg, act)
 
     def _do(self, leg: SipLeg, act: Act) -> None:
         if act.kind == "ring":

@@ -31,7 +31,9 @@ def originate(console: Console, argument: str) -> str:
     if leg is None:
         return f"-ERR {outcome.cause}\n"
     seen = leg.profile.index
-    waiter.pause(dial.LOOKS_EVERY_S, until=lambda: bool(leg.hangup_cause) or leg.profile.index != seen)
+    waiter.pause(
+        console.switch.turns.of_originate(leg), until=lambda: bool(leg.hangup_cause) or leg.profile.index != seen
+    )
     if leg.hangup_cause:
         return f"-ERR {leg.hangup_cause}\n"
     if leg.profile.index != seen:
