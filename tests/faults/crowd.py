@@ -12,9 +12,11 @@ from contextlib import contextmanager
 import gevent
 
 from freeswitch.simulator import Caller
+from services.runtime import clock
 from tests.faults.site import Site
 
 TALKS_S = (0.2, 3.0)
+LATE_US = 1_000_000
 Draw = Callable[[random.Random], Caller]
 
 
@@ -25,14 +27,20 @@ def somebody(dice: random.Random) -> Caller:
 
 @contextmanager
 def calling(site: Site, per_s: float, dice: random.Random, draw: Draw = somebody) -> Iterator[None]:
-    """Within, so many call a second; who is up at the end stays up. While the switch is down nobody gets through."""
+    """Within, so many call a second; who is up at the end stays up. While the switch is down nobody gets through.
+
+    On a machine that does not keep up the callers of the last second still come, all at once.
+    """
 
     def call_on() -> None:
+        due_us = clock.monotonic_us()
         while True:
             if site.switch.runs:
                 caller = site.switch.call_from(draw(dice))
                 gevent.spawn_later(dice.uniform(*TALKS_S), site.switch.hang_up, caller)
-            gevent.sleep(dice.expovariate(per_s))
+            now_us = clock.monotonic_us()
+            due_us = max(due_us, now_us - LATE_US) + round(1_000_000 * dice.expovariate(per_s))
+            gevent.sleep(max(0, due_us - now_us) / 1_000_000)
 
     crowd = gevent.spawn(call_on)
     try:
