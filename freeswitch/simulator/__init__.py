@@ -48,10 +48,11 @@ class Simulator:
         users: Mapping[str, EslUser] | None = None,
         clock: Clock | None = None,
         arrivals_per_second: int = -1,
+        calls_at_once: int = -1,
     ) -> None:
         """`numbers`: what people call (Traffic). `recordings`, `cdr`: the folders in which sounds and call records are
         really written. `users`: who may use `userauth`, by `id@domain`. `arrivals_per_second`: those from carriers that
-        are taken; -1: all."""
+        are taken; `calls_at_once`: those from carriers and phones; -1: all."""
         self.numbers = tuple(numbers)
         gateways = [one.gateway for one in carriers if one.gateway]
         self.switch = Switch(
@@ -65,6 +66,7 @@ class Simulator:
                 "tt_apology": APOLOGY,
                 "tt_use_a_mobile": APOLOGY,
                 "tt_arrivals_per_second": str(arrivals_per_second),
+                "tt_calls_at_once": str(calls_at_once),
                 "conf_dir": str(conf_dir or ""),
                 "tt_fallback_files": "written" if conf_dir else "none",
             },

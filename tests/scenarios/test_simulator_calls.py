@@ -107,7 +107,10 @@ def _frame(file: Any) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def switch(
-    phones: list[Phone] | None = None, carriers: list[Carrier] | None = None, arrivals_per_second: int = -1
+    phones: list[Phone] | None = None,
+    carriers: list[Carrier] | None = None,
+    arrivals_per_second: int = -1,
+    calls_at_once: int = -1,
 ) -> Iterator[Simulator]:
     """A running simulator with carriers as in the captures."""
     known = [Carrier("trunk1", gateway="trunk1", host="127.0.0.1:5090"), *(carriers or [])]
@@ -118,6 +121,7 @@ def switch(
         phones=phones if phones is not None else [Phone(f"100{n}") for n in (1, 2, 3)],
         numbers=["0312345678"],
         arrivals_per_second=arrivals_per_second,
+        calls_at_once=calls_at_once,
     )
     one.start()
     try:
@@ -249,6 +253,28 @@ def test_a_caller_who_is_transferred_is_not_refused_for_those_who_call_meanwhile
         for times in range(2, 5):  # at once: at least two of them in one second
             assert listener.send(f"api uuid_transfer {leg.uuid} 1002") == "+OK\n"
             listener.name("CHANNEL_PARK", leg.uuid, nth=times)
+
+
+def test_a_full_house_refuses_carriers_and_phones_but_no_emergency_call() -> None:
+    """tt_calls_at_once of the shipped dialplan: 2 are up, one of them already with its plan; a third hears 503."""
+    with switch(calls_at_once=2) as simulator:
+        listener = Listener(simulator.port)
+        carrier = simulator.switch.carriers[0]
+        first, second = simulator.call(CALLER, "0312345678", carrier=carrier), simulator.call_from_phone("1001", "1002")
+        for leg in (first, second):
+            listener.name("CHANNEL_PARK", leg.uuid)
+        assert listener.send(f"api uuid_transfer {first.uuid} park inline") == "+OK\n"
+        listener.name("CHANNEL_PARK", first.uuid, nth=2)
+        for refused in (
+            simulator.call(CALLER, "0312345678", carrier=carrier),
+            simulator.call_from_phone("1003", "1002"),
+        ):
+            assert listener.name("CHANNEL_HANGUP_COMPLETE", refused.uuid)["Hangup-Cause"] == "NORMAL_CIRCUIT_CONGESTION"
+        emergency = simulator.call_from_phone("1003", "110")
+        listener.name("CHANNEL_BRIDGE", emergency.uuid)
+        listener.send(f"api uuid_kill {first.uuid}")
+        listener.name("CHANNEL_HANGUP_COMPLETE", first.uuid)
+        listener.name("CHANNEL_PARK", simulator.call_from_phone("1003", "1002").uuid)
 
 
 def _all(events: list[Event], name: str) -> list[Event]:

@@ -48,6 +48,7 @@ VARIABLES = (
     "run_dir",
     "db_dir",
     "recordings_dir",
+    "tt_calls_at_once",
     "sounds_dir",
     "domain",
     "default_password",

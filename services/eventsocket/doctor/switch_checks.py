@@ -19,8 +19,8 @@ NEEDED = {
     "mod_sofia": ("SIP", "SIP"),
     "mod_event_socket": ("イベントソケット", "the Event Socket"),
     "mod_hash": (
-        "着信数の制限(ないと、回線からの着信はすべて断られます)と、コマンドの二重実行の防止",
-        "the limit of arrivals (without it every call from a carrier is refused), and no command done twice",
+        "通話数の制限(ないと、緊急通報以外はすべて断られます)と、コマンドの二重実行の防止",
+        "the limits of calls (without it every call but an emergency call is refused), and no command done twice",
     ),
     "mod_sndfile": ("録音とWAV", "recordings and WAV files"),
     "mod_tone_stream": ("トーン", "tones"),
@@ -41,6 +41,8 @@ SINKS = {
 }
 """Modules that listen, send or answer beside us."""
 ALL_ADDRESSES = ("::", "0.0.0.0", "[::]")  # noqa: S104  (what is looked for, not bound)
+SESSIONS_PER_CALL = 2.2
+"""Two, and a tenth more for phones that ring together and for emergency calls."""
 CLOCK_ERROR_US = 2_000_000
 CLOCK_WARNING_US = 250_000
 _VERSION = re.compile(r"FreeSWITCH Version (\d+)\.(\d+)")
@@ -310,6 +312,18 @@ def session_limits(facts: Facts) -> Iterator[Finding]:
         yield warning(
             (f"max-sessions が {most} です(1通話で2つ使います)", f"max-sessions is {most}, and a call takes two"),
             ("switch.conf.xml で 1000 以上にしてください。", "Set it to 1000 or more in switch.conf.xml."),
+        )
+    calls = facts.switch.variables.get("tt_calls_at_once", "")
+    if re.fullmatch(r"[0-9]{1,9}", calls) and most < int(calls) * SESSIONS_PER_CALL:
+        yield warning(
+            (
+                f"tt_calls_at_once は {calls} ですが、max-sessions は {most} です。満杯のとき110も断られます",
+                f"tt_calls_at_once is {calls} and max-sessions {most}: when all is taken, 110 is refused too",
+            ),
+            (
+                "tt_max_sessions を tt_calls_at_once の 2.2 倍以上にしてください(toritsugi/local.xml)。",
+                "Set tt_max_sessions to 2.2 times tt_calls_at_once or more (toritsugi/local.xml), restart FreeSWITCH.",
+            ),
         )
     if rate < 10:
         yield warning(
