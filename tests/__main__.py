@@ -23,10 +23,10 @@ from tests.memory import place  # noqa: E402
 
 
 def parts() -> list[list[str]]:
-    """The files that have to do with a broker, those of integration apart, and the others."""
+    """Files that have to do with a broker: those in which a house hears of calls, the others; and files without one."""
     files = [one for one in sorted(Path("tests").rglob("test_*.py")) if one.parts[1] != "browser"]
     brokers = [one for one in files if "broker" in one.read_text(encoding="utf-8")]
-    whole = [one for one in brokers if one.parts[1] == "integration"]
+    whole = [one for one in brokers if one.parts[1] == "integration" and one.name != "test_run.py"]
     rest = [one for one in brokers if one not in whole]
     return [[str(one) for one in some] for some in (whole, rest, [one for one in files if one not in brokers])]
 
@@ -37,6 +37,7 @@ def side_by_side() -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=place()))
         Path(folder).chmod(0o711)  # a database server of the tests may run as another user
         environment = {**os.environ, "TMPDIR": folder}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of some hundred processes compiles the house anew
         command = [sys.executable, "-m", "tests", "--durations=10"]
         first, *others = parts()
         kept = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]

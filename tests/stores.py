@@ -14,6 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from services.letters import kept
+from services.rooms import BUILDS, metadata_of
+from services.runtime.store import Store
 from tests.postgres import Postgres
 
 
@@ -44,7 +47,6 @@ class Files:
         with closing(sqlite3.connect(file, uri=True, timeout=5, isolation_level=None)) as foreign:
             return foreign.execute(statement).fetchall()
 
-
     def drop(self, name: str) -> None:
         """As if the service had never run."""
         for file in self.folder.glob(f"{name}.sqlite*"):
@@ -56,9 +58,10 @@ class Schemas:
 
     kind = "postgresql"
 
-    def __init__(self, server: Postgres) -> None:
+    def __init__(self, server: Postgres, *, bare: bool = False) -> None:
+        """Unless `bare`, every service's tables stand there: to copy them all takes less than to make those of one."""
         self.server = server
-        self.url = server.url()
+        self.url = server.url() if bare else server.url_like("house", _make_tables)
 
     def store(self, name: str) -> str:
         """The address of a service's store, as `Store` takes it."""
@@ -95,9 +98,16 @@ class Schemas:
         self.server.cut_off(self._name)
 
     def close(self) -> None:
-        """Let another test have it."""
+        """Nobody needs it any more."""
         with suppress(psycopg.OperationalError):  # a test may have left the server stopped
-            self.server.give_back(self._name)
+            self.server.drop(self._name)
+
+
+def _make_tables(url: str) -> None:
+    for name in (*BUILDS, kept.NAME):
+        store = Store(f"{url}?schema={name}", metadata_of(name))
+        store.start()
+        store.stop()
 
 
 Database = Files | Schemas
@@ -107,12 +117,12 @@ KINDS = ("sqlite", "postgresql")
 
 
 @contextmanager
-def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    """For fixtures that live longer than a test, or are not wanted on both."""
+def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path, *, bare: bool = False) -> Iterator[Database]:
+    """For fixtures that live longer than a test, have no tables yet, or are not wanted on both."""
     if kind == "sqlite":
         yield Files(folder)
         return
-    schemas = Schemas(request.getfixturevalue("postgres"))
+    schemas = Schemas(request.getfixturevalue("postgres"), bare=bare)
     yield schemas
     schemas.close()
 
