@@ -20,6 +20,8 @@ MAX_ENDED = 5_000
 """So many ended legs are remembered (about 1 KB each): the legs they dialled may be heard of, or end, a little later.
 Legs that are up always are."""
 NEVER_US = 1 << 62
+STEPPED_US = 1_000_000
+"""Signs of life come in order: one so much older than the last is of a clock that was set back."""
 
 
 class Leg(msgspec.Struct, omit_defaults=True):
@@ -135,8 +137,22 @@ class Beliefs:
         self._found_us = at_us
 
     def link_alive(self, at_us: int) -> None:
-        """The link has delivered all that happened until then: who is not said to have ended was up."""
+        """The link has delivered all that happened until then: who is not said to have ended was up.
+
+        A time well before the last one: the switch's clock was set back (`fsctl sync_clock`), and what was seen at a
+        time that is to come again was seen now at the latest. Else an estimated end would lie in the future.
+        """
+        if at_us < self._alive_us - STEPPED_US:
+            self._set_back(at_us)
         self._alive_us = max(self._alive_us, at_us)
+
+    def _set_back(self, at_us: int) -> None:
+        self._alive_us = at_us
+        if self._found_us != NEVER_US:
+            self._found_us = min(self._found_us, at_us)
+        for leg in self.legs_up():
+            leg.heard_us, leg.event_us, leg.dump_us = (min(t, at_us) for t in (leg.heard_us, leg.event_us, leg.dump_us))
+            self.touched.add(leg.id)
 
     def link_lost(self) -> None:
         """From here on legs may end unheard."""

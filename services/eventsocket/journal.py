@@ -108,7 +108,7 @@ class Journal:
                     line = _decode(raw)
                 except (ValueError, RecursionError):  # no JSON, none of ours, or no UTF-8
                     continue
-                alive_us = max(alive_us, line.alive_us)
+                alive_us = line.alive_us or alive_us  # the last one: a clock may have been set back
                 legs.update((leg.id, leg) for leg in line.legs)
         return [leg for leg in legs.values() if not leg.over], alive_us
 

@@ -1,4 +1,4 @@
-"""All faults, in the order in which they are inflicted.
+"""All faults, in the order in which they are inflicted: a switch is killed after its clock was set back, too.
 
 Enters: nothing. Leaves: the list that `make faults`, `make chaos` and the tests take theirs from.
 """
@@ -19,10 +19,10 @@ from tests.faults import (
 from tests.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
+    *clocks.FAULTS,
     *links.FAULTS,
     *deaths.FAULTS,
     *databases.FAULTS,
-    *clocks.FAULTS,
     *disorder.FAULTS,
     *disks.FAULTS,
     *clients_files.FAULTS,
