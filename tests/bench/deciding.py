@@ -1,7 +1,8 @@
 """From a caller's arrival to the leg that is dialled for it: through RabbitMQ, beside the same decision in one process.
 
 Enters: a broker. Leaves: bars: the time itself, and how much more ours takes than the peer, p99. Both are heard by a
-plain ESL client at the same simulated switch, under the same number of calls per second.
+plain ESL client at the same simulated switch, under the same number of calls per second. Each service is a process of
+its own, as at scale: in one process a decision waits for whatever the other services are at.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 
 from tests.bench.bar import Bar, percentile, within
 from tests.bench.calls import set_up_ms
-from tests.bench.house import ROUTED, Played, Processes, lines, run_house, run_switch, write_tenants
+from tests.bench.house import ROUTED, Played, Processes, lines, run_services_apart, run_switch, write_tenants
 
 PER_SECOND = 50.0
 SETTLE_S = 2.0
@@ -23,7 +24,7 @@ def bars(processes: Processes, url: str, seconds: float) -> list[Bar]:
     """`url`: an empty virtual host."""
     alone = _in_process(processes, seconds)
     switch = run_switch(processes)
-    run_house(processes, url, f"127.0.0.1:{switch.port}", switch.password)
+    run_services_apart(processes, url, f"127.0.0.1:{switch.port}", switch.password)
     ours = _heard(processes, switch, seconds)
     name = f"arrival -> leg dialled, {PER_SECOND:.0f} calls/s"
     found = [

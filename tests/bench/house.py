@@ -1,4 +1,4 @@
-"""What a bench runs: a broker, the whole house as one process on it, a switch, and the ears, each a process of its own.
+"""What a bench runs: a broker, the house on it as one process or as one per service, a switch, and the ears.
 
 Enters: a folder; for a real switch its address. Leaves: what the ears have written. Everything is ended with `close`.
 """
@@ -18,9 +18,13 @@ from typing import Any
 
 import psutil
 
+from services.rooms import EVERYTHING
+
 ROOT = Path(__file__).parents[2]
 ROUTED, STATIC, GATEWAY, FAR_END = "0312345678", "0312345679", "trunk1", "0311112222"
 START_S = 60.0
+RUNNING = "Ctrl-C ends"
+"""What a process says once all of its parts have started."""
 TENANTS = {
     "platform.yaml": f"""\
 switches: [{{switch: fs1, domain: 127.0.0.1}}]
@@ -144,16 +148,27 @@ def write_tenants(folder: Path) -> Path:
 
 def run_house(processes: Processes, bus: str, esl: str, password: str) -> psutil.Process:
     """`toritsugi run` with one client, on this bus; returns when it hears the switch."""
+    return _run(processes, bus, esl, password, [()])[0]
+
+
+def run_services_apart(processes: Processes, bus: str, esl: str, password: str) -> list[psutil.Process]:
+    """The same with a process for each service, as it is run at scale."""
+    return _run(processes, bus, esl, password, [(name,) for name in EVERYTHING])
+
+
+def _run(
+    processes: Processes, bus: str, esl: str, password: str, which: Sequence[tuple[str, ...]]
+) -> list[psutil.Process]:
     tenants = write_tenants(processes.folder / "house")
     environment = {"TORITSUGI_ESL": f"fs1={esl}", "TORITSUGI_ESL_PASSWORD": password, "TORITSUGI_LOG_LEVEL": "INFO"}
     folder = ("--data", str(processes.folder / "data"), "--tenants", str(tenants), "--port", "0")
-    house = processes.start("services", "--bus", bus, *folder, environment=environment)
+    started = [processes.start("services", *names, "--bus", bus, *folder, environment=environment) for names in which]
     log, deadline = processes.folder / "services.err", time.monotonic() + START_S
-    while "switch found" not in log.read_text(encoding="utf-8"):
+    while "switch found" not in (said := log.read_text(encoding="utf-8")) or said.count(RUNNING) < len(started):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the house did not start: {log.read_text(encoding='utf-8')[-1500:]}")
+            raise RuntimeError(f"the house did not start: {said[-1500:]}")
         time.sleep(0.1)
-    return psutil.Process(house.pid)
+    return [psutil.Process(one.pid) for one in started]
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
