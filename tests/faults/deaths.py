@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from functools import partial
 
 import gevent
@@ -20,7 +21,7 @@ from tests.faults.site import AGENT, SERVICES, Site
 PASSES = 4
 """It dies at one of the first so many times that the moment comes."""
 DEADLINE_S = 60.0
-SAY_EVERY = 20
+SAY_EVERY = 30
 SAY_NOTHING = ("answering", "connectors")
 """Nobody here waits in a queue, and no client has a webhook: these never come to publish anything."""
 
@@ -33,17 +34,23 @@ def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tupl
 
 
 def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
-    for moment in MOMENTS[1:]:
-        if moment == "before publish" and name in SAY_NOTHING:
-            continue
-        died = 0
-        while died < times and _dies(site, name, moment, dice):
-            died += 1
-            if died % SAY_EVERY == 0:
-                print(f"  {name}: died {died} times {moment}", file=sys.stderr)
-        if died < times:
+    """One death at each moment in turn, so that a run that is broken off has seen all of them."""
+    died: Counter[Moment] = Counter()
+    moments = [one for one in MOMENTS[1:] if not (one == "before publish" and name in SAY_NOTHING)]
+    for number in range(times * len(moments)):
+        moment = moments[number % len(moments)]
+        if _dies(site, name, moment, dice):
+            died[moment] += 1
+        else:
             site.rooms[name].orders.die("")
-            print(f"{name} died {died} times {moment}: that moment did not come again", file=sys.stderr)
+        if (number + 1) % SAY_EVERY == 0:
+            print(f"  {name}: died {_table(died)}", file=sys.stderr)
+    if sum(died.values()) < times * len(moments):
+        print(f"{name} died only {_table(died)}: that moment did not come more often", file=sys.stderr)
+
+
+def _table(died: Counter[Moment]) -> str:
+    return ", ".join(f"{number} times {moment}" for moment, number in died.items())
 
 
 def _dies(site: Site, name: str, moment: Moment, dice: random.Random) -> bool:

@@ -39,6 +39,8 @@ from tests.postgres import Postgres
 AGENT = "eventsocket"
 SERVICES = ("directory", "routing", "recording", "answering", "billing", "history", "connectors", AGENT)
 RESTART_S = 0.5
+READY_S = 600.0
+"""On a machine with much else to do RabbitMQ may take a minute to take a connection."""
 
 
 class Nursery:
@@ -236,7 +238,7 @@ class Site:
                 self.bear(name)
             return room.says_now(words)
 
-        until(works, lambda: self.story(name))
+        until(works, lambda: self.story(name), within_s=READY_S)
 
     def greet(self) -> None:
         """As a process that has begun: directory answers with all it knows."""
