@@ -368,4 +368,4 @@ def build() -> Service:
         PlatformRevised: room.platform_revised,
         TimerFired: room.timer_fired,
     }
-    return Service("billing", handlers, metadata, room.after_commit, room.ahead)
+    return Service("billing", handlers, metadata, room.after_commit, unhurried=True, ahead=room.ahead)

@@ -60,7 +60,7 @@ def build() -> Service:
     metadata = of_room(__package__)
     add_tables(metadata)
     handlers: dict[Any, Handler] = {TenantRevised: tenant_revised, CallEnded: call_ended}
-    return Service("connectors", handlers, metadata)
+    return Service("connectors", handlers, metadata, unhurried=True)
 
 
 __all__ = ["Courier", "build"]

@@ -34,7 +34,7 @@ def build(feed: Feed = FEED) -> Service:
     handlers: dict[type[Event], Handler] = dict.fromkeys(HEARS[NAME], hear)
     handlers |= {e.SwitchConnected: hear_switch, e.SwitchLost: hear_switch}
     handlers |= {kind: HANDLERS[kind] for kind in PROJECTIONS[NAME]}
-    return Service(NAME, handlers, metadata, after_commit=_tell(feed))
+    return Service(NAME, handlers, metadata, after_commit=_tell(feed), unhurried=True)
 
 
 def hear(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:

@@ -149,7 +149,7 @@ def _write(tx: Tx, name: str, key: dict[str, str], values: dict[str, Any], new: 
     if new:
         tx.add(tx.tables[name], key | values)
     else:
-        tx.update(tx.tables[name], key, values)
+        tx.change(tx.tables[name], key, values)
 
 
 def tally(tx: Tx, what: str, leg: str, call: str, message: str, park: int = 0) -> None:

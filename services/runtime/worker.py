@@ -33,6 +33,8 @@ from services.runtime.store import Conflict, Store, Tx
 BATCH = 64
 MAX_ATTEMPTS = 3
 IDLE_S = 0.5
+PAUSE_S = 0.05
+"""After a batch of an unhurried service, unless more than a batch waits."""
 RESTART_S = 1.0
 CONFLICT_S = 0.05
 TIDY_EVERY_US = 10_000_000
@@ -90,6 +92,8 @@ class Service:
     metadata: MetaData
     after_commit: Callable[[Sequence[Envelope]], None] | None = None
     """Told, on the hub, which messages were newly committed: live pages, couriers."""
+    unhurried: bool = False
+    """Nobody on the telephone waits for it: what comes within `PAUSE_S` shares a transaction."""
     ahead: Callable[[Tx, Sequence[Envelope]], None] | None = None
     """Told, in the transaction, what is about to be handled: what all of it needs may be read at once (`Tx.learn`)."""
 
@@ -153,6 +157,8 @@ class Worker:
         if not deliveries or now_us - self._tidied_us > TIDY_EVERY_US:
             self._tidy(now_us)
         self.idle.set()
+        if self.service.unhurried and 0 < len(deliveries) < BATCH:
+            self._stopping.wait(PAUSE_S)
 
     @property
     def _reader(self) -> Consumer:

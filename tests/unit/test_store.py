@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gevent
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import MetaData, delete, text
+from sqlalchemy import MetaData, delete, event, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from proto.envelope import Envelope
@@ -297,3 +298,98 @@ def test_the_newest_word_about_a_client_holds_in_whatever_order_it_came(store: S
     last = revised(5, "here")
     store.run(lambda tx: projections.keep_tenant(tx, last, Cause(last, "routing")))
     assert [t.name for t in store.run(lambda tx: projections.tenants(tx))] == ["here"]
+
+
+# -- what is written behind --
+
+
+def row_of(tx: Tx, key: str) -> int | None:
+    row = tx.first(tx.tables["done"], ("at_us",), scope="s", key=key)
+    return None if row is None else row.at_us
+
+
+def done(key: str, at_us: int) -> dict[str, object]:
+    return {"scope": "s", "key": key, "at_us": at_us}
+
+
+def test_rows_added_are_seen_by_whoever_asks_and_an_older_one_stays(store: Store) -> None:
+    def turn(tx: Tx) -> tuple[object, ...]:
+        table = tx.tables["done"]
+        for row in (done("a", 1), done("a", 2), done("b", 3)):
+            tx.add(table, row)
+        seen = row_of(tx, "a"), tx.insert_once(table, done("b", 4)), tx.insert_once(table, done("c", 5))
+        tx.add(table, done("d", 6))
+        return *seen, tx.sql.execute(text("SELECT count(*) FROM done")).scalar()
+
+    assert store.run(turn) == (1, False, True, 4)
+    assert [store.run(lambda tx, key=key: row_of(tx, key)) for key in "abcd"] == [1, 3, 5, 6]
+
+
+def test_of_several_changes_to_a_row_what_stands_at_last_is_written(store: Store) -> None:
+    def turn(tx: Tx) -> int | None:
+        table = tx.tables["projections"]
+        key = {"kind": "tenant", "name": "acme"}
+        with statements(tx) as executed:
+            tx.add(table, {**key, "revision": "1", "as_of_us": 1, "body": b"1"})
+            tx.change(table, key, {"revision": "2", "as_of_us": 2})
+            tx.change(table, key, {"as_of_us": 3})
+            tx.change(table, {"kind": "tenant", "name": "nobody"}, {"as_of_us": 9})
+            assert executed == []
+            tx.write()
+        assert [one.split()[0] for one in executed] == ["INSERT", "UPDATE", "UPDATE"]
+        row = tx.first(table, **key)
+        return None if row is None else (row.revision, row.as_of_us, bytes(row.body))
+
+    assert store.run(turn) == ("2", 3, b"1")
+    assert store.run(lambda tx: tx.count("projections")) == 1
+
+
+def test_a_state_saved_often_is_read_once_and_written_once(store: Store) -> None:
+    def turn(tx: Tx) -> list[str]:
+        with statements(tx) as executed:
+            for _ in range(20):
+                book = tx.state("book", "a", Book) or Book(0)
+                tx.save("book", "a", Book(book.page + 1))
+            tx.write()
+        return [one.split()[0] for one in executed]
+
+    assert store.run(turn) == ["SELECT", "INSERT"]
+    assert store.run(turn) == ["SELECT", "UPDATE"]
+    assert store.run(lambda tx: (tx.state("book", "a", Book), list(tx.states("book", Book)))) == (
+        Book(40),
+        [("a", Book(40))],
+    )
+
+
+def test_states_of_one_transaction_are_all_written_or_none(store: Store) -> None:
+    names = "abcde"
+
+    def save_all(tx: Tx, page: int, spoiled: str = "") -> None:
+        for name in names:
+            tx.state("book", name, Book)
+        if spoiled:
+            other = Tx(tx.sql, tx.tables)
+            other.state("book", spoiled, Book)
+            other.save("book", spoiled, Book(99))
+            other.write()
+        for name in names:
+            tx.save("book", name, Book(page))
+
+    store.run(lambda tx: save_all(tx, 1))
+    with pytest.raises(Conflict):
+        store.run(lambda tx: save_all(tx, 2, spoiled="c"))
+    assert store.run(lambda tx: list(tx.states("book", Book))) == [(name, Book(1)) for name in names]
+
+
+@contextmanager
+def statements(tx: Tx) -> Iterator[list[str]]:
+    """What the database is asked meanwhile."""
+    executed: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        executed.append(statement)
+
+    connection = tx.sql
+    event.listen(connection, "before_cursor_execute", note)
+    yield executed
+    event.remove(connection, "before_cursor_execute", note)

@@ -3,9 +3,9 @@
 Enters: a connection within a transaction. Leaves: versioned states, ids seen, keys done, the outbox, timers, failures;
 `sql` and `tables` for the service's own. When it commits, and on which thread, belongs to `store.py`.
 
-What nobody waits for is written behind: rows given to `add` and states given to `save` are gathered, and written by one
-statement per table before anything else is asked of that table, before anything at all is asked through `sql`, and at
-the latest before the commit. So whoever reads here reads what was written here.
+What nobody waits for is written behind: what is given to `add`, `change` and `save` is gathered, and written by one
+statement per table (rows added, then rows changed) before anything else is asked of that table, before anything at all
+is asked through `sql`, and at the latest before the commit. So whoever reads here reads what was written here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, Table, Update, and_, bindparam, delete, func, insert, select
 
 from proto.topics import Outgoing
 from services.runtime import clock
@@ -54,6 +54,7 @@ class Tx:
         """No timer that this process knows of is due before."""
         self._connection = connection
         self._added: dict[tuple[Table, tuple[str, ...]], list[dict[str, Any]]] = {}
+        self._changed: dict[Table, dict[tuple[tuple[str, Any], ...], dict[str, Any]]] = {}
         self._states: dict[tuple[str, str], _State] = {}
         self._known: dict[Hashable, Any] = {}
 
@@ -85,23 +86,34 @@ class Tx:
         """Insert a row, behind, unless its unique key stands already: for those who need not know which it was."""
         self._added.setdefault((table, tuple(row)), []).append(row)
 
+    def change(self, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+        """Change the row with this key, behind; of several changes only what stands at last is written."""
+        rows, here = self._changed.setdefault(table, {}), tuple(key.items())
+        rows[here] = rows.get(here, {}) | values
+
     def write(self) -> None:
         """Write now what was gathered. Raises Conflict."""
-        for table in dict.fromkeys(table for table, _ in self._added):
-            self._write_added(table)
+        for table in dict.fromkeys([*(table for table, _ in self._added), *self._changed]):
+            self._write_rows(table)
         changed = {key: state for key, state in self._states.items() if state.changed}
         if changed:
             self._write_states(changed)
 
     def _on(self, table: Table) -> Connection:
         """For a statement that concerns this table alone."""
-        if self._added:
-            self._write_added(table)
+        if self._added or self._changed:
+            self._write_rows(table)
         return self._connection
 
-    def _write_added(self, table: Table) -> None:
+    def _write_rows(self, table: Table) -> None:
         for key in [key for key in self._added if key[0] is table]:
             self._connection.execute(statements.insert_unless_there(table, self._dialect), self._added.pop(key))
+        alike: dict[Update, list[dict[str, Any]]] = {}
+        for here, values in self._changed.pop(table, {}).items():
+            statement = statements.update_by(table, tuple(name for name, _ in here), tuple(values))
+            alike.setdefault(statement, []).append({f"at_{name}": value for name, value in here} | values)
+        for statement, rows in alike.items():
+            self._connection.execute(statement, rows)
 
     @property
     def _dialect(self) -> str:
@@ -180,12 +192,6 @@ class Tx:
     def first(self, table: Table, columns: tuple[str, ...] = (), **key: object) -> Row[Any] | None:
         """The first row whose columns have these values (all its columns if none are named), or None."""
         return self._on(table).execute(statements.select_by(table, tuple(key), columns), key).first()
-
-    def update(self, table: Table, key: dict[str, Any], values: dict[str, Any]) -> bool:
-        """Change the row with this key. False: there is none."""
-        statement = statements.update_by(table, tuple(key), tuple(values))
-        named = {f"at_{name}": value for name, value in key.items()}
-        return self._on(table).execute(statement, named | values).rowcount == 1
 
     def delete(self, table: Table, **key: object) -> None:
         """Delete the rows whose columns have these values."""
