@@ -90,15 +90,33 @@ def _word_end(text: str, at: int) -> int:
     return at
 
 
+def separated(text: str, delimiter: str) -> list[str]:
+    """Cut at a delimiter other than a blank; quotes and `\\` keep it. Source: separate_string_char_delim."""
+    parts, start, at, quoted = list[str](), 0, 0, False
+    while at < len(text):
+        if text[at] == "\\":
+            at += 1
+        elif text[at] == "'" and (quoted or "'" in text[at + 1 :]):
+            quoted = not quoted
+        elif text[at] == delimiter and not quoted:
+            parts.append(text[start:at])
+            start = at + 1
+        at += 1
+    if start < len(text):
+        parts.append(text[start:])
+    return [_unquote(part.strip(" "), delimiter) for part in parts]
+
+
 _ESCAPES = {"'": "'", "\\": "\\", '"': '"', "n": "\n", "r": "\r", "t": "\t", "s": " "}
 
 
-def _unquote(text: str) -> str:
+def _unquote(text: str, delimiter: str = "") -> str:
     out, at, quoted = [], 0, False
     while at < len(text):
         char = text[at]
         if char == "\\" and at + 1 < len(text):
-            out.append(_ESCAPES.get(text[at + 1], char + text[at + 1]))
+            escaped = text[at + 1]
+            out.append(escaped if escaped == delimiter else _ESCAPES.get(escaped, char + escaped))
             at += 1
         elif char == "'" and (quoted or "'" in text[at + 1 :]):
             quoted = not quoted

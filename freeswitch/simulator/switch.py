@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from freeswitch.simulator import conf_dir
+from freeswitch.simulator import conf_dir, hash_table
 from freeswitch.simulator.calls import heartbeats
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.leg import Leg
@@ -173,13 +173,17 @@ class Switch:
         self.core.fire("SHUTDOWN", {"Event-Info": "System Shutting Down"})
         self.table = CoreTable()
         self.vitals.takes_inbound = self.vitals.takes_outbound = False
-        # The newest first, as in the captures: who was dialled ends before who dialled.
-        legs = list(reversed(self.channels.values()))
+        legs = self.legs_to_end()
         for leg in legs:
             leg.hangup("SYSTEM_SHUTDOWN")
         for leg in legs:
             self.clock.wait(leg.gone, 2.0)
         self.gateways.shut_down()
+
+    def legs_to_end(self) -> list[SipLeg]:
+        """All legs, in the order in which the real one ends them: its table backwards (switch_core_session_hupall)."""
+        found = (self.channels.get(leg) for leg in reversed(hash_table.iterated(self.sessions)))
+        return [leg for leg in found if leg is not None]
 
     # --- legs --------------------------------------------------------------------------------------------------------
 

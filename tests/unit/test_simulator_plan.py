@@ -60,6 +60,29 @@ def test_expansion_is_recursive_and_never_runs_an_api() -> None:
     assert plan.expand("a${system(id)}b", values.get) == "a<API Execute Permission Denied>b"
 
 
+def test_pairs_cut_at_semicolons_keep_what_is_quoted_or_escaped() -> None:
+    """Captured: uuid_setvar_multi."""
+    assert plan.separated("tt_m1=a b;tt_m2='c;d';tt_m3=e\\;f;tt_m4=", ";") == [
+        "tt_m1=a b",
+        "tt_m2=c;d",
+        "tt_m3=e;f",
+        "tt_m4=",
+    ]
+    assert plan.separated(";;", ";") == ["", ""]
+    assert plan.words("a it's \\ b") == ["a", "it's \\ b"]
+
+
+def test_originate_is_cut_at_every_blank_and_its_application_ends_at_the_first_bracket() -> None:
+    with pytest.raises(plan.Malformed) as broken:
+        plan.originate("{name=John Smith}sofia/x/1 &park()")
+    assert not isinstance(broken.value, plan.Unusable)
+    assert plan.originate("{name='John Smith'}sofia/x/1 &park()").dial.variables == {"name": "John Smith"}
+    tone = plan.originate("sofia/x/1 &playback(tone_stream://%(300,100,800);loops=3)").then
+    assert tone == App("playback", "tone_stream://%(300,100,800")
+    with pytest.raises(plan.Unusable):
+        plan.originate("a b c d e f g h")
+
+
 def test_originate_for_an_operator() -> None:
     asked = plan.originate("{origination_uuid=u-9,originate_timeout=10}sofia/internal/1001%d &park()")
     assert asked.then == App("park")

@@ -111,6 +111,8 @@ class Leg(Waiter):
         """By path."""
         self.bugs: list[tuple[str, str]] = []
         """What reads or changes its sound besides recordings, and which: ("displace", path), ("audio", "mute")."""
+        self.heartbeats = 0
+        """How often a heartbeat was begun, or ended: only the newest beats."""
         self.read_codec = "PCMU"
         self.is_sent_sound = False
         """A sound of the switch plays to it."""
@@ -188,9 +190,9 @@ class Leg(Waiter):
         return None if field is None else str(getattr(self.profile, field))
 
     def set(self, name: str, value: str) -> None:
-        """Sets a variable; an empty value unsets it."""
+        """Sets a variable; an empty value unsets it, `ARRAY::a|:b` is a list (switch_event_base_add_header)."""
         if value:
-            self.variables[name] = value
+            self.variables[name] = value[7:].split("|:") if value.startswith("ARRAY::") else value
         else:
             self.variables.pop(name, None)
 

@@ -249,8 +249,11 @@ def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behavio
     if profile == "gateway":
         gateway, _, number = address.partition("/")
         carrier = next((one for one in switch.carriers if gateway and one.gateway == gateway), None)
-        if carrier is None:
+        known = switch.gateways.find(gateway)
+        if carrier is None or known is None or known.going:
             return "INVALID_GATEWAY"
+        if not known.up:
+            return "GATEWAY_DOWN"
         name = f"sofia/{carrier.profile}/{number}"
         return name, number, "", carrier.profile, carrier.behaviour_of(number), gateway
     if profile not in {"internal", "external"} | {one.profile for one in switch.carriers}:

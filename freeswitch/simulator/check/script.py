@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Literal
 
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
@@ -326,14 +327,15 @@ def _never_read(pressed: Sequence[tuple[int, str, str]], read: Mapping[str, Sequ
     return tuple(left)
 
 
-def _pair(calls: Sequence[Dialog], legs: list[Headers]) -> None:
-    """Which leg a call became; none if the switch took it for no call, as while it shuts down."""
-    for dialog in calls:
-        for leg in legs:
-            if abs(_created_us(leg) - dialog.at_us) < BECOMES_A_LEG_US:
-                dialog.leg = leg
-                legs.remove(leg)
-                break
+def _pair(calls: Sequence[Dialog], legs: Sequence[Headers]) -> None:
+    """Which leg a call became, the nearest first; none if the switch took it for no call, as while it shuts down."""
+    pairs = product(enumerate(calls), enumerate(legs))
+    apart = [(abs(_created_us(leg) - dialog.at_us), number, place) for (number, dialog), (place, leg) in pairs]
+    taken: set[int] = set()
+    for apart_us, number, place in sorted(apart):
+        if apart_us < BECOMES_A_LEG_US and not calls[number].leg and place not in taken:
+            calls[number].leg = legs[place]
+            taken.add(place)
 
 
 def _created_us(leg: Headers) -> int:

@@ -33,6 +33,7 @@ class Trunk:
 def trunks(trace: Trace) -> list[Trunk]:
     """In the order in which they come; their lines of SIP are told apart by who they are with."""
     came = [event for event in trace.events if text(event, "Event-Subclass") == "sofia::gateway_add"]
+    came = [event for event in came if not _was_there(trace, text(event, "Gateway"), stamp_us(event))]
     found = [Trunk(text(event, "Gateway"), text(event, "profile-name")) for event in came]
     whose: dict[str, Trunk] = {}
     added = {text(event, "Gateway"): stamp_us(event) for event in came}
@@ -51,6 +52,15 @@ def trunks(trace: Trace) -> list[Trunk]:
         elif (answered := _ANSWERED.match(step.text)) and answered[1] in whose:
             whose[answered[1]].responses.append((at_us - EARLY_US, int(answered[2]), answered[3]))
     return found
+
+
+def _was_there(trace: Trace, gateway: str, until_us: int) -> bool:
+    """Whether the trace shows this gateway before it was added: it came back."""
+    told = (event for event in trace.events if stamp_us(event) < until_us)
+    if any(gateway in (text(event, "Gateway"), text(event, "variable_sip_gateway_name")) for event in told):
+        return True
+    shown = re.compile(rf"^Name\s*\t{re.escape(gateway)}$", re.MULTILINE)
+    return any(said.at_us < until_us and shown.search(said.reply) for said in trace.commands)
 
 
 def looks_at_us(events: Sequence[Headers]) -> int | None:

@@ -67,7 +67,7 @@ def hupall(console: Console, argument: str) -> str:
     words = plan.words(argument)
     cause = causes.named(words[0]) if words else "MANAGER_REQUEST"
     wanted = list(zip(words[1::2], words[2::2], strict=False))
-    for channel in list(console.switch.channels.values()):
+    for channel in console.switch.legs_to_end():
         if all(channel.get(name) == value for name, value in wanted):
             channel.hangup(cause)
     if not wanted:

@@ -10,7 +10,7 @@ import html
 import re
 
 from freeswitch.simulator import causes, plan
-from freeswitch.simulator.calls import joining, parking
+from freeswitch.simulator.calls import heartbeats, joining, parking
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.keys import LEAST_SAMPLES, SENT_SAMPLES, Key
 from freeswitch.simulator.calls.profile import STATES
@@ -314,7 +314,7 @@ def buglist(console: Console, argument: str) -> str:
 
 
 def session_heartbeat(console: Console, argument: str) -> str:
-    """`uuid_session_heartbeat <uuid> [sched] [0|<seconds>]`."""
+    """`uuid_session_heartbeat <uuid> [sched] [0|<seconds>]`; 0 is every minute, only another word ends it."""
     text = "uuid_session_heartbeat <uuid> [sched] [0|<seconds>]\n"
     words = plan.words(argument, 3)
     if len(words) < 2:
@@ -322,7 +322,11 @@ def session_heartbeat(console: Console, argument: str) -> str:
     channel = console.leg(words[0])
     if channel is None:
         return f"-ERR Cannot locate session. USAGE: {text}"
-    channel.set("enable_heartbeat_events", words[-1] if plan.whole(words[-1]) else "")
+    asked = words[2] if words[1].lower() == "sched" and len(words) > 2 else words[1]
+    if asked.isdecimal() or plan.says_yes(asked):
+        console.switch.spawn(heartbeats.beat, channel, plan.whole(asked) or heartbeats.DEFAULT_S)
+    else:
+        channel.heartbeats += 1
     return OK
 
 

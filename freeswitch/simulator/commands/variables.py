@@ -60,9 +60,7 @@ def setvar_multi(console: Console, argument: str) -> str:
     if channel is None:
         return NO_CHANNEL + _MULTI
     said, count = "", 0
-    parts = pairs.split(";")
-    # An end without anything behind it is no part (switch_separate_string).
-    for pair in parts if parts[-1] else parts[:-1]:
+    for pair in plan.separated(pairs, ";"):
         name, _, value = pair.partition("=")
         if not name.strip():
             said += "-ERR No variable specified\n"
