@@ -122,7 +122,7 @@ def _call_records(switch: SwitchLink, agent: eventsocket.Agent) -> Part:
 
 def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.SwitchSettings:
     render = eventsocket.RenderSettings(
-        recordings_dir=str(switch.recordings_dir), sounds_dir=str(switch.sounds_dir or "")
+        recordings_dir=str(switch.recordings_dir), sounds_dir=str(switch.sounds_dir or ""), srtp=switch.srtp
     )
     return eventsocket.SwitchSettings(
         switch.name,

@@ -257,6 +257,7 @@ class Agent:
             phone_profile=here.phone_profile,
             recordings_dir=from_settings.recordings_dir,
             sounds_dir=from_settings.sounds_dir,
+            srtp=from_settings.srtp,
         )
 
     def _await_tenants(self) -> None:

@@ -32,6 +32,7 @@ from services.eventsocket.words import (
     sound,
     token,
     token_of_tenant,
+    voice_of_phones,
 )
 
 FALLBACK_DIR = "fallback"
@@ -372,7 +373,7 @@ def _target(
 def _phones(ids: Sequence[str], for_s: int, domain: str, settings: RenderSettings) -> _Bridge:
     profile = token(settings.phone_profile)
     addresses = tuple(f"sofia/{profile}/{token(phone)}%{token(domain)}" for phone in ids[:MOST_PHONES])
-    return _Bridge(addresses, "ring", {"leg_timeout": str(for_s)})
+    return _Bridge(addresses, "ring", {"leg_timeout": str(for_s), **voice_of_phones(settings)})
 
 
 def _ids_of(tenant: Tenant, name: str) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ class ConfFiles:
         """One tenant. A bug of ours costs it its new entries and its forwarding (its callers hear the apology)."""
         switch = self._agent.switch
         here = switch_named(platform, switch.name)
-        settings = RenderSettings(here.phone_profile, "", switch.render.sounds_dir)
+        settings = RenderSettings(here.phone_profile, "", switch.render.sounds_dir, switch.render.srtp)
         try:
             return conf.of_tenant(told.body, told.revision, platform, here, self._desired.credentials, settings)
         except Exception as error:

@@ -28,6 +28,7 @@ from services.eventsocket.words import (
     tags,
     token,
     token_of_tenant,
+    voice_of_phones,
 )
 
 MAX_APPLICATIONS = 128
@@ -162,7 +163,7 @@ def _ring(step: p.Ring, envelope: Envelope, body: c.RouteCall, settings: RenderS
     together = step.order == "together"
     legs = []
     for phone in step.phones:
-        variables = {"tt_leg": "ring", **tags(envelope, body.payer)}
+        variables = {"tt_leg": "ring", **tags(envelope, body.payer), **voice_of_phones(settings)}
         if together and phone.after_s:
             # The switch adds the delay to leg_timeout (switch_ivr_originate.c), so it is taken off before.
             variables["leg_delay_start"] = str(phone.after_s)

@@ -22,6 +22,7 @@ from services.eventsocket.words import (
     recording_path,
     tags,
     token,
+    voice_of_phones,
 )
 
 MAX_COMMAND_BYTES = 32 * 1024
@@ -89,6 +90,7 @@ def _originate(envelope: Envelope, body: c.OriginateCall, settings: RenderSettin
         "park_timeout": "30:NORMAL_CLEARING",
         "origination_caller_id_number": shown,
         "origination_caller_id_name": label,
+        **voice_of_phones(settings),
     }
     if body.caller.presentation != "shown":
         variables["sip_cid_type"] = "none"

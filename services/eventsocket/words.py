@@ -51,6 +51,8 @@ class RenderSettings:
     recordings_dir: str = "/var/lib/freeswitch/recordings"
     sounds_dir: str = ""
     """Folder of the switch with `<prompt>.wav`; empty: tones are heard in place of words, so that no call fails."""
+    srtp: str = ""
+    """`optional` or `mandatory`: phones are dialled with encrypted voice (RFC 4568); empty: without."""
 
 
 def tags(envelope: Envelope, payer: str) -> dict[str, str]:
@@ -67,6 +69,11 @@ def tags(envelope: Envelope, payer: str) -> dict[str, str]:
 def phone_address(phone: Phone, settings: RenderSettings) -> str:
     """`sofia/internal/1001%127.0.0.1`: looked up by the profile itself, so no dial-string of a directory runs."""
     return argument(f"sofia/{token(settings.phone_profile)}/{token(phone.id)}%{token(phone.domain)}")
+
+
+def voice_of_phones(settings: RenderSettings) -> dict[str, str]:
+    """For a leg to a phone; a phone that calls with SRTP is taken anyway (switch_core_media.c, parse_crypto_prefs)."""
+    return {"rtp_secure_media": token(settings.srtp)} if settings.srtp else {}
 
 
 def plain_identity(caller: Party) -> tuple[str, str]:

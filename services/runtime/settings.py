@@ -132,6 +132,7 @@ _SWITCH: dict[str, _Key] = {
     "password_file": _FILE,
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
+    "srtp": _one_of({mode: mode for mode in ("optional", "mandatory")}),
     "newline_every_ms": _whole(0, 1000),
     "user": _matching(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,253}", "id@domain of the switch's directory"),
     "conf_dir": _FOLDER,

@@ -53,6 +53,8 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     recordings_dir: Path = Path("/var/lib/freeswitch/recordings")
     sounds_dir: Path | None = None
     """Folder of prompts; None: tones in their place."""
+    srtp: str = ""
+    """`optional` or `mandatory`: how phones are dialled; empty: with plain voice."""
     newline_every_ms: int = 2
     """While a call is up, wake the switch's Event Socket so often: events come after 1.6 instead of 10 ms; 0: never."""
     cdr_dir: Path | None = None

@@ -102,6 +102,12 @@ def test_a_direct_number_falls_back_to_its_phone() -> None:
     assert dialled.endswith("]sofia/internal/1001%pbx.example")
 
 
+def test_a_fallback_dials_phones_as_plans_do_with_encrypted_voice() -> None:
+    told = conf.of_tenant(tenant(), "ab" * 32, PLATFORM, HERE, PASSWORDS, RenderSettings(srtp="optional"))
+    asked = {name: "rtp_secure_media=optional" in text for name, text in told.fallbacks.items()}
+    assert asked["fallback/601/0312345601.xml"] and not asked["fallback/678/0312345678.xml"]
+
+
 def test_a_number_that_is_forwarded_nowhere_falls_back_to_the_phones_that_its_route_rings() -> None:
     one = tenant(
         ids=[{"id": "1001", "name": "佐藤"}, {"id": "1101", "name": "佐藤", "device": "app"}],

@@ -96,6 +96,16 @@ def test_phones_ring_together_desk_first_or_in_turn() -> None:
     assert variables(applications(p.Ring((DESK, APP), 60, "in_turn"))[1])["call_timeout"] == "125"
 
 
+def test_phones_are_dialled_with_encrypted_voice_where_that_is_set_and_carriers_never() -> None:
+    settings = RenderSettings(srtp="mandatory")
+    plan = route(p.Ring((DESK, APP), 20), p.Forward("09011112222", GATEWAY))
+    (written,) = render(envelope(plan), settings)
+    ring, forward = (part for part in written.text.split("~") if part.startswith("bridge:"))
+    assert ring.count("rtp_secure_media=mandatory") == 2 and "rtp_secure_media" not in forward
+    (offered,) = render(envelope(c.OriginateCall(switch="fs1", phone=DESK, payer="acme", caller=CALLER)), settings)
+    assert "rtp_secure_media=mandatory" in offered.text
+
+
 def test_a_forward_goes_through_its_carrier_and_may_ask_for_a_key() -> None:
     tags = f"tt_leg=forward,tt_call={LEG},tt_tenant=acme,tt_payer=acme,leg_timeout=30"
     assert applications(p.Forward("09011112222", GATEWAY))[2] == f"bridge:[{tags}]sofia/gateway/trunk1/09011112222"

@@ -101,7 +101,7 @@ def freeswitchs_own() -> set[str]:
         payer="acme",
     )
     record = c.StartRecording(switch="fs1", leg=leg, recording="r1", max_s=10)
-    settings = RenderSettings()
+    settings = RenderSettings(srtp="optional")
     texts = [plan_text(_wrapped(route), route, settings)]
     texts += [written.text for body in (ring, record) for written in render(_wrapped(body), settings)]
     texts += [*pieces(tenant()).fallbacks.values(), code("dialplan")]
