@@ -1,113 +1,20 @@
-"""The queue: who waits, who is offered whom, and what never happens in whatever order the facts come."""
+"""The queue: who waits, who is offered whom, who takes the call, and what becomes of who gives up."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from proto.commands import BridgeLegs, HangUp, OriginateCall, RouteCall
 from proto.events import (
-    CallHandedOver,
-    CallWaiting,
     CommandFinished,
-    CommandRefused,
     CommandUnknown,
     LegAnswered,
-    LegEnded,
-    LegsBridged,
     OperatorOffered,
     TimerFired,
 )
-from proto.message import Message
 from proto.plan import Phone, Reject, Wait
-from proto.tenant.platform import Pool as PoolEntry
-from proto.values import Party, command_id
-from services.answering.model import TABLE, OfferState, Pool, Send, Signal
-from services.answering.queue import DOUBT_US, OFFER_TIMER, REST_TIMER, SILENT_US, Floor, person, timer_subject
-from tests.clients import WORKDAY, envelope
-
-SECOND = 1_000_000
-PARTY = Party(number="09012345678")
-
-
-def pool_of(*phones: str) -> PoolEntry:
-    return PoolEntry("tokyo", tuple(Phone(p, "ops.example") for p in phones), ring_s=10)
-
-
-class Room:
-    """One pool and what it said, fact after fact."""
-
-    def __init__(self, *phones: str, busy: frozenset[str] = frozenset()) -> None:
-        self.entry: PoolEntry | None = pool_of(*phones)
-        self.pool, self.busy, self.now, self.said = Pool(), busy, WORKDAY, 0
-        self.sent: list[Send] = []
-        self.wake_at_us: int | None = None
-
-    def hear(self, body: Message, tenant: str = "acme", call: str = "", after_s: float = 0) -> list[Message]:
-        self.now += int(after_s * SECOND)
-        event = envelope(body, tenant, call or "call", self.now)
-        floor = Floor("tokyo", self.pool, self.entry, self.now, lambda n: command_id("test", n), self.said, self.busy)
-        floor.hear(event)
-        self.pool, self.wake_at_us = floor.pool, floor.wake_at_us
-        self.said += len(floor.sends)
-        self.sent += floor.sends
-        return [send.body for send in floor.sends]
-
-    def waits(self, leg: str, tenant: str = "acme", decision: str = "d1") -> list[Message]:
-        fact = CallWaiting(switch="fs1", leg=leg, queue="tokyo", decision=decision, caller=PARTY)
-        return self.hear(fact, tenant, f"call-{leg}", after_s=1)
-
-    def parks(self, leg: str) -> list[Message]:
-        fact = CallHandedOver(switch="fs1", leg=leg, park=2, to="answering", queue="tokyo", caller=PARTY)
-        return self.hear(fact, "acme", f"call-{leg}")
-
-    def answers(self, leg: str) -> list[Message]:
-        """The phone is picked up, and the originate has done its work."""
-        fact = LegAnswered(switch="fs1", leg=leg, kind="operator", direction="outbound", via="phone")
-        assert self.hear(fact) == []
-        return self.hear(CommandFinished(switch="fs1", command=leg, name=OriginateCall.NAME))
-
-    def bridged(self, caller: str, operator: str) -> list[Message]:
-        return self.hear(LegsBridged(switch="fs1", leg=caller, other=operator))
-
-    def ends(self, leg: str, cause: str = "NORMAL_CLEARING") -> list[Message]:
-        return self.hear(ended(leg, cause), after_s=1)
-
-    def refuses(self, command: str, name: str, reason: str = "USER_BUSY", by: Any = "switch") -> list[Message]:
-        return self.hear(CommandRefused(switch="fs1", command=command, name=name, reason=reason, by=by))
-
-    def offered(self, caller: str) -> str:
-        """The operator leg that this caller is offered to now."""
-        return next(o.leg for o in self.pool.offers if o.caller == caller and o.state is not OfferState.LEAVING)
-
-    def said_kinds(self, kind: type[Message]) -> list[Message]:
-        return [send.body for send in self.sent if isinstance(send.body, kind)]
-
-    def phone(self, leg: str) -> str:
-        return next(o.phone for o in self.pool.offers if o.leg == leg)
-
-
-def ended(leg: str, cause: str = "NORMAL_CLEARING") -> LegEnded:
-    return LegEnded(
-        switch="fs1",
-        leg=leg,
-        kind="operator",
-        direction="outbound",
-        via="phone",
-        payer="acme",
-        caller=PARTY,
-        started_at_us=1,
-        ended_at_us=2,
-        cause=cause,
-    )
-
-
-def kinds(messages: list[Message]) -> list[str]:
-    return [type(message).__name__ for message in messages]
-
+from proto.values import command_id
+from services.answering.model import OfferState
+from services.answering.queue import DOUBT_US, REST_TIMER, SILENT_US
+from tests.unit.answering_room import PARTY, SECOND, Room, kinds, overdue, pool_of, talking
 
 # -- one caller, one person --
 
@@ -146,15 +53,6 @@ def test_a_caller_who_goes_while_the_bridge_is_made_frees_the_operator_at_once()
     assert room.ends("caller") == [HangUp(switch="fs1", leg=operator, cause="LOSE_RACE")]
 
 
-def talking(*phones: str) -> tuple[Room, str]:
-    room = Room(*phones)
-    room.waits("caller")
-    operator = room.offered("caller")
-    room.answers(operator)
-    room.bridged("caller", operator)
-    return room, operator
-
-
 def test_after_the_talk_the_parked_caller_is_hung_up_and_the_person_serves_the_next() -> None:
     room, operator = talking("2001")
     assert room.waits("second", "bravo") == []
@@ -182,11 +80,6 @@ def test_an_operators_leg_that_does_not_end_by_itself_is_hung_up() -> None:
     room.hear(overdue(room))
     room.hear(overdue(room))
     assert room.pool.offers == (), "after two hang-ups without an answer the person is taken as free"
-
-
-def overdue(room: Room) -> TimerFired:
-    subject = timer_subject(room.pool.offers[0])
-    return TimerFired(service="answering", name=OFFER_TIMER, subject=subject, due_at_us=room.now)
 
 
 def test_no_phone_rings_for_ever_for_a_caller_who_left_while_we_were_away() -> None:
@@ -384,133 +277,3 @@ def test_the_longest_idle_is_asked_first() -> None:
 def test_a_person_held_by_another_pool_is_not_asked() -> None:
     room = Room("2001", busy=frozenset({"2001@ops.example"}))
     assert room.waits("caller") == []
-
-
-# -- whatever happens --
-
-
-def test_every_state_of_an_offer_answers_every_signal() -> None:
-    assert set(TABLE) == set(itertools.product(OfferState, Signal))
-
-
-CALLERS = ("c0", "c1", "c2", "c3")
-
-
-class Watched(Room):
-    """A room that is checked after each fact."""
-
-    def __init__(self, *phones: str) -> None:
-        super().__init__(*phones)
-        self.present: set[str] = set()
-        self.heard: dict[str, int] = {}
-
-    def hear(self, body: Message, tenant: str = "acme", call: str = "", after_s: float = 0) -> list[Message]:
-        held = {o.caller for o in self.pool.offers if o.state in (OfferState.BRIDGING, OfferState.TALKING)}
-        said = super().hear(body, tenant, call, after_s)
-        self._note(body, said)
-        for message in said:
-            if isinstance(message, BridgeLegs):
-                assert message.leg not in held, "bridged while already being bridged"
-        people = [offer.phone for offer in self.pool.offers]
-        assert len(people) == len(set(people)), "one person offered twice at once"
-        bound = [o.caller for o in self.pool.offers if o.state is not OfferState.LEAVING]
-        assert len(bound) == len(set(bound)), "one caller offered to two people"
-        waiting = [c.leg for c in self.pool.callers if not c.talked and c.leg not in bound]
-        assert self.entry is not None
-        free = {person(p) for p in self.entry.phones} - set(people) - set(self.pool.resting_until)
-        assert not (waiting and free), "somebody waits while somebody is free"
-        there = {leg for leg in self.present if self.now - self.heard[leg] <= SILENT_US}
-        assert there <= {c.leg for c in self.pool.callers}, "a caller was forgotten"
-        if waiting and not free and self.pool.resting_until and len(people) < len(self.entry.phones):
-            assert self.wake_at_us is not None, "nobody would ask the resting again"
-        return said
-
-    def _note(self, body: Message, said: list[Message]) -> None:
-        """Who must still be known: came, and neither left nor was let go by us."""
-        if isinstance(body, CallWaiting | CallHandedOver):
-            self.present.add(body.leg)
-            self.heard[body.leg] = self.now
-        if isinstance(body, LegEnded):
-            self.present.discard(body.leg)
-        self.present -= {m.leg for m in said if isinstance(m, HangUp)}
-        if isinstance(body, CommandRefused) and body.name in (RouteCall.NAME, BridgeLegs.NAME):
-            self.present &= {c.leg for c in self.pool.callers}
-
-
-def any_fact(data: st.DataObject, room: Watched, operators: list[str], commands: list[Send]) -> Message:
-    caller = data.draw(st.sampled_from(CALLERS))
-    operator = data.draw(st.sampled_from(operators or ["none"]))
-    choice = data.draw(st.integers(0, 8))
-    if choice == 0:
-        decision = str(data.draw(st.integers(0, 3)))
-        return CallWaiting(switch="fs1", leg=caller, queue="tokyo", decision=decision, caller=PARTY)
-    if choice == 1:
-        return CallHandedOver(switch="fs1", leg=caller, park=2, to="answering", queue="tokyo", caller=PARTY)
-    if choice == 2:
-        return LegAnswered(switch="fs1", leg=operator, kind="operator", direction="outbound", via="phone")
-    if choice == 3:
-        return LegsBridged(switch="fs1", leg=caller, other=operator)
-    if choice == 4:
-        return ended(data.draw(st.sampled_from([*CALLERS, operator])))
-    if choice == 5 and room.pool.offers:
-        subject = timer_subject(data.draw(st.sampled_from(room.pool.offers)))
-        return TimerFired(service="answering", name=OFFER_TIMER, subject=subject, due_at_us=room.now)
-    if choice == 6 or not commands:
-        return TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
-    position = data.draw(st.integers(0, len(room.sent) - 1))
-    command, name = command_id("test", position), room.sent[position].body.NAME
-    if choice == 7:
-        return CommandFinished(switch="fs1", command=command, name=name)
-    reason: Any = data.draw(st.sampled_from(["switch", "agent"]))
-    return CommandRefused(switch="fs1", command=command, name=name, reason="x", by=reason)
-
-
-@settings(max_examples=120, deadline=None)
-@given(st.data(), st.integers(0, 3))
-def test_in_any_order_nobody_is_offered_twice_nobody_is_forgotten_nobody_is_bridged_twice(
-    data: st.DataObject, people: int
-) -> None:
-    room = Watched(*[f"200{n}" for n in range(people)])
-    history: list[Message] = []
-    for _ in range(data.draw(st.integers(1, 40))):
-        operators: list[str] = [
-            command_id("test", n) for n, s in enumerate(room.sent) if isinstance(s.body, OriginateCall)
-        ]
-        again = history and data.draw(st.booleans()) and data.draw(st.booleans())
-        fact = data.draw(st.sampled_from(history)) if again else any_fact(data, room, operators, room.sent)
-        history.append(fact)
-        room.hear(fact, call="call-x", after_s=data.draw(st.sampled_from([0, 0.02, 3, 12])))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.data(), st.integers(1, 3), st.integers(1, 6))
-def test_whoever_waits_long_enough_is_answered(data: st.DataObject, people: int, count: int) -> None:
-    """An honest switch: phones answer, are busy or do not answer; every caller stays until somebody talked to them."""
-    room = Watched(*[f"200{n}" for n in range(people)])
-    met: set[str] = set()
-    for n in range(count):
-        room.waits(f"c{n}")
-    for turn in range(60 * count):
-        if not room.pool.callers and not room.pool.offers:
-            break
-        for offer in room.pool.offers:
-            stubborn = turn < 20 * count and data.draw(st.booleans())
-            if offer.state is OfferState.RINGING and stubborn:
-                room.refuses(offer.leg, OriginateCall.NAME)
-            elif offer.state is OfferState.RINGING:
-                room.answers(offer.leg)
-            elif offer.state is OfferState.BRIDGING:
-                room.bridged(offer.caller, offer.leg)
-                met.add(offer.caller)
-            elif offer.state is OfferState.TALKING:
-                room.ends(offer.leg)
-                room.parks(offer.caller)
-            else:
-                room.ends(offer.leg)
-        for caller in room.pool.callers:
-            if not caller.talked:
-                room.waits(caller.leg, decision=f"turn-{turn}")
-        fired = TimerFired(service="answering", name=REST_TIMER, subject="tokyo", due_at_us=room.now)
-        room.hear(fired, after_s=11)
-    assert met == {f"c{n}" for n in range(count)}
-    assert room.pool.callers == ()
