@@ -46,6 +46,8 @@ from services.runtime.store import Store
 from services.runtime.worker import Service, Worker
 
 BATCH = 64
+AT_ONCE = 4 * BATCH
+"""So many records of a backlog are told together: the broker works on one batch while the next is made."""
 WELL_KNOWN_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
 KEEP_EVERY_S = 1.0
 WARN_AFTER_S = 10.0
@@ -90,6 +92,7 @@ class Agent:
         self._platform: Platform | None = None
         self._normaliser = Normaliser(switch.name)
         self._arrivals = Arrivals()
+        self._events = ESL_EVENTS.labels(switch.name)
         self._spool = Spool(
             switch.spool_dir / f"{switch.name}.spool",
             on_spill=lambda number: SPOOLED.labels(switch.name).inc(number),
@@ -182,7 +185,7 @@ class Agent:
     # -- heard from the switch (on the reader's greenlet: must not block) --
 
     def _heard(self, frame: Frame) -> None:
-        ESL_EVENTS.labels(self.switch.name).inc()
+        self._events.inc()
         apart = _APART.match(frame.body)
         if apart is None:
             self._spool.put(frame.body, clock.monotonic_us())
@@ -283,15 +286,35 @@ class Agent:
     def _publish_on(self) -> None:
         self._await_tenants()
         while self._knows_tenants.is_set() and (len(self._spool) or not self._stopping.is_set()):
-            items = self._spool.peek(BATCH)
+            items = self._spool.peek(AT_ONCE)
             if not items and self._stopping.is_set():
                 return  # the disk fails: what is on it comes in the next life
             learned: list[Event] = []
-            if items and not self._publish([m for item in items for m in self._messages_of(item, learned)]):
+            if items and not self._tell_of(items, learned):
                 return
             self._journal.keep(self._normaliser.beliefs)
             self._spool.done(len(items))
             self._say_told(learned)
+
+    def _tell_of(self, items: Sequence[Item], learned: list[Event]) -> bool:
+        """The facts of these records, in order. If one batch fails, all go again. False: we stop first."""
+        made: list[Outgoing] = []
+        under_way: list[gevent.Greenlet] = []
+        for first in range(0, len(items), BATCH):
+            batch = [m for item in items[first : first + BATCH] for m in self._messages_of(item, learned)]
+            made += batch
+            if len(items) > BATCH and not any(one.ready() and not one.value for one in under_way):
+                under_way.append(gevent.spawn(self._sent, batch))
+                gevent.sleep(0)  # it leaves now, before anything later
+        gevent.joinall(under_way)
+        return (bool(under_way) and all(one.value for one in under_way)) or self._publish(made)
+
+    def _sent(self, messages: Sequence[Outgoing]) -> bool:
+        try:
+            self._bus.publish(messages)
+        except Exception:  # tried again with all others, and told there
+            return False
+        return True
 
     def _say_told(self, learned: Sequence[Event]) -> None:
         for record in learned:

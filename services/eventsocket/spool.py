@@ -23,7 +23,7 @@ from services.runtime import clock
 from services.runtime.log import get_logger
 from services.runtime.threads import in_thread
 
-IN_MEMORY = 250
+IN_MEMORY = 256
 UNWRITTEN_BYTES = 256 * 1024 * 1024
 """More than this waiting for a disk that does not take it is thrown away, counted and logged: reading must go on."""
 DISK_PAUSE_S = 1.0

@@ -131,6 +131,9 @@ class FlakyBus(EmbeddedBus):
     away = False
     bug = False
     refused = 0
+    trips = 0
+    """Each so-manieth publish fails; 0: none."""
+    published = 0
     dead_letter_failures: list[Exception] = []  # noqa: RUF012
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -140,6 +143,9 @@ class FlakyBus(EmbeddedBus):
             raise RuntimeError("a bug for the test")
         if self.away:
             raise Unavailable("away for the test")
+        self.published += 1
+        if self.trips and self.published % self.trips == 0:
+            raise Unavailable("lost for the test")
         super().publish(messages)
 
     def consume(self, queue: str, prefetch: int = 64) -> EmbeddedConsumer:
@@ -223,10 +229,15 @@ class World:
         """The first `number` facts of a kind that the agent told."""
         with gevent.Timeout(10):
             while len(found := [told for told in self.told if isinstance(told.body, kind)]) < number:
-                deliveries = self._consumer.get(100, timeout_s=0.1)
-                self._consumer.ack(deliveries)
-                self.told += [decode(delivery.body) for delivery in deliveries]
+                self.hear()
         return found
+
+    def hear(self) -> list[Envelope]:
+        """All that the agent has told so far."""
+        deliveries = self._consumer.get(100, timeout_s=0.1)
+        self._consumer.ack(deliveries)
+        self.told += [decode(delivery.body) for delivery in deliveries]
+        return self.told
 
     def holds(self, condition: Callable[[], bool]) -> None:
         with gevent.Timeout(10):
@@ -622,6 +633,18 @@ def test_what_happens_while_the_bus_is_away_is_told_later_in_order(ready: World)
     ended = ready.until(e.LegEnded, 3000)
     assert [fact.id for fact in ended] == [f"core-1-{number}" for number in range(1, 3001)]
     assert {fact.tenant for fact in ended} == {"acme"}
+
+
+def test_a_bus_that_is_lost_again_and_again_while_a_backlog_is_told_changes_no_order(ready: World) -> None:
+    ready.bus.away = True
+    for number in range(1, 801):
+        ready.switch.says("CHANNEL_HANGUP_COMPLETE", number, leg=f"leg-{number}")
+    ready.holds(lambda: ready.agent is not None and ready.agent.waiting == 800)
+    ready.bus.away, ready.bus.trips = False, 3
+    last = "core-1-800"
+    ready.holds(lambda: last in {fact.id for fact in ready.hear()})
+    first_told = dict.fromkeys(fact.id for fact in ready.told if isinstance(fact.body, e.LegEnded))
+    assert list(first_told) == [f"core-1-{number}" for number in range(1, 801)]
 
 
 def test_hostile_events_stop_nothing(ready: World) -> None:

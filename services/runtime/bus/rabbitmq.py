@@ -10,25 +10,24 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from ssl import SSLContext
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
 import gevent.event
-import msgspec
 from pika import BasicProperties, BlockingConnection, SelectConnection, SSLOptions, URLParameters
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from proto.envelope import CONTENT_TYPE
-from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, EVENTS_EXCHANGE, Outgoing, Queue, matches
-from services.runtime import clock
-from services.runtime.bus import DeadLetter, Unavailable, reason_text
+from proto.topics import COMMANDS_EXCHANGE, Outgoing, Queue, matches
+from services.runtime.bus import DeadLetter, Unavailable
 from services.runtime.bus.confirms import Write
 from services.runtime.bus.declaring import advice_on, declare
+from services.runtime.bus.parcels import Parcel, expiration, labels, letter_of, parcel_of
 from services.runtime.bus.questions import ask, count, first_standing, letters
 from services.runtime.bus.rabbit_letters import RabbitLetters
 from services.runtime.bus.reasons import said
@@ -41,7 +40,7 @@ from services.runtime.tls import client_context
 HEARTBEAT_S = 15
 CONNECT_S = 15.0
 PUBLISH_S = 5.0
-CONFIRM_WINDOW = 256
+CONFIRM_WINDOW = 512
 """Publishes on their way at once. One by one the broker's sync bounds everything (LIBRARIES: AMQP)."""
 SLICE = 500
 """Messages of one caller that stand before those of the others."""
@@ -119,7 +118,7 @@ class _Line:
             self.problem = said(error)
             connection.ioloop.stop()
 
-        connection = SelectConnection(
+        connection = _Connection(
             self._parameters, on_open_callback=self._up, on_open_error_callback=lost, on_close_callback=lost
         )
         self._connection = connection
@@ -149,12 +148,10 @@ def _backoff() -> Iterator[float]:
         delay = min(delay * 2, 5.0)
 
 
-class _Parcel(NamedTuple):
-    write: Write
-    exchange: str
-    routing_key: str
-    properties: BasicProperties
-    body: bytes
+class _Connection(SelectConnection):  # type: ignore[misc]
+    def write(self, frames: bytes) -> None:
+        """Frames that were made elsewhere, as one piece."""
+        self._output_marshaled_frames([frames])
 
 
 class _Publisher:
@@ -170,8 +167,8 @@ class _Publisher:
         self._declarations: tuple[Declaration, ...] = ()
         self._queues: Sequence[Queue] = ()
         self._channel: Channel | None = None
-        self._todo: deque[_Parcel] = deque()
-        self._unconfirmed: dict[int, _Parcel] = {}
+        self._todo: deque[Parcel] = deque()
+        self._unconfirmed: dict[int, Parcel] = {}
         self._last_tag = 0
         self._blocked = False
         self.confirmed = 0
@@ -188,7 +185,7 @@ class _Publisher:
         self._declarations = tuple(declarations(queues))
         self.line.start()
 
-    def submit(self, parcels: Sequence[_Parcel]) -> None:
+    def submit(self, parcels: Sequence[Parcel]) -> None:
         """Take parcels of one write. Raises Unavailable if they cannot leave now."""
         if not self.ready.is_set() or self._blocked:
             raise Unavailable(f"bus: {'blocked by the broker' if self._blocked else self.line.problem}")
@@ -252,7 +249,7 @@ class _Publisher:
             parcel.write.settle(f"connection lost: {self.line.problem}")
 
     def _pump(self) -> None:
-        channel = self._channel
+        channel, leaving = self._channel, []
         while channel is not None and channel.is_open and self._todo and len(self._unconfirmed) < CONFIRM_WINDOW:
             parcel = self._todo.popleft()
             parcel.write.unsent -= 1
@@ -260,15 +257,15 @@ class _Publisher:
                 continue
             self._last_tag += 1
             self._unconfirmed[self._last_tag] = parcel
-            channel.basic_publish(
-                parcel.exchange, parcel.routing_key, parcel.body, parcel.properties, mandatory=bool(parcel.routing_key)
-            )
+            leaving.append(parcel.frames(channel))
+        if channel is not None and leaving:
+            channel.connection.write(b"".join(leaving))
 
     def _confirmed(self, frame: Any) -> None:
         method = frame.method
         refused = "refused by the broker" if isinstance(method, Basic.Nack) else ""
         tag = method.delivery_tag
-        tags = [t for t in self._unconfirmed if t <= tag] if method.multiple else [tag]
+        tags = list(takewhile(lambda t: t <= tag, self._unconfirmed)) if method.multiple else [tag]
         self.confirmed += len(tags)
         for one in tags:
             parcel = self._unconfirmed.pop(one, None)
@@ -281,51 +278,29 @@ class _Publisher:
         key = method.routing_key
         if method.exchange == COMMANDS_EXCHANGE:
             UNHEARD.labels("command").inc()
-            letter = _letter(Write(1, 1), key, "no queue for this switch", body)
-            self._todo.appendleft(letter)
+            self._todo.appendleft(letter_of(Write(1, 1), key, "no queue for this switch", body))
         elif any(q.delivery == "fact" and matches(b, key) for q in self._queues for b in q.bindings):
             for parcel in self._unconfirmed.values():
-                if parcel.properties.message_id == properties.message_id:
+                if parcel.id == properties.message_id:
                     parcel.write.settle("a queue is gone")
             self.line.hang_up()
         else:
             UNHEARD.labels("fact").inc()
 
 
-class _TypeOf(msgspec.Struct):
-    type: str = ""
-
-
-_type_of = msgspec.json.Decoder(_TypeOf)
-
-
-def _parcel(write: Write, message: Outgoing) -> _Parcel:
-    headers: dict[str, Any] = {"tenant": message.tenant, "id": message.id}
-    with suppress(
-        msgspec.MsgspecError, UnicodeDecodeError
-    ):  # only a label: bytes that are no message travel as they are
-        headers["type"] = _type_of.decode(message.body).type
-    expiration = None
-    if message.lives_us is not None:
-        # A span, measured by the broker's clock alone: the clocks of two machines are never compared.
-        expiration = str(message.lives_us // 1000 + 1)
-    properties = BasicProperties(
-        content_type=CONTENT_TYPE, headers=headers, delivery_mode=2, message_id=message.id, expiration=expiration
+def _properties(message: Outgoing) -> BasicProperties:
+    return BasicProperties(
+        CONTENT_TYPE,
+        headers=labels(message),
+        delivery_mode=2,
+        message_id=message.id,
+        expiration=expiration(message) or None,
     )
-    exchange = EVENTS_EXCHANGE if message.delivery == "fact" else COMMANDS_EXCHANGE
-    return _Parcel(write, exchange, message.routing_key, properties, message.body)
-
-
-def _letter(write: Write, queue: str, reason: str, body: bytes) -> _Parcel:
-    headers = {"queue": queue, "reason": reason_text(reason), "at_us": clock.now_us()}
-    return _Parcel(write, DEAD_EXCHANGE, "", BasicProperties(CONTENT_TYPE, headers=headers, delivery_mode=2), body)
 
 
 def letters_at(url: str, tls: SSLContext | None = None) -> RabbitLetters:
     """The dead letters, for a process that does nothing else and has no greenlets."""
-    return RabbitLetters(
-        lambda: BlockingConnection(_parameters(url, tls)), lambda one: _parcel(Write(1, 1), one).properties, AMQPError
-    )
+    return RabbitLetters(lambda: BlockingConnection(_parameters(url, tls)), _properties, AMQPError)
 
 
 class RabbitBus:
@@ -368,14 +343,14 @@ class RabbitBus:
         for first in range(0, len(messages), SLICE):
             some = messages[first : first + SLICE]
             write = Write(len(some), len(some))
-            self._submit(write, [_parcel(write, message) for message in some])
+            self._submit(write, [parcel_of(write, message) for message in some])
 
     def put_aside(self, letters: Sequence[tuple[str, str, bytes]]) -> None:
         """Publish dead letters: (queue, reason, body). Raises Unavailable."""
         write = Write(len(letters), len(letters))
-        self._submit(write, [_letter(write, *letter) for letter in letters])
+        self._submit(write, [letter_of(write, *one) for one in letters])
 
-    def _submit(self, write: Write, parcels: Sequence[_Parcel]) -> None:
+    def _submit(self, write: Write, parcels: Sequence[Parcel]) -> None:
         if not parcels:
             return
         before = self._progress(write)
