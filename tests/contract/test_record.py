@@ -20,7 +20,7 @@ from freeswitch.simulator.record import command
 from freeswitch.simulator.record.folder import Wanted, write
 from freeswitch.simulator.record.recording import WIDTHS, Recorder
 from services.eventsocket.frames import FrameReader, decode_json, event_of
-from tests.scenarios.test_simulator_calls import PASSWORD, _connect, _send, switch
+from tests.scenarios.ears import PASSWORD, ask, connect, switch
 
 DEADLINE_S = 10.0
 
@@ -49,14 +49,14 @@ def until(recorder: Recorder, name: str) -> None:
 
 def test_a_call_is_recorded_with_the_commands_that_passed_through(tmp_path: Path) -> None:
     with switch() as simulator, recording(simulator) as (recorder, port):
-        agent = _connect(port)
+        agent = connect(port)
         leg = simulator.call(Caller("09012345678", name="山田 太郎"), "0312345678").uuid
         until(recorder, "CHANNEL_PARK")
-        _send(agent, "event plain HEARTBEAT")
+        ask(agent, "event plain HEARTBEAT")
         plan = f"api uuid_transfer {leg} 'm:~:sched_cancel~multiset:^^|tt_call=c-1~answer~hangup' inline"
-        assert _send(agent, f"sendmsg {leg}\ncall-command: nosuch")[0]["Reply-Text"] == "+OK"
-        assert _send(agent, plan)[1] == "+OK\n"
-        assert _send(agent, "bgapi status\nJob-UUID: job-1")[0]["Job-UUID"] == "job-1"
+        assert ask(agent, f"sendmsg {leg}\ncall-command: nosuch")[0]["Reply-Text"] == "+OK"
+        assert ask(agent, plan)[1] == "+OK\n"
+        assert ask(agent, "bgapi status\nJob-UUID: job-1")[0]["Job-UUID"] == "job-1"
         until(recorder, "CHANNEL_HANGUP_COMPLETE")
         agent.close()
     folder = tmp_path / "01-call"
@@ -92,8 +92,8 @@ def test_a_client_that_leaves_or_talks_nonsense_disturbs_nobody() -> None:
     with switch() as simulator, recording(simulator) as (recorder, port):
         with socket.create_connection(("127.0.0.1", port)) as nonsense:
             nonsense.sendall(b"\xff nonsense\n\napi half a comm")
-        agent = _connect(port)
-        assert _send(agent, "api global_getvar core_uuid")[1]
+        agent = connect(port)
+        assert ask(agent, "api global_getvar core_uuid")[1]
         agent.close()
     assert [noted.command for noted in recorder.gathered.commands] == ["api global_getvar core_uuid"]
 

@@ -8,135 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
-import gevent
 import pytest
 
-from freeswitch.simulator import Behaviour, Caller, Carrier, Channel, Phone, Simulator
+from freeswitch.simulator import Behaviour, Caller, Carrier, Phone
 from freeswitch.simulator.far_ends import people as who
 from tests import traces
-
-DOMAIN = "127.0.0.1"
-PASSWORD = "scenario"  # noqa: S105
-DEADLINE_S = 15.0
-
-Event = dict[str, Any]
-
-
-class Listener:
-    """One Event Socket connection that gathers events, and one that sends commands."""
-
-    def __init__(self, port: int, *, names: str = "ALL") -> None:
-        self.events: list[Event] = []
-        self.came = gevent.event.Event()
-        self._events, self._commands = _connect(port), _connect(port)
-        _send(self._events, f"event json {names}")
-        gevent.spawn(self._read)
-
-    def _read(self) -> None:
-        try:
-            while True:
-                headers, body = _frame(self._events)
-                if headers.get("Content-Type") == "text/event-json":
-                    self.events.append(json.loads(body))
-                    self.came.set()
-        except (EOFError, OSError):
-            self.came.set()
-
-    def send(self, command: str) -> str:
-        """The reply to one command; `\\n` in it separates header lines."""
-        headers, body = _send(self._commands, command)
-        return body if headers["Content-Type"] == "api/response" else headers["Reply-Text"]
-
-    def until(self, found: Callable[[Event], bool], after: int = 0) -> Event:
-        """The first event that is so; fails after a deadline."""
-        with gevent.Timeout(DEADLINE_S, AssertionError("the event did not come")):
-            while True:
-                for event in self.events[after:]:
-                    if found(event):
-                        return event
-                self.came.clear()
-                self.came.wait()
-
-    def rows(self, what: str, count: int) -> list[dict[str, str]]:
-        """`show <what> as json`, once it has so many rows: the core writes its tables a little later."""
-        with gevent.Timeout(DEADLINE_S, AssertionError(f"show {what} never has {count} rows")):
-            while True:
-                shown = json.loads(self.send(f"api show {what} as json"))
-                if shown["row_count"] == count:
-                    return list(shown.get("rows", []))
-
-    def name(self, name: str, leg: str = "", nth: int = 1) -> Event:
-        """The nth event of this name (of this leg)."""
-        seen: list[int] = []
-
-        def is_it(event: Event) -> bool:
-            if event["Event-Name"] == name and leg in ("", event.get("Unique-ID")) and id(event) not in seen:
-                seen.append(id(event))
-            return len(seen) >= nth and id(event) == seen[nth - 1]
-
-        return self.until(is_it)
-
-
-def _connect(port: int) -> Any:
-    file = socket.create_connection(("127.0.0.1", port), timeout=20).makefile("rwb")
-    _frame(file)
-    assert _send(file, f"auth {PASSWORD}")[0]["Reply-Text"] == "+OK accepted"
-    return file
-
-
-def _send(file: Any, command: str) -> tuple[dict[str, str], str]:
-    file.write(command.encode() + b"\n\n")
-    file.flush()
-    return _frame(file)
-
-
-def _frame(file: Any) -> tuple[dict[str, str], str]:
-    headers: dict[str, str] = {}
-    while line := file.readline().strip():
-        name, _, value = line.decode().partition(": ")
-        headers[name] = value
-    if not headers:
-        raise EOFError
-    return headers, file.read(int(headers.get("Content-Length", "0"))).decode("utf-8", "surrogateescape")
-
-
-@contextmanager
-def switch(
-    phones: list[Phone] | None = None,
-    carriers: list[Carrier] | None = None,
-    arrivals_per_second: int = -1,
-    calls_at_once: int = -1,
-) -> Iterator[Simulator]:
-    """A running simulator with carriers as in the captures."""
-    known = [Carrier("trunk1", gateway="trunk1", host="127.0.0.1:5090"), *(carriers or [])]
-    one = Simulator(
-        password=PASSWORD,
-        domain=DOMAIN,
-        carriers=known,
-        phones=phones if phones is not None else [Phone(f"100{n}") for n in (1, 2, 3)],
-        numbers=["0312345678"],
-        arrivals_per_second=arrivals_per_second,
-        calls_at_once=calls_at_once,
-    )
-    one.start()
-    try:
-        yield one
-    finally:
-        one.stop()
+from tests.scenarios.ears import (
+    CALLER,
+    Event,
+    Listener,
+    arrive,
+    finish,
+    legs,
+    plan_of,
+    switch,
+)
 
 
 def captured(number: int) -> list[Event]:
     return [json.loads(line) for line in traces.load(number).json_lines.decode(errors="replace").splitlines()]
-
-
-def legs(events: list[Event]) -> list[str]:
-    """Leg uuids in order of their first event."""
-    return list(dict.fromkeys(event["Unique-ID"] for event in events if "Unique-ID" in event))
 
 
 # States change the same way, but in more and finer steps on the real one.
@@ -180,27 +71,6 @@ def compare(number: int, seen: list[Event], *, legs_seen: list[str], legs_captur
     for mine, theirs in zip(legs_seen, legs_captured, strict=True):
         assert story(seen, mine, names) == story(real, theirs, names)
         assert outcome(seen, mine) == outcome(real, theirs)
-
-
-def plan_of(number: int, nth: int = 0) -> str:
-    """The nth plan that was sent in the capture, from the quote on."""
-    plans = [one.command for one in traces.load(number).commands if one.command.startswith("api uuid_transfer")]
-    return plans[nth].split(" ", 3)[3]
-
-
-def arrive(simulator: Simulator, listener: Listener, caller: Caller, number: str = "0312345678") -> Channel:
-    """Somebody calls; returns when the call is parked."""
-    leg = simulator.call(caller, number, carrier=simulator.switch.carriers[0])
-    listener.name("CHANNEL_PARK", leg.uuid)
-    return leg
-
-
-def finish(listener: Listener, *legs_up: str) -> None:
-    for leg in legs_up:
-        listener.until(lambda e, leg=leg: e["Event-Name"] == "CHANNEL_DESTROY" and e["Unique-ID"] == leg)
-
-
-CALLER = Caller("09012345678")
 
 
 def test_01_the_phone_answers_and_hangs_up() -> None:

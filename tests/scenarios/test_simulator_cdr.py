@@ -13,7 +13,7 @@ import pytest
 from freeswitch.simulator import Behaviour, Caller, Carrier, CdrFolder, Phone, Simulator
 from freeswitch.simulator.far_ends import people as who
 from tests import traces
-from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Listener, finish, legs, plan_of
+from tests.scenarios.ears import DOMAIN, PASSWORD, Listener, finish, legs, plan_of
 
 Record = dict[str, Any]
 

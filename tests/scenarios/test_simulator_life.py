@@ -11,7 +11,7 @@ import pytest
 
 from freeswitch.simulator import Caller, Carrier, Phone, Simulator
 from freeswitch.simulator.far_ends import people as who
-from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Event, Listener, arrive, finish, switch
+from tests.scenarios.ears import DOMAIN, PASSWORD, Event, Listener, arrive, finish, switch
 
 CALLER = Caller("09012345678")
 

@@ -6,8 +6,7 @@ Orders of events were seen on a real FreeSWITCH 1.11 with the same plans and the
 from __future__ import annotations
 
 from freeswitch.simulator import Phone
-from tests.scenarios.test_simulator_calls import Listener, arrive, finish, switch
-from tests.scenarios.test_simulator_features import CALLER, EXT, QUICK, dialled, send, told
+from tests.scenarios.ears import CALLER, EXT, QUICK, Listener, arrive, dialled, finish, send, switch, told
 
 
 def test_a_key_in_the_music_of_a_queue_is_read_by_nobody() -> None:

@@ -14,7 +14,7 @@ import pytest
 import freeswitch
 from freeswitch.simulator import Behaviour, Caller, Carrier, Phone, Simulator
 from freeswitch.simulator.far_ends import people as who
-from tests.scenarios.test_simulator_calls import DOMAIN, PASSWORD, Listener, arrive, finish, legs, plan_of, switch
+from tests.scenarios.ears import DOMAIN, PASSWORD, Listener, arrive, finish, legs, plan_of, switch
 
 CALLER = Caller("09012345678")
 PLAN = "'m:~:sched_cancel~multiset:^^|tt_call=c-1|hangup_after_bridge=true|continue_on_fail=true~{}~park' inline"
