@@ -251,6 +251,11 @@ def test_one_call_too_many_goes_another_way_and_a_transfer_frees_the_place() -> 
         assert "EXECUTE ring_ready" not in told(listener, second.uuid), "the rest of its plan is dropped"
         send(listener, first, "~park")
         listener.name("CHANNEL_PARK", first.uuid, nth=3)
+        assert listener.send("api limit_usage hash acme did") == "1", "our dialplan sets limit_ignore_transfer"
+        send(listener, first, "|limit_ignore_transfer=false~park")
+        listener.name("CHANNEL_PARK", first.uuid, nth=4)
+        send(listener, first, "~park")
+        listener.name("CHANNEL_PARK", first.uuid, nth=5)
         assert listener.send("api limit_usage hash acme did") == "0"
         for leg in (first, second):
             leg.hangup("NORMAL_CLEARING")
