@@ -301,6 +301,12 @@ def test_trouble_is_named_and_can_be_mended(check: str, severity: str, word: str
         assert all(found[0].mend), "every finding says how to mend it"
 
 
+def test_a_line_of_the_pre_processor_need_not_be_closed() -> None:
+    """The entrypoint of a common image leaves vars.xml so, and the switch reads it (switch_xml.c, preprocess)."""
+    text = '<include>\n  <X-PRE-PROCESS cmd="set" data="default_password=vy8G"\n  <!-- next -->\n</include>\n'
+    assert "well-formed" not in [one.check for one in examine(file("vars.xml", text)) if one.severity != "ok"]
+
+
 def test_one_trouble_makes_no_other() -> None:
     """Except where two questions are about the same thing."""
     together = {"emergency": {"before-ours", "emergency-line"}, "before-ours": {"emergency", "emergency-line"}}
