@@ -20,7 +20,8 @@ ON_ONE = {
         "faults/commanding_process.py::main",
         "faults/test_commands.py::House",
         "integration/house.py::TestHouse",
-        "integration/test_agent.py::*",
+        "integration/agent_world.py::World",
+        "integration/test_agent_commands.py::*",
     ),
     "what only PostgreSQL does: schemas, roles, locks, another writer's row, a server that is gone": (
         "contract/test_store_tls.py::opened",

@@ -13,7 +13,7 @@ import pytest
 from proto import events as e
 from services.eventsocket.cdr import CallRecords, CdrSettings
 from tests import traces
-from tests.integration.test_agent import World
+from tests.integration.agent_world import World
 
 CALL = traces.load(1)
 CALLER, PHONE = CALL.scenario["legs"]["caller"], CALL.scenario["legs"]["ext1001"]
