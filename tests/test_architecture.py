@@ -72,6 +72,7 @@ PURE = (
     "freeswitch/simulator/check/compare.py",
     "freeswitch/simulator/hash_table.py",
     "freeswitch/simulator/check/configured.py",
+    "freeswitch/simulator/check/dialogs.py",
     "freeswitch/simulator/check/headers.py",
     "freeswitch/simulator/check/narrowed.py",
     "freeswitch/simulator/check/order.py",

@@ -81,6 +81,8 @@ class Registrar:
         phone.registered = True
         now_us = self._core.clock.now_us()
         entry = Entry(phone, _call_id(phone), now_us + (expires_s + LATE_S) * 1_000_000, expires_s, now_us)
+        # The list of the core is a table: an entry is deleted and written anew, behind all others.
+        self._listed.pop(phone.address, None)
         self._entries[phone.address] = self._listed[phone.address] = entry
         self._attempt(entry, expires_s, "RENEWED")
         about = _told(entry, "presence-hosts") | {"status": "Registered(UDP)", "expires": str(expires_s)}

@@ -202,6 +202,10 @@ class SipLeg(Channel):
         if self.partner is not None and music != "silence":
             self.partner.broadcast(App("playback", music), lead_s=LEAD_S, times=ENDLESS, first=True)
 
+    def far_refresh(self) -> None:
+        """re-INVITE that changes nothing, as for a session timer."""
+        self._named_by_itself()
+
     def far_unhold(self) -> None:
         """re-INVITE with a=sendrecv: takes the call up again, a quarter of a second later."""
         self._named_by_itself()

@@ -93,6 +93,9 @@ def _read_ms(path: str, library: Library, lasted_ms: int, apart: Sequence[tuple[
     if path.startswith("local_stream://"):
         return _read_of_a_stream_ms(lasted_ms, apart)
     played_ms = lasted_ms - sum(end - start for start, end in apart)
+    if played_ms < FRAME_MS:
+        # Whatever breaks it off is looked at before anything is read.
+        return 0
     turn_ms = plan.pattern_ms(path) if "://" in path else round((library.seconds(path) or 0) * 1000)
     if not turn_ms:
         return played_ms
@@ -100,6 +103,7 @@ def _read_ms(path: str, library: Library, lasted_ms: int, apart: Sequence[tuple[
     return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / plan.READ_AHEAD_MS) * plan.READ_AHEAD_MS)
 
 
+FRAME_MS = 20
 SILENCE_MS = 250
 """What is read of a stream that has nothing yet."""
 

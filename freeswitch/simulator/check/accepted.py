@@ -24,7 +24,7 @@ class Accepted:
     """One entry."""
 
     events: tuple[str, ...]
-    """As in Difference.at, without the position."""
+    """As in Difference.at, without the position; `CHANNEL_EXECUTE` alone is that of any application."""
     headers: tuple[str, ...]
     real: str
     simulated: str
@@ -34,7 +34,8 @@ class Accepted:
 
     def holds_for(self, one: Difference) -> bool:
         """Whether this difference is the accepted one."""
-        if one.at.partition(" ")[2] not in self.events or one.header not in self.headers:
+        event = one.at.partition(" ")[2]
+        if not {event, event.partition(" ")[0]} & {*self.events} or one.header not in self.headers:
             return False
         if self.real == AS_BEFORE:
             return one.real in one.before and _is(self.simulated, one.simulated)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.waiting import FRAME_S, Turns, Waiter
+from freeswitch.simulator.check.dialogs import HEARD_WITHIN_US
 from freeswitch.simulator.check.read import Trace, stamp_us, text
-from freeswitch.simulator.check.script import HEARD_WITHIN_US
 from freeswitch.simulator.clock import Clock
 
 SOON_S = 0.001
 FRAME_US = 20_000
-_ROUTING = "2"
+_LATE_S = {"2": FRAME_S / 2, "10": FRAME_S}
+"""By the state in which a leg is: CS_ROUTING, CS_HANGUP."""
 _SENDS_ON = "api uuid_transfer "
 _TELL_IT_IS_THERE = (
     "api uuid_transfer ",
@@ -32,8 +33,12 @@ class TracesTurns(Turns):
     def __init__(self, trace: Trace, clock: Clock) -> None:
         self._clock = clock
         ended = [event for event in trace.events if text(event, "Event-Name") == "CHANNEL_UNBRIDGE"]
-        self._sent_on = {text(one, "Unique-ID") for one in ended if text(one, "Channel-State-Number") == _ROUTING}
-        """Legs that were sent elsewhere before they left their bridge."""
+        self._left_s = {
+            text(one, "Unique-ID"): _LATE_S[state]
+            for one in ended
+            if (state := text(one, "Channel-State-Number")) in _LATE_S
+        }
+        """Legs that were sent elsewhere, or had ended, before they left their bridge."""
         sent = [(said.at_us, said.command.split()[2]) for said in trace.commands if said.command.startswith(_SENDS_ON)]
         told = [(said.at_us, said.command) for said in trace.commands if said.command.startswith(_TELL_IT_IS_THERE)]
         self._hurried = {
@@ -49,7 +54,7 @@ class TracesTurns(Turns):
 
     def of_bridge(self, leg: Waiter) -> float:
         """As the base says."""
-        return FRAME_S / 2 if isinstance(leg, Channel) and leg.uuid in self._sent_on else 0.0
+        return self._left_s.get(leg.uuid, 0.0) if isinstance(leg, Channel) else 0.0
 
     def of_originate(self, leg: Waiter) -> float:
         """As the base says, but not after whoever asked for the leg was told that it is there, and may have gone on."""

@@ -139,6 +139,9 @@ def _leg(
 ) -> Iterator[tuple[str, str, str, str, str]]:
     """Position, header, real value, simulated value, what the real leg said there before."""
     as_told, real, simulated = real, _prompt_first(real), _prompt_first(simulated)
+    real, overtaken_by = _hangup_first(real)
+    for event in overtaken_by:
+        yield f"1 {_name(_token(event))}", "order", "before CHANNEL_HANGUP", "after CHANNEL_HANGUP", ABSENT
     one, other = [_token(event) for event in real], [_token(event) for event in simulated]
     for kind, a, a_end, b, b_end in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -150,6 +153,8 @@ def _leg(
                     yield at, "moment", *apart, ABSENT
                 earlier = _before(as_told, real[a + step])
                 later = _by_other_thread(real[: a + step], real[a + step], simulated[b + step :])
+                if text(real[a + step], "Event-Name") == "CHANNEL_HANGUP":
+                    later = simulated[b + step + 1 :][: len(overtaken_by)]
                 for header, mine, theirs in _told(real[a + step], simulated[b + step], wanted):
                     told = [shown(header, one.get(header)) for one in later]
                     if not any(mine == value or near(header, mine, value) for value in told):
@@ -199,6 +204,16 @@ def _prompt_first(events: Sequence[Headers]) -> Sequence[Headers]:
     ]
 
 
+def _hangup_first(events: Sequence[Headers]) -> tuple[Sequence[Headers], Sequence[Headers]]:
+    """CHANNEL_HANGUP ahead of those directly before it that say themselves that the leg has ended; and these."""
+    ended = next((at for at, event in enumerate(events) if text(event, "Event-Name") == "CHANNEL_HANGUP"), 0)
+    first = ended
+    while first and text(events[first - 1], "Channel-State-Number") == _ENDED:
+        first -= 1
+    early = events[first:ended]
+    return [*events[:first], *events[ended : ended + 1], *early, *events[ended + 1 :]] if early else events, early
+
+
 def _by_other_thread(before: Sequence[Headers], event: Headers, after: Sequence[Headers]) -> Sequence[Headers]:
     """Whose prompt for a confirmation ends because they hang up: a thread of its own plays it (switch_ivr_originate.c,
     collect_thread_run), and tells of its end before or after the leg's own thread has gone through its last states. So
@@ -211,8 +226,9 @@ def _by_other_thread(before: Sequence[Headers], event: Headers, after: Sequence[
     return [*last, *({**one, **state} for one in last for state in _ENDING)]
 
 
+_ENDED = "10"
 _ENDING: tuple[Headers, ...] = (
-    {"Channel-State": "CS_HANGUP", "Channel-State-Number": "10"},
+    {"Channel-State": "CS_HANGUP", "Channel-State-Number": _ENDED},
     {"Channel-State-Number": "12"},
 )
 """The states before and after the report."""

@@ -20,8 +20,9 @@ from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.check.chance import TracesTurns, still_found
 from freeswitch.simulator.check.configured import Configured, configured
+from freeswitch.simulator.check.dialogs import Act, Dialog
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
-from freeswitch.simulator.check.script import Act, Dialog, Refer, Register, Script, refer, script, spoken_s
+from freeswitch.simulator.check.script import Refer, Register, Script, refer, script, spoken_s
 from freeswitch.simulator.check.trunks import looks_at_us, trunks
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl.server import EslServer
@@ -309,6 +310,8 @@ class Stage:
             leg.far_hold()
         elif act.kind == "unhold":
             leg.far_unhold()
+        elif act.kind == "refresh":
+            leg.far_refresh()
         elif act.kind == "refer":
             self._refer(leg, refer(self.trace, leg.uuid, act.at_us))
 
