@@ -26,6 +26,8 @@ from services.runtime.threads import in_thread
 IN_MEMORY = 256
 UNWRITTEN_BYTES = 256 * 1024 * 1024
 """More than this waiting for a disk that does not take it is thrown away, counted and logged: reading must go on."""
+GATHER_S = 0.02
+"""So long the writer lets records gather: each write costs a thread's turn and a file opened."""
 DISK_PAUSE_S = 1.0
 """So long after the disk has failed it is tried again."""
 SAY_AGAIN_US = 60_000_000
@@ -212,6 +214,7 @@ class Spool:
     def _write_on(self) -> None:
         while True:
             self._to_write.wait()
+            gevent.sleep(0 if self._stopping else GATHER_S)
             self._to_write.clear()
             if self._stopping:
                 return

@@ -54,7 +54,9 @@ def test_much_goes_to_the_disk_in_order(tmp_path: Path) -> None:
     spool.start()
     for record in records(0, 500):
         spool.put(record)
-    gevent.sleep(0)
+    with gevent.Timeout(5):
+        while not spilled:
+            gevent.sleep(0.005)
     assert take(spool, 300) == records(0, 300)
     for record in records(500, 600):
         spool.put(record)

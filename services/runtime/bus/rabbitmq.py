@@ -40,6 +40,8 @@ from services.runtime.tls import client_context
 HEARTBEAT_S = 15
 CONNECT_S = 15.0
 PUBLISH_S = 5.0
+MOST_DELAY_S = 2.0
+"""Between two tries to connect, give or take half: a broker that is back is found soon."""
 CONFIRM_WINDOW = 512
 """Publishes on their way at once. One by one the broker's sync bounds everything (LIBRARIES: AMQP)."""
 SLICE = 500
@@ -145,7 +147,7 @@ def _backoff() -> Iterator[float]:
     delay = 0.1
     while True:
         yield delay * random.uniform(0.5, 1.5)
-        delay = min(delay * 2, 5.0)
+        delay = min(delay * 2, MOST_DELAY_S)
 
 
 class _Connection(SelectConnection):  # type: ignore[misc]
