@@ -76,8 +76,8 @@ def record(switch: Switch, channel: Channel, data: str) -> None:
     spoken_s = channel.message_s if isinstance(channel, SipLeg) else 0.0
     ends_s = spoken_s + (silence_s or DEFAULT_SILENCE_S) if threshold else math.inf
     pressed = _terminator_pressed(channel)
-    switch.recorder.begin_message(channel, path)
     channel.variables["silence_hits_exhausted"] = "false"
+    switch.recorder.begin_message(channel, path)
     channel.took_break()
     # The second counter must have grown by more than the limit.
     most_s = channel.clock.whole_second_in(limit_s + 1) if limit_s else math.inf
