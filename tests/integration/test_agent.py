@@ -254,4 +254,4 @@ def test_what_was_learned_otherwise_is_told_in_its_turn_and_its_giver_hears_of_i
     world.start_agent(on_told=[lambda record: heard.append(str(record["Unique-ID"]))])
     (ended,) = world.until(e.LegEnded)
     assert (ended.id, ended.estimated, ended.occurred_at_us) == (f"core-1-gone.{LEG}", True, 1795000000000000)
-    world.holds(lambda: heard == [LEG])
+    world.holds(lambda: heard.count(LEG) == 1)
