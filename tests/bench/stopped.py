@@ -2,8 +2,8 @@
 
 Enters: a broker, a switch that talks at a rate (`feeder.py`). Leaves: bars: how late the reader is (from the switch's
 stamp to the agent's hand), how much memory the wait takes, and how fast what has gathered drains while events go on
-coming. The agent is a process of its own that notes what it sees: `python -m tests.bench.patched
-tests.bench.stopped URL PORT FILE`.
+coming; beside it, how fast the broker takes the same facts from somebody who does nothing else. The agent is a process
+of its own that notes what it sees: `python -m tests.bench.patched tests.bench.stopped URL PORT FILE`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from tests.rabbitmq import Broker
 PER_SECOND = 1000
 CALM_S = 10.0
 DRAIN_S = 90.0
+BARE = 5_000
 NOTE_S = 0.5
+TRACED = "acme"
+"""Whose calls the feeder plays."""
 _STAMP = re.compile(rb'"Event-Date-Timestamp":"([0-9]+)"')
 MOST_LAG_MS, MOST_GROWTH, LEAST_DRAIN = 50.0, 1.1, 5.0
 
@@ -34,7 +37,8 @@ def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int
     total = int((CALM_S + stopped_s + DRAIN_S) * per_second)
     port = processes.said(processes.start("tests.bench.feeder", str(total), str(per_second))).strip()
     file = processes.folder / "agent.jsonl"
-    processes.said(processes.patched("tests.bench.stopped", broker.url(), port, str(file)))
+    url = broker.url()
+    processes.said(processes.patched("tests.bench.stopped", url, port, str(file)))
     time.sleep(CALM_S)
     frozen_s = time.monotonic()
     broker.pause()
@@ -42,6 +46,7 @@ def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int
     broker.resume()
     resumed_s = time.monotonic()
     drained_s = _await_drained(file, resumed_s)
+    bare = float(processes.said(processes.patched("tests.bench.stopped", url, str(BARE))))
     notes = lines(file)
     during = [one for one in notes if frozen_s <= one["at_s"] <= resumed_s]
     calm = [one for one in notes if one["at_s"] < frozen_s]
@@ -63,6 +68,7 @@ def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int
             MOST_GROWTH,
         ),
         Bar(f"{name}: drain", rate, per_second, "live rate", "events/s", waiting, "higher", LEAST_DRAIN),
+        Bar(f"{name}: drain", rate, bare, "these facts ready-made, published alone", "events/s", BARE, "higher"),
     ]
 
 
@@ -79,18 +85,23 @@ def _await_drained(file: Path, since_s: float) -> float:
 def run_agent(url: str, port: int, file: Path) -> None:
     """The agent as it is, with a note of each event's lag."""
     import gevent
+    import msgspec
     import psutil
 
     from proto.envelope import Envelope
-    from proto.events import PlatformRevised
+    from proto.events import PlatformRevised, TenantRevised
+    from proto.tenant.numbers import NumberEntry
     from proto.topics import all_queues, outgoing
     from proto.values import PLATFORM_TENANT
     from services.eventsocket.frames import Frame
     from services.eventsocket.service import Agent, SwitchSettings, metadata
     from services.runtime.bus.rabbitmq import RabbitBus
+    from services.runtime.log import configure
     from services.runtime.store import Store
-    from tests.bench.charging import PLATFORM
+    from tests.bench.charging import PLATFORM, TENANT
+    from tests.bench.house import ROUTED
 
+    configure("WARNING")  # to stderr: nobody reads what comes on stdout after the first line, and a full pipe blocks
     lags_ms: list[float] = []
 
     class Noting(Agent):
@@ -103,8 +114,10 @@ def run_agent(url: str, port: int, file: Path) -> None:
     bus, store = RabbitBus(url), Store(f"sqlite:///{folder / 'agent.sqlite'}", metadata())
     bus.start(all_queues(("fs1",)))
     store.start()
-    fact = PlatformRevised(revision="1", body=PLATFORM)
-    bus.publish([outgoing(Envelope(body=fact, id="p", source="b", tenant=PLATFORM_TENANT, occurred_at_us=1))])
+    called = msgspec.structs.replace(TENANT, tenant=TRACED, numbers=(NumberEntry(ROUTED, route="main"),))
+    for fact in (TenantRevised(revision="1", body=called), PlatformRevised(revision="1", body=PLATFORM)):
+        about = Envelope(body=fact, id=fact.NAME, source="b", tenant=PLATFORM_TENANT, occurred_at_us=1)
+        bus.publish([outgoing(about)])
     agent = Noting(SwitchSettings("fs1", folder, port=port, password="any"), bus, store)  # noqa: S106
     agent.start()
     if not agent.wait_ready(30):
@@ -120,8 +133,32 @@ def run_agent(url: str, port: int, file: Path) -> None:
             out.flush()
 
 
+def publish_bare(url: str, count: int) -> float:
+    """Events a second whose facts the broker takes, made beforehand, in packets as the agent's."""
+    from proto.topics import all_queues, outgoing
+    from services.eventsocket.agent import AT_ONCE
+    from services.eventsocket.heard import Heard
+    from services.eventsocket.normalise import Normaliser
+    from services.runtime.bus.rabbitmq import RabbitBus
+    from tests.bench import feeder
+
+    normaliser, bus = Normaliser("fs1"), RabbitBus(url)
+    facts = [normaliser.facts_of(Heard(event)).envelopes for event in feeder.events("json", count)]
+    messages = [outgoing(envelope) for envelopes in facts for envelope in envelopes]
+    bus.start(all_queues(("fs1",)))
+    began = time.perf_counter()
+    for first in range(0, len(messages), AT_ONCE):
+        bus.publish(messages[first : first + AT_ONCE])
+    took = time.perf_counter() - began
+    bus.stop()
+    return count / took
+
+
 def main(arguments: Sequence[str]) -> None:
     """See the head."""
+    if len(arguments) == 2:
+        print(publish_bare(arguments[0], int(arguments[1])), flush=True)
+        return
     run_agent(arguments[0], int(arguments[1]), Path(arguments[2]))
 
 
