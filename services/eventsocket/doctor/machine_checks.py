@@ -112,8 +112,10 @@ def call_records(facts: Facts) -> Iterator[Finding]:
                     "mod_json_cdr is not loaded: a call whose end was not heard is never charged",
                 ),
                 (
-                    "`toritsugi freeswitch install` のあと `fs_cli -x 'load mod_json_cdr'` をしてください。",
-                    "Run `toritsugi freeswitch install`, then `fs_cli -x 'load mod_json_cdr'`.",
+                    "`toritsugi freeswitch install` のあと `fs_cli -x 'load mod_json_cdr'` をしてください"
+                    "(パッケージは freeswitch-mod-json-cdr)。",
+                    "Run `toritsugi freeswitch install`, then `fs_cli -x 'load mod_json_cdr'` "
+                    "(Debian's package: freeswitch-mod-json-cdr).",
                 ),
             )
         return
