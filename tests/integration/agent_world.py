@@ -219,7 +219,7 @@ class World:
 
     def until(self, kind: type[Any], number: int = 1) -> list[Envelope]:
         """The first `number` facts of a kind that the agent told."""
-        with gevent.Timeout(10):
+        with gevent.Timeout(30):
             while len(found := [told for told in self.told if isinstance(told.body, kind)]) < number:
                 self.hear()
         return found
