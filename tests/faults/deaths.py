@@ -22,8 +22,11 @@ PASSES = 4
 """It dies at one of the first so many times that the moment comes."""
 DEADLINE_S = 60.0
 SAY_EVERY = 30
-SAY_NOTHING = ("answering", "connectors")
-"""Nobody here waits in a queue, and no client has a webhook: these never come to publish anything."""
+NEVER: dict[Moment, tuple[str, ...]] = {
+    "before publish": ("answering", "connectors"),
+    "after a lost ack": SERVICES[:-1],
+}
+"""Which moments never come: nobody here waits in a queue, no client has a webhook, and only the agent gets commands."""
 
 
 def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tuple[str, ...] = SERVICES) -> None:
@@ -36,7 +39,7 @@ def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tupl
 def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
     """One death at each moment in turn, so that a run that is broken off has seen all of them."""
     died: Counter[Moment] = Counter()
-    moments = [one for one in MOMENTS[1:] if not (one == "before publish" and name in SAY_NOTHING)]
+    moments = [one for one in MOMENTS[1:] if name not in NEVER.get(one, ())]
     for number in range(times * len(moments)):
         moment = moments[number % len(moments)]
         if _dies(site, name, moment, dice):

@@ -24,6 +24,8 @@ from tests.faults.orders import Moment, Orders
 DOUBLED, POISONED, WINDOW = 0.1, 0.01, 50
 GATHERS_S = 0.1
 """So long a process in disorder waits before it publishes, so that there is something to shuffle."""
+WRITTEN_S = 0.2
+"""By then a command that was taken has been written to the switch."""
 WRONG_SCHEMA = b'{"specversion":"1.0","id":"poison","type":"jp.toritsugi.leg.ended","data":{"leg":7}}'
 NO_TEXT = b'{"specversion":"1.0","id":"\xff\xfe"}'
 HUGE_BYTES = 16 * 1024 * 1024
@@ -64,7 +66,10 @@ def _make_mortal(orders: Orders) -> None:
 
     def acknowledging(consumer: RabbitConsumer, deliveries: Sequence[Any]) -> None:
         pass_by("before ack")
-        ack(consumer, deliveries)
+        if consumer._at_once and orders.is_now("after a lost ack"):
+            gevent.spawn_later(WRITTEN_S, os.kill, os.getpid(), signal.SIGKILL)
+        else:
+            ack(consumer, deliveries)
 
     setattr(Store, "run", running)  # noqa: B010
     setattr(RabbitBus, "publish", publishing)  # noqa: B010

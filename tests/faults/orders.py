@@ -11,9 +11,10 @@ import struct
 from pathlib import Path
 from typing import Literal, get_args
 
-Moment = Literal["", "before commit", "before publish", "before ack"]
+Moment = Literal["", "before commit", "before publish", "before ack", "after a lost ack"]
 """Of one message's way through a service: its state is computed and not stored; stored, and its answers are not with
-the bus; these are, and the message is not acknowledged."""
+the bus; these are, and the message is not acknowledged. The last is for commands, which are acknowledged before they
+are carried out: the acknowledgement reaches nobody, they are carried out, and come again."""
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 _SIZE = 4 * 8
 
