@@ -11,6 +11,7 @@ monkey.patch_all()
 import random  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator, Sequence  # noqa: E402
+from dataclasses import replace  # noqa: E402
 
 import click  # noqa: E402
 import msgspec  # noqa: E402
@@ -30,8 +31,16 @@ from tests.faults.site import Site  # noqa: E402
 @click.option("--full", is_flag=True, help="The sizes of a real night, in place of small ones.")
 @click.option("--store", "stores", multiple=True, type=click.Choice(STORES), default=STORES, help="On which stores.")
 @click.option("--chaos", type=Duration(), help="Instead: faults by lot, so long on all stores together (10m).")
+@click.option("--within", type=Duration(), help="Services that are killed again and again: at most so long a fault.")
 @click.option("--seed", type=int, help="Repeats what is drawn by lot.")
-def main(names: tuple[str, ...], full: bool, stores: tuple[str, ...], chaos: float | None, seed: int | None) -> None:
+def main(
+    names: tuple[str, ...],
+    full: bool,
+    stores: tuple[str, ...],
+    chaos: float | None,
+    within: float | None,
+    seed: int | None,
+) -> None:
     """Inflict faults and judge the books."""
     log.configure("ERROR")
     seed = random.randrange(1, 1_000_000) if seed is None else seed
@@ -40,14 +49,20 @@ def main(names: tuple[str, ...], full: bool, stores: tuple[str, ...], chaos: flo
         raise click.UsageError(f"{', '.join(sorted(unknown))}: allowed are {', '.join(known)}")
     clean = True
     for store in stores:
-        for found in _outcomes(store, [known[name] for name in names or known], full, chaos, len(stores), seed):
+        for found in _outcomes(store, [known[name] for name in names or known], full, chaos, len(stores), seed, within):
             click.echo(msgspec.json.encode(found).decode())
             clean = clean and found.clean
     sys.exit(0 if clean else 1)
 
 
 def _outcomes(
-    store: str, faults: Sequence[Fault], full: bool, chaos: float | None, stores: int, seed: int
+    store: str,
+    faults: Sequence[Fault],
+    full: bool,
+    chaos: float | None,
+    stores: int,
+    seed: int,
+    within_s: float | None,
 ) -> Iterator[Outcome]:
     if chaos is not None:
         click.echo(f"{store}: chaos; --seed {seed} repeats it …", err=True)
@@ -60,7 +75,7 @@ def _outcomes(
             click.echo(f"{store}: {CUT_LEADER.name}: left out: network namespaces need root", err=True)
         elif wanted:
             with ground(store, three=three) as site:
-                yield from (_struck(site, fault, full, seed) for fault in wanted if _can_strike(site, fault))
+                yield from (_struck(site, fault, full, seed, within_s) for fault in wanted if _can_strike(site, fault))
 
 
 def _can_strike(site: Site, fault: Fault) -> bool:
@@ -69,8 +84,10 @@ def _can_strike(site: Site, fault: Fault) -> bool:
     return not missing
 
 
-def _struck(site: Site, fault: Fault, full: bool, seed: int) -> Outcome:
+def _struck(site: Site, fault: Fault, full: bool, seed: int, within_s: float | None) -> Outcome:
     size = fault.full if full else fault.small
+    if within_s is not None:
+        size = replace(size, within_s=within_s)
     return strike(fault, site, size, random.Random(f"{seed}/{fault.name}"), "full" if full else "small")
 
 

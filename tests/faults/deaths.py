@@ -12,6 +12,7 @@ from functools import partial
 
 import gevent
 
+from services.runtime import clock
 from tests.command import until
 from tests.faults.crowd import calling
 from tests.faults.fault import Fault, Size
@@ -32,24 +33,28 @@ NEVER: dict[Moment, tuple[str, ...]] = {
 def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tuple[str, ...] = SERVICES) -> None:
     """All services at once, each at every moment so many times; each is started again as soon as it is dead."""
     with calling(site, size.per_s, dice):
-        lives = [gevent.spawn(_lives, site, name, size.times, random.Random(dice.random())) for name in names]
+        lives = [gevent.spawn(_lives, site, name, size, random.Random(dice.random())) for name in names]
         gevent.joinall(lives, raise_error=True)
 
 
-def _lives(site: Site, name: str, times: int, dice: random.Random) -> None:
+def _lives(site: Site, name: str, size: Size, dice: random.Random) -> None:
     """One death at each moment in turn, so that a run that is broken off has seen all of them."""
     died: Counter[Moment] = Counter()
     moments = [one for one in MOMENTS[1:] if name not in NEVER.get(one, ())]
-    for number in range(times * len(moments)):
+    begun_us, wanted = clock.monotonic_us(), size.times * len(moments)
+    for number in range(wanted):
+        if clock.monotonic_us() - begun_us > size.within_s * 1_000_000:
+            break
         moment = moments[number % len(moments)]
         if _dies(site, name, moment, dice):
             died[moment] += 1
+            site.deaths += 1
         else:
             site.rooms[name].orders.die("")
         if (number + 1) % SAY_EVERY == 0:
             print(f"  {name}: died {_table(died)}", file=sys.stderr)
-    if sum(died.values()) < times * len(moments):
-        print(f"{name} died only {_table(died)}: that moment did not come more often", file=sys.stderr)
+    if sum(died.values()) < wanted:
+        print(f"{name} died only {_table(died)}: a moment did not come, or the time was over", file=sys.stderr)
 
 
 def _table(died: Counter[Moment]) -> str:

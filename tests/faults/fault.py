@@ -31,6 +31,8 @@ class Size:
     for_s: float = 2.0
     times: int = 1
     per_s: float = 5.0
+    within_s: float = float("inf")
+    """What is done again and again ends then, and is judged by what was done."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     estimated: int
     """Of legs that the switch did not die with."""
     calls: int
+    deaths: int
+    """Processes that were killed in the middle of a message."""
     recovered_s: float
     """From the end of the fault until every leg that had ended was told and charged."""
     took_s: float
@@ -113,7 +117,7 @@ def outcome_of(fault: str, size: str, site: Site, inflict: Callable[[], None]) -
 def _explain(site: Site, new: dict[str, set[Any]]) -> None:
     """On stderr, for whoever has to find out why: of each kind of trouble a few, with all that was told."""
     for what, found in new.items():
-        for one in list(found)[:3] if what != "calls" else ():
+        for one in list(found)[:3] if what not in ("calls", "deaths") else ():
             leg = str(one).removeprefix("charge of ")
             print(f"{what}: {one}: {site.switch.truth.get(leg)}, ledger {site.ledger().get(leg)}", file=sys.stderr)
             for fact in site.facts:
@@ -135,6 +139,7 @@ def _count(site: Site) -> dict[str, set[Any]]:
         "tenant_changes": set(range(site.tenant_changes)),
         "estimated": set(verdict.estimated) & exact,
         "calls": set(switch.callers),
+        "deaths": set(range(site.deaths)),
     }
 
 

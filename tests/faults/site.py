@@ -139,6 +139,8 @@ class Site:
     facts: list[Envelope] = field(default_factory=list)
     poison: int = 0
     """Messages on the bus that are none."""
+    deaths: int = 0
+    """Processes killed in the middle of a message."""
     rooms: dict[str, Room] = field(default_factory=dict)
 
     # -- life --
