@@ -28,7 +28,7 @@ PURE = (
     "services/eventsocket/concluded.py",
     "services/eventsocket/conf.py",
     "services/eventsocket/facts.py",
-    "services/eventsocket/call_record.py",
+    "services/eventsocket/cdr/record.py",
     "services/eventsocket/frames.py",
     "services/eventsocket/heard.py",
     "services/eventsocket/normalise.py",

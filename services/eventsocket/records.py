@@ -29,7 +29,7 @@ LEG_SEEN = "CHANNEL_DATA"
 """The name that `uuid_dump … json` itself gives (mod_commands.c)."""
 
 LEG_RECORDED = "LEG_RECORDED"
-"""A leg as its call record tells it, before its CHANNEL_HANGUP_COMPLETE (`call_record.py`)."""
+"""A leg as its call record tells it, before its CHANNEL_HANGUP_COMPLETE (`cdr/record.py`)."""
 
 RECORDED_UNTIL = "Toritsugi-Recorded-Until"
 """On a LEG_RECORDED with Record-File-Path: when the message in that file ended, µs."""

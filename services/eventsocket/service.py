@@ -11,7 +11,7 @@ from sqlalchemy import MetaData
 from proto.events import PlatformRevised, TenantRevised
 from services.eventsocket import agent
 from services.eventsocket.agent import SwitchSettings
-from services.eventsocket.cdr import CallRecords, CdrSettings, NoCallRecords
+from services.eventsocket.cdr.reader import CallRecords, CdrSettings, NoCallRecords
 from services.eventsocket.conf_files import ConfFiles, ConfSettings
 from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings

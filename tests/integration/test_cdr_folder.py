@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.eventsocket.call_record import MAX_BYTES
-from services.eventsocket.cdr_folder import ARCHIVE, BAD, LOCK, CdrFolder, Harvest
+from services.eventsocket.cdr.folder import ARCHIVE, BAD, LOCK, CdrFolder, Harvest
+from services.eventsocket.cdr.record import MAX_BYTES
 from tests import traces
 
 CALL = traces.load(6)
@@ -176,7 +176,7 @@ def test_the_relatives_of_a_leg_are_read_with_it_beyond_the_portion(folder: CdrF
 def test_files_that_cannot_be_taken_keep_none_waiting_behind_them(
     folder: CdrFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.eventsocket.cdr_folder.NAMES_AT_ONCE", 3)
+    monkeypatch.setattr("services.eventsocket.cdr.folder.NAMES_AT_ONCE", 3)
     for number in range(20):
         lay(folder, f"half-{number}.cdr.json", b"{", age_s=30)
     lay_call(folder)
@@ -204,7 +204,7 @@ def test_thousands_of_files_are_read_in_portions(folder: CdrFolder) -> None:
 
 def test_the_folder_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) -> None:
     hold = (
-        "import sys, time; from pathlib import Path; from services.eventsocket.cdr_folder import CdrFolder\n"
+        "import sys, time; from pathlib import Path; from services.eventsocket.cdr.folder import CdrFolder\n"
         "print(CdrFolder(Path(sys.argv[1])).claim(), flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -11,7 +11,7 @@ import prometheus_client
 import pytest
 
 from proto import events as e
-from services.eventsocket.cdr import CallRecords, CdrSettings
+from services.eventsocket.cdr.reader import CallRecords, CdrSettings
 from tests import traces
 from tests.integration.agent_world import World
 
@@ -216,6 +216,6 @@ def test_nothing_is_told_before_the_switch_has_said_what_is_up(desk: Desk, monke
     desk.leave(CALLER, PHONE)
     desk.turns(desk.read())
     assert desk.waiting() == sorted([CALLER, PHONE])
-    monkeypatch.setattr("services.eventsocket.cdr.UNSEEN_S", 0.0)
+    monkeypatch.setattr("services.eventsocket.cdr.reader.UNSEEN_S", 0.0)
     desk.until(e.LegEnded, 2)
     desk.holds(lambda: desk.waiting() == [])

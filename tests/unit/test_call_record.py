@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proto import events as e
 from proto.envelope import Envelope
 from proto.values import Party
-from services.eventsocket.call_record import BrokenRecord, CallRecord, families, leg_of_file, life, parents_first, read
+from services.eventsocket.cdr.record import BrokenRecord, CallRecord, families, leg_of_file, life, parents_first, read
 from services.eventsocket.frames import decode_json
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.records import leg_gone, raw_of

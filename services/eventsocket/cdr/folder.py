@@ -2,7 +2,7 @@
 
 Enters: a folder of plain files, and whatever else lies there. Leaves: whole records in small portions; files moved into
 `archive/<day>/` or `bad/`; old ones erased. One process at a time holds the folder (flock), so two agents take turns.
-What is in a file belongs to `call_record.py`, when files are moved to `cdr.py`; ages are by the file system's clock.
+What is in a file belongs to `record.py`, when files are moved to `reader.py`; ages are by the file system's clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from services.eventsocket.call_record import MAX_BYTES, BrokenRecord, CallRecord, leg_of_file, read
+from services.eventsocket.cdr.record import MAX_BYTES, BrokenRecord, CallRecord, leg_of_file, read
 
 LOCK = ".toritsugi.lock"
 ARCHIVE = "archive"

@@ -2,7 +2,7 @@
 
 Enters: files of mod_json_cdr. Leaves: records in the agent's spool, and files archived once the bus has what they gave.
 One turn a second in a thread of its own; nothing here is held in memory beyond a few hundred records. Files belong to
-`cdr_folder.py`, their content to `call_record.py`, what follows from them to `normalise.py`.
+`folder.py`, their content to `record.py`, what follows from them to `normalise.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Protocol
 import gevent
 import gevent.event
 
-from services.eventsocket.call_record import CallRecord, families, life
-from services.eventsocket.cdr_folder import BROKEN_AFTER_S, QUIET_S, CdrFolder, Found, Harvest
+from services.eventsocket.cdr.folder import BROKEN_AFTER_S, QUIET_S, CdrFolder, Found, Harvest
+from services.eventsocket.cdr.record import CallRecord, families, life
 from services.eventsocket.frames import Event
 from services.eventsocket.parties import text
 from services.eventsocket.records import LEG_RECORDED, source_of

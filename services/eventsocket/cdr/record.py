@@ -2,7 +2,7 @@
 
 Enters: the bytes of `<uuid>.cdr.json`, hostile or half-written. Leaves: the leg's end as CHANNEL_HANGUP_COMPLETE would
 tell it, the legs it names, and the order in which the legs of one call are told; or BrokenRecord. What the records mean
-belongs to `normalise.py`, files and folders to `cdr_folder.py`. Source: mod_json_cdr.c, switch_ivr.c
+belongs to `normalise.py`, files and folders to `folder.py`. Source: mod_json_cdr.c, switch_ivr.c
 (switch_ivr_generate_json_cdr): only `variables` are ever percent-encoded, and every list is `ARRAY::a|:b`.
 """
 
@@ -112,6 +112,7 @@ def read(raw: bytes, leg: str) -> CallRecord:
         "Caller-Channel-Hangup-Time": str(ended_us),
         "Caller-Privacy-Hide-Number": "true" if hidden else "false",
         "Other-Leg-Unique-ID": parent,
+        "Other-Type": _met_as(chapters),
     }
     # A transfer writes over who called and what was dialled: the first chapter tells it as the leg's first event did.
     ended |= {header: _text(then.get(name)) for name, header in _HEADERS.items()}
@@ -282,6 +283,17 @@ def _first_did(chapter: Mapping[str, object]) -> str:
             for word in _text(app.get("app_data")).split(" "):
                 if word.startswith("tt_did="):
                     return number(word.partition("=")[2])
+    return ""
+
+
+def _met_as(chapters: Iterable[Mapping[str, object]]) -> str:
+    """What the leg that it last met was to it, as its events would say: `originator` if it was joined to that one, also
+    by a command that joined two legs of ours."""
+    for chapter in chapters:
+        profile = chapter.get("caller_profile")
+        found = [kind for kind in ("originatee", "originator") if isinstance(profile, dict) and kind in profile]
+        if found:
+            return found[0]
     return ""
 
 
