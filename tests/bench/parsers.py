@@ -19,23 +19,9 @@ from services.eventsocket.heard import Heard
 from services.eventsocket.parties import text
 from tests import traces
 from tests.bench.bar import Bar, per_second
+from tests.bench.readers import HEADERS
 
 TRACE = 2
-HEADERS = (
-    "Event-Name",
-    "Core-UUID",
-    "Event-Sequence",
-    "Event-Date-Timestamp",
-    "Unique-ID",
-    "Caller-Channel-Created-Time",
-    "Caller-Channel-Answered-Time",
-    "Caller-Channel-Hangup-Time",
-    "Hangup-Cause",
-    "variable_sip_term_status",
-    "variable_sip_hangup_disposition",
-    "variable_tt_decision",
-)
-"""`LegEnded` of a leg that is known is made of these."""
 NAME = b"CHANNEL_HANGUP_COMPLETE"
 ROUNDS = 9
 PEERS = Path(sys.prefix) / "peers"

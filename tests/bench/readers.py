@@ -18,8 +18,21 @@ from typing import Any
 import gevent
 from greenswitch import InboundESL
 
-from tests.bench.parsers import HEADERS
-
+HEADERS = (
+    "Event-Name",
+    "Core-UUID",
+    "Event-Sequence",
+    "Event-Date-Timestamp",
+    "Unique-ID",
+    "Caller-Channel-Created-Time",
+    "Caller-Channel-Answered-Time",
+    "Caller-Channel-Hangup-Time",
+    "Hangup-Cause",
+    "variable_sip_term_status",
+    "variable_sip_hangup_disposition",
+    "variable_tt_decision",
+)
+"""`LegEnded` of a leg that is known is made of these."""
 PATIENCE_S = 120.0
 AT_ONCE = 64
 """As many as the agent takes from its spool."""
