@@ -128,7 +128,8 @@ def _recorded(about: About, event: Event, stamp: Stamp) -> Facts:
     made = [] if known is not None else [about.facts_as_of_event({**event, "Event-Name": "CHANNEL_CREATE"})]
     leg.answered = leg.answered or leg.answered_us > 0
     for other, talked_us in _partners(about, leg, event):
-        if leg.answered and other.answered and (facts := about.talk(leg, other)):
+        pair = (other, leg) if text(event, "Other-Type") == "originator" else (leg, other)
+        if leg.answered and other.answered and (facts := about.talk(*pair)):
             caller = leg if CallAnswered(switch=about.switch, leg=leg.id, by=other.id) in facts else other
             at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
             made.append(envelopes(about.switch, stamp_of({**event, **at}), caller.tenant, caller.call, facts))

@@ -22,7 +22,7 @@ from services.eventsocket.records import leg_gone, raw_of
 from tests import traces
 from tests.unit.test_normalise import DIRECTORY, captured
 
-PLACEHOLDER = (18, 19, 39, 61)
+PLACEHOLDER = (18, 19, 39, 61, 93)
 """A leg that we began without a number to show: its events name 0000000000 as the caller, its record nobody."""
 
 
@@ -82,6 +82,26 @@ def test_call_records_alone_tell_who_talked_with_whom_and_from_when(number: int)
     heard = {pair: at_us for pair, at_us in heard.items() if recorded >= set(pair)}
     assert alone.keys() == heard.keys()
     assert all(abs(alone[pair] - at_us) < 30_000 for pair, at_us in heard.items())
+
+
+def test_of_two_legs_that_a_command_joined_the_record_tells_which_was_joined_to_which() -> None:
+    """An operator's leg that we began, and a caller's that is made one of the same kind here."""
+    caller, operator = (traces.load(17).scenario["legs"][role] for role in ("caller", "operator"))
+    for first, second in ((caller, operator), (operator, caller)):
+        found = []
+        for leg in (caller, operator):
+            cdr = json.loads(traces.load(17).cdrs[leg])
+            cdr["channel_data"]["direction"] = "outbound"
+            cdr["variables"]["sofia_profile_name"] = "internal"
+            for chapter in cdr["callflow"]:
+                profile = chapter["caller_profile"] | {"chan_name": "sofia/internal/1001"}
+                chapter["caller_profile"] = profile
+                met = profile.pop("originatee", None) or profile.pop("originator", None)
+                if met:
+                    profile["originatee" if leg == first else "originator"] = met
+            found.append(read(json.dumps(cdr).encode(), leg))
+        talks = [fact.body for fact in told(found) if isinstance(fact.body, e.CallAnswered)]
+        assert [(talk.leg, talk.by) for talk in talks] == [(first, second)]
 
 
 @pytest.mark.requirement("B16")

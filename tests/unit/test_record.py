@@ -115,14 +115,17 @@ def test_replaced_texts_are_replaced_in_every_encoding_and_lengths_stay_true() -
 
 def undone(event: Event) -> dict[str, str]:
     texts = {name: value if isinstance(value, str) else "|".join(value) for name, value in event.items()}
-    return {name: unquote(text) for name, text in texts.items()}
+    # In the plain form a name ends at its first colon, also that of a variable which has one (export_vars of nolocal:).
+    named = {name.partition(":")[0]: (name.partition(":")[2], text) for name, text in texts.items()}
+    return {name: unquote(f"{rest}: {text}" if rest else text) for name, (rest, text) in named.items()}
 
 
 @pytest.mark.parametrize("number", traces.FURTHER)
 def test_what_was_recorded_says_the_same_twice(number: int) -> None:
     recorded, reader = traces.load(number), FrameReader()
     reader.feed(recorded.plain)
-    plain = [event_of(frame) for frame in reader.frames()]
+    # A switch that shuts down takes its leave.
+    plain = [event_of(frame) for frame in reader.frames() if frame.content_type != "text/disconnect-notice"]
     reader.finish()
     # In the plain form an escape that was there before cannot be told from one of the wire.
     told = [decode_json(line) for line in recorded.json_lines.splitlines()]
