@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gevent
@@ -30,11 +31,17 @@ class Room:
     """The tally at work: its store and one worker per partition, each worker with a store of its own."""
 
     def __init__(
-        self, bus: Bus, database: Database, partitions: int = 1, after_commit: object = None, name: str = "tally"
+        self,
+        bus: Bus,
+        database: Database,
+        partitions: int = 1,
+        after_commit: object = None,
+        name: str = "tally",
+        unhurried: bool = False,
     ) -> None:
         self._stores, self._workers = [], []
         for part in tally.queue(partitions).parts():
-            service = tally.build(after_commit)  # type: ignore[arg-type]
+            service = replace(tally.build(after_commit), unhurried=unhurried)  # type: ignore[arg-type]
             store = Store(database.store(name), service.metadata)
             store.start()
             self._stores.append(store)
@@ -215,6 +222,22 @@ def test_a_known_message_that_the_service_does_not_hear_is_put_aside_at_once(sma
         assert room.noted(1) == ["1"]
         wait_for(lambda: len(bus.dead_letters()) == 1)
         assert bus.dead_letters()[0].reason == "tally does not hear switch.lost"
+
+
+def test_a_service_that_is_in_no_hurry_takes_together_what_comes_meanwhile(
+    small: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.runtime.worker.PAUSE_S", 1.0)
+    batches: list[int] = []
+    bus = small.open(tally.queue(), FS1)
+    with Room(bus, database, after_commit=lambda envelopes: batches.append(len(envelopes)), unhurried=True) as room:
+        for number in range(20):
+            bus.publish(tally.facts([number]))
+            wait_for(lambda: bool(batches))
+        assert room.noted(20) == numbers(20)
+    assert batches[0] == 1, "the first waits for nobody"
+    assert sum(batches) == 20
+    assert len(batches) < 8
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
