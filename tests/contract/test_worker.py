@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -228,16 +229,22 @@ def test_a_service_that_is_in_no_hurry_takes_together_what_comes_meanwhile(
     small: World, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.runtime.worker.PAUSE_S", 1.0)
-    batches: list[int] = []
+    batches: list[tuple[float, int]] = []
     bus = small.open(tally.queue(), FS1)
-    with Room(bus, database, after_commit=lambda envelopes: batches.append(len(envelopes)), unhurried=True) as room:
-        for number in range(20):
+
+    def note(envelopes: Sequence[Envelope]) -> None:
+        batches.append((time.monotonic(), len(envelopes)))
+
+    with Room(bus, database, after_commit=note, unhurried=True) as room:
+        bus.publish(tally.facts([0]))
+        wait_for(lambda: len(batches) == 1)
+        for number in (1, 2, 3):
             bus.publish(tally.facts([number]))
-            wait_for(lambda: bool(batches))
-        assert room.noted(20) == numbers(20)
-    assert batches[0] == 1, "the first waits for nobody"
-    assert sum(batches) == 20
-    assert len(batches) < 8
+        assert room.noted(4) == numbers(4)
+        wait_for(lambda: len(batches) == 2)
+    (first_s, alone), (then_s, together) = batches
+    assert (alone, together) == (1, 3), "the first waits for nobody"
+    assert then_s - first_s >= 0.9
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
