@@ -1,7 +1,7 @@
 """A PostgreSQL of the tests' own: Debian's server as an ordinary process, in its own folder and on its own port.
 
-Enters: nothing but the installed package `postgresql`. Leaves: the session fixture `postgres`, with a new database per
-call of `url()`; it can be stopped, killed, frozen and started again. Nothing of it outlives the test process: the
+Enters: nothing but the installed package `postgresql`. Leaves: the session fixture `postgres`, with an empty database
+per call of `url()`; it can be stopped, killed, frozen and started again. Nothing of it outlives the test process: the
 server ends with its parent (setpriv --pdeathsig) even if that is killed. It refuses to run as root: started by root it
 becomes the user of its package.
 """
@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Postgres:
         self._password = secrets.token_hex(8)
         self._server: subprocess.Popen[bytes] | None = None
         self._made = 0
-        self._templates: set[str] = set()
+        self._clean: list[str] = []
         (self.port,) = free_ports(1)
         self._become = self._give_away(base)
         self._make_cluster(fsync)
@@ -106,27 +106,25 @@ class Postgres:
         return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(self._base)}
 
     def url(self) -> str:
-        """The address of a new database in which nothing stands."""
-        return self._create("template1")
-
-    def url_like(self, template: str, fill: Callable[[str], None]) -> str:
-        """The address of a new database like `template`, which `fill` is given to fill when it is asked for first."""
-        if template not in self._templates:
-            self.ask(f"DROP DATABASE IF EXISTS {template}")  # one that could not be filled
-            self.ask(f"CREATE DATABASE {template}")
-            fill(self.url_of(template))
-            self._templates.add(template)
-        return self._create(template)
-
-    def _create(self, template: str) -> str:
+        """The address of a database in which nothing stands."""
+        if self._clean:
+            return self.url_of(self._clean.pop())
         self._made += 1
         name = f"test{self._made}"
-        self.ask(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.ask(f"CREATE DATABASE {name}")
         return self.url_of(name)
 
-    def drop(self, database: str) -> None:
-        """It is needed no more: whoever is still connected is cut off."""
-        self.ask(f"DROP DATABASE {database} WITH (FORCE)")
+    def give_back(self, database: str) -> None:
+        """It may be used again: whoever is still connected is cut off, and all that stands in it goes.
+
+        To make a database takes twenty times as long as to empty one.
+        """
+        self.cut_off(database)
+        ours = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        for (schema,) in self.ask(ours, database):
+            self.ask(f'DROP SCHEMA "{schema}" CASCADE', database)
+        self.ask("CREATE SCHEMA public", database)
+        self._clean.append(database)
 
     def cut_off(self, database: str) -> None:
         """End every connection to a database, as an administrator may."""

@@ -14,9 +14,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.letters import kept
-from services.rooms import BUILDS, metadata_of
-from services.runtime.store import Store
 from tests.postgres import Postgres
 
 
@@ -47,6 +44,7 @@ class Files:
         with closing(sqlite3.connect(file, uri=True, timeout=5, isolation_level=None)) as foreign:
             return foreign.execute(statement).fetchall()
 
+
     def drop(self, name: str) -> None:
         """As if the service had never run."""
         for file in self.folder.glob(f"{name}.sqlite*"):
@@ -58,10 +56,9 @@ class Schemas:
 
     kind = "postgresql"
 
-    def __init__(self, server: Postgres, *, bare: bool = False) -> None:
-        """Unless `bare`, every service's tables stand there: to copy them all takes less than to make those of one."""
+    def __init__(self, server: Postgres) -> None:
         self.server = server
-        self.url = server.url() if bare else server.url_like("house", _make_tables)
+        self.url = server.url()
 
     def store(self, name: str) -> str:
         """The address of a service's store, as `Store` takes it."""
@@ -98,16 +95,9 @@ class Schemas:
         self.server.cut_off(self._name)
 
     def close(self) -> None:
-        """Nobody needs it any more."""
+        """Let another test have it."""
         with suppress(psycopg.OperationalError):  # a test may have left the server stopped
-            self.server.drop(self._name)
-
-
-def _make_tables(url: str) -> None:
-    for name in (*BUILDS, kept.NAME):
-        store = Store(f"{url}?schema={name}", metadata_of(name))
-        store.start()
-        store.stop()
+            self.server.give_back(self._name)
 
 
 Database = Files | Schemas
@@ -117,12 +107,12 @@ KINDS = ("sqlite", "postgresql")
 
 
 @contextmanager
-def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path, *, bare: bool = False) -> Iterator[Database]:
-    """For fixtures that live longer than a test, have no tables yet, or are not wanted on both."""
+def stores_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """For fixtures that live longer than a test, or are not wanted on both."""
     if kind == "sqlite":
         yield Files(folder)
         return
-    schemas = Schemas(request.getfixturevalue("postgres"), bare=bare)
+    schemas = Schemas(request.getfixturevalue("postgres"))
     yield schemas
     schemas.close()
 

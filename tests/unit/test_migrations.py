@@ -28,7 +28,7 @@ from services.runtime.store import Standing, Store, Tx, WrongRevision, schema
 from services.runtime.store.engine import make_engine
 from services.runtime.store.schema import MIGRATIONS
 from tests.postgres import Postgres
-from tests.stores import KINDS, Database, Files, Schemas, stores_of
+from tests.stores import Database, Files, Schemas
 from tests.unit import test_billing_ledger as ledger
 
 BEFORE = Path(__file__).parent / "billing_before_revisions.sql"
@@ -49,13 +49,6 @@ def upgrade():
         books.add_column(Column("shelf", Integer, nullable=False, server_default="1"))
         books.alter_column("pages", type_=Integer, postgresql_using="pages::integer")
 """
-
-
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Without any tables."""
-    with stores_of(request.param, request, tmp_path, bare=True) as one:
-        yield one
 
 
 @pytest.mark.parametrize("name", [*BUILDS, "letters", f"{AGENT}.fs1"])
@@ -230,7 +223,7 @@ store.stop()
 
 def test_processes_that_start_at_once_make_the_tables_once(postgres: Postgres) -> None:
     """All have seen that nothing stands before the first of them begins: they wait for a lock that the test holds."""
-    database = Schemas(postgres, bare=True)
+    database = Schemas(postgres)
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     with database.connect() as foreign:
         foreign.execute("SELECT pg_advisory_lock(hashtextextended('toritsugi database upgrade', 0))")
@@ -252,7 +245,7 @@ def test_processes_that_start_at_once_make_the_tables_once(postgres: Postgres) -
 
 def test_the_tables_of_a_room_are_its_own(postgres: Postgres) -> None:
     """Two rooms in one database: each sees its own tables and no other's."""
-    database = Schemas(postgres, bare=True)
+    database = Schemas(postgres)
     first, second = (Store(database.store(name), metadata_of(name)) for name in ("billing", "history"))
     for store in (first, second):
         store.start()
@@ -266,7 +259,7 @@ def test_the_tables_of_a_room_are_its_own(postgres: Postgres) -> None:
 
 
 def test_a_service_with_a_role_of_its_own_needs_nothing_but_its_schema(postgres: Postgres) -> None:
-    database = Schemas(postgres, bare=True)
+    database = Schemas(postgres)
     other = Store(database.store("history"), metadata_of("history"))
     other.start()
     other.stop()
@@ -288,7 +281,7 @@ def test_a_service_with_a_role_of_its_own_needs_nothing_but_its_schema(postgres:
 
 
 def test_rows_are_numbered_beyond_two_thousand_million(postgres: Postgres) -> None:
-    database = Schemas(postgres, bare=True)
+    database = Schemas(postgres)
     store = Store(database.store("billing"), metadata_of("billing"))
     store.start()
     database.ask("billing", "ALTER SEQUENCE ledger_seq_seq RESTART WITH 3000000000")
