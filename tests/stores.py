@@ -44,7 +44,6 @@ class Files:
         with closing(sqlite3.connect(file, uri=True, timeout=5, isolation_level=None)) as foreign:
             return foreign.execute(statement).fetchall()
 
-
     def drop(self, name: str) -> None:
         """As if the service had never run."""
         for file in self.folder.glob(f"{name}.sqlite*"):
