@@ -28,7 +28,9 @@ ROOMS = {
     "dialplan": sorted((CONF / "dialplan").rglob("*.xml")),
     "conf": [path for path in sorted(CONF.rglob("*.xml")) if "dialplan" not in path.parts],
     "written": sorted(AGENT.glob("conf*.py")),
-    "agent": [path for path in sorted(AGENT.glob("*.py")) if not path.name.startswith("conf")],
+    "agent": [
+        path for path in sorted(AGENT.rglob("*.py")) if not path.name.startswith("conf") and "doctor" not in path.parts
+    ],
 }
 """Where a variable of ours may be set and read. `written`: what the agent writes for the switch. (The doctor looks at
 whatever it likes, and sets nothing.)"""
