@@ -257,9 +257,14 @@ class _Publisher:
             parcel.write.unsent -= 1
             if parcel.write.error:  # its caller has given up
                 continue
+            try:
+                frames = parcel.frames(channel)
+            except ValueError as error:  # no address or id for AMQP: the others' connection does not end by it
+                parcel.write.settle(f"cannot be sent: {error}")
+                continue
             self._last_tag += 1
             self._unconfirmed[self._last_tag] = parcel
-            leaving.append(parcel.frames(channel))
+            leaving.append(frames)
         if channel is not None and leaving:
             channel.connection.write(b"".join(leaving))
 
