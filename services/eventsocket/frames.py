@@ -28,7 +28,7 @@ EVENT_JSON = "text/event-json"
 EVENT_PLAIN = "text/event-plain"
 ARRAY = "ARRAY::"
 _ARRAY_BYTES = ARRAY.encode()
-_AN_EVENT = re.compile(rb"Content-Length: ([0-9]{1,12})\nContent-Type: (text/event-json|text/event-plain)\n\n")
+_AN_EVENT = re.compile(rb"Content-Length: ([0-9]{1,12})\nContent-Type: text/event-(json|plain)\n\n")
 """How mod_event_socket.c writes the header block of every event."""
 _decoder = msgspec.json.Decoder(Record)
 
@@ -41,17 +41,15 @@ class BrokenFrame(ValueError):
         self.offset = offset
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """One frame as it stood on the wire; header values are not decoded."""
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """One frame as it stood on the wire."""
 
-    headers: dict[str, str]
+    content_type: str
+    """`text/event-json`, `command/reply`, …; empty if the frame names none."""
     body: bytes
     offset: int
-
-    @property
-    def content_type(self) -> str:
-        """`text/event-json`, `command/reply`, …; empty if the frame names none."""
-        return self.headers.get("Content-Type", "")
+    reply: str = ""
+    """Its Reply-Text, if it has one."""
 
     @property
     def is_event(self) -> bool:
@@ -61,67 +59,82 @@ class Frame(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The answer that a person would read: the body, else Reply-Text."""
-        return self.body.decode("utf-8", "replace") if self.body else self.headers.get("Reply-Text", "")
+        return self.body.decode("utf-8", "replace") if self.body else self.reply
 
 
 class FrameReader:
     """Cuts a byte stream into frames; lengths count bytes. Feed, then take all of `frames()`."""
 
     def __init__(self, max_header: int = MAX_HEADER_BYTES, max_body: int = MAX_BODY_BYTES) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self._start = 0
         self._searched = 0
         self._passed = 0
         self._open: tuple[dict[str, str], int, int] | None = None
+        """A header block whose body is awaited: the headers, where the frame begins, the body's length."""
+        self._more: list[bytes] = []
+        """Pieces behind the buffer while a body is awaited, put together once it is whole."""
+        self._missing = 0
+        """Bytes until it is."""
         self._max_header = max_header
         self._max_body = max_body
 
     def feed(self, data: bytes) -> None:
         """More bytes of the stream."""
-        if self._start:
-            del self._buffer[: self._start]
-            self._passed += self._start
-            self._searched -= self._start
-            self._start = 0
-        self._buffer += data
+        self._more.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            return
+        self._buffer = b"".join((self._buffer[self._start :], *self._more))
+        self._more.clear()
+        self._passed += self._start
+        self._searched -= self._start
+        self._start = 0
 
     def frames(self) -> Iterator[Frame]:
         """Every frame that is complete. Raises BrokenFrame at the first that cannot be one; nothing follows it."""
-        while (frame := self._next()) is not None:
+        while (frame := self._event() or self._next()) is not None:
             yield frame
 
     def finish(self) -> None:
         """The stream has ended. Raises BrokenFrame if it ended inside a frame."""
         if self._open is not None:
-            _, begin, length = self._open
-            missing = length - (len(self._buffer) - self._start)
-            raise BrokenFrame(f"the stream ends {missing} bytes before the end of the body", begin)
-        if bytes(self._buffer[self._start :]).strip(b"\r\n"):
+            raise BrokenFrame(f"the stream ends {self._missing} bytes before the end of the body", self._open[1])
+        if self._buffer[self._start :].strip(b"\r\n"):
             raise BrokenFrame("the stream ends inside a header block", self._passed + self._start)
+
+    def _event(self) -> Frame | None:
+        """The next frame if it is an event that is there as a whole: what nearly every frame is."""
+        found = None if self._open is not None else _AN_EVENT.match(self._buffer, self._start)
+        if found is None:
+            return None
+        begin, length = found.end(), int(found[1])
+        if length > self._max_body or begin + length > len(self._buffer):
+            return None
+        offset = self._passed + self._start
+        self._start = self._searched = begin + length
+        kind = EVENT_JSON if found[2] == b"json" else EVENT_PLAIN
+        return Frame(kind, self._buffer[begin : begin + length], offset)
 
     def _next(self) -> Frame | None:
         if self._open is None:
             self._open = self._header_block()
-        if self._open is None:
+            if self._open is None:
+                return None
+            self._missing = self._open[2] - (len(self._buffer) - self._start)
+        if self._missing > 0:
             return None
         headers, begin, length = self._open
-        if len(self._buffer) - self._start < length:
-            return None
-        body = bytes(self._buffer[self._start : self._start + length])
+        body = self._buffer[self._start : self._start + length]
         self._start += length
         self._searched = self._start
         self._open = None
-        return Frame(headers, body, begin)
+        return Frame(headers.get("Content-Type", ""), body, begin, headers.get("Reply-Text", ""))
 
     def _header_block(self) -> tuple[dict[str, str], int, int] | None:
         while self._start < len(self._buffer) and self._buffer[self._start] in b"\r\n":
             self._start += 1  # empty lines between frames say nothing
         begin = self._passed + self._start
-        event = _AN_EVENT.match(self._buffer, self._start)
-        if event is not None:
-            self._start = self._searched = event.end()
-            headers = {"Content-Length": event[1].decode(), "Content-Type": event[2].decode()}
-            return headers, begin, self._length(headers, begin)
         end, width = self._end_of_block()
         if end < 0:
             if len(self._buffer) - self._start > self._max_header:
@@ -130,7 +143,7 @@ class FrameReader:
             return None
         if end - self._start > self._max_header:
             raise BrokenFrame(f"a header block of {end - self._start} bytes; at most {self._max_header}", begin)
-        headers = _headers(bytes(self._buffer[self._start : end]), begin)
+        headers = _headers(self._buffer[self._start : end], begin)
         self._start = self._searched = end + width
         return headers, begin, self._length(headers, begin)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import gevent
 import gevent.event
 import gevent.lock
+import msgspec
 
 from services.runtime import clock
 from services.runtime.log import get_logger
@@ -37,8 +37,7 @@ _LENGTH = struct.Struct(">I")
 log = get_logger("spool")
 
 
-@dataclass(slots=True)
-class Item:
+class Item(msgspec.Struct, gc=False):
     """One record; `received_us` is the monotonic time of reading it, 0 if it came from an earlier life."""
 
     raw: bytes
