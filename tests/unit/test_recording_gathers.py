@@ -52,3 +52,10 @@ def test_each_transfer_costs_another_half_second() -> None:
     one.start_anew(5 * S, sends=False)
     one.start_anew(7 * S, sends=True)
     assert one.left_out_us == 1 * S
+
+
+def test_what_is_played_to_a_talking_leg_costs_its_lead() -> None:
+    one = recording()
+    one.start_anew(5 * S, sends=True, lead_us=int(0.14 * S))
+    one.start_anew(7 * S, sends=True)
+    assert one.left_out_us == S // 2 + int(0.12 * S), "half a second before the talk, and the frames before the music"

@@ -113,3 +113,15 @@ def test_a_refer_belongs_to_the_call_whose_leg_noted_it() -> None:
     referred = event("CHANNEL_HANGUP", "first", 905) | {"variable_transfer_disposition": "recv_replace"}
     first, second = dialogs(lines, event("CHANNEL_OUTGOING", "first", 0), later, *answered, referred)
     assert (kinds(first), kinds(second)) == (["answer", "refer"], ["answer"])
+
+
+@pytest.mark.parametrize(("said", "acts"), [("500 Internal Server Error", []), ("202 Accepted", ["refer"])])
+def test_nothing_came_of_a_refer_that_was_refused(said: str, acts: list[str]) -> None:
+    """The product had taken the call from its far end in the same moment."""
+    lines = [
+        *ANSWERED,
+        (2000, "t1 -> REFER sip:mod_sofia@127.0.0.1:5080 SIP/2.0"),
+        (2008, f"t1 <- SIP/2.0 {said} (24 REFER)"),
+    ]
+    (talk,) = dialogs(lines, event("CHANNEL_ANSWER", "t1", 100))
+    assert kinds(talk) == ["answer", *acts]

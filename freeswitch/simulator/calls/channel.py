@@ -286,6 +286,9 @@ class Channel(Leg):
 
     def _run_nested(self, nested: Broadcast) -> None:
         self._stop_broadcast = False
+        if self.bridged.is_set():
+            # Its bridge stands still meanwhile (switch_ivr_bridge.c, audio_bridge_thread).
+            self.regather(sends=True, lead_s=nested.lead_s)
         if nested.lead_s:
             self.early_media()
             self.pause(nested.lead_s)
@@ -309,6 +312,8 @@ class Channel(Leg):
         if other is not None and not other.hangup_cause:
             other.stop_broadcast()
             self.pause(5.0, until=lambda: other.undisturbed.is_set() or bool(other.hangup_cause))
+        if self.bridged.is_set():
+            self.regather(sends=True)
 
     @property
     def hold_music(self) -> str:

@@ -49,10 +49,10 @@ class Recording:
     sent_since_us: int = 0
     """Since when the leg has also been sent something; 0: not since they are gathered."""
 
-    def start_anew(self, now_us: int, *, sends: bool) -> None:
-        """A bridge begins or ends: what is gathered and not yet written is lost (switch_core_media_bug_flush)."""
+    def start_anew(self, now_us: int, *, sends: bool, lead_us: int = 0) -> None:
+        """A bridge begins, ends, stands still: what was gathered and not written is lost (switch_core_media_bug_flush)."""
         self.left_out_us += self.unwritten_us(now_us)
-        self.gathers_since_us, self.sent_since_us = now_us, now_us if sends else 0
+        self.gathers_since_us, self.sent_since_us = now_us, now_us + lead_us if sends else 0
 
     def unwritten_us(self, now_us: int) -> int:
         """All but the first frame in the first moment; later what came from the leg before anything was sent to it."""
@@ -253,10 +253,10 @@ class Leg(Waiter):
         self.fire("MEDIA_BUG_STOP", before={"Media-Bug-Function": what, "Media-Bug-Target": target})
         return True
 
-    def regather(self, *, sends: bool) -> None:
-        """A bridge begins (then it also is sent something) or ends, which its recordings notice."""
+    def regather(self, *, sends: bool, lead_s: float = 0.0) -> None:
+        """A bridge begins (then it also is sent something, after `lead_s`) or ends, which its recordings notice."""
         for recording in self.recordings.values():
-            recording.start_anew(self.clock.now_us(), sends=sends)
+            recording.start_anew(self.clock.now_us(), sends=sends, lead_us=int(lead_s * 1_000_000))
 
     def execute_on(self, prefix: str) -> None:
         """Runs the applications that variables of this prefix name; a bare leg runs none."""

@@ -178,6 +178,8 @@ class Reader:
     def _response(self, at_us: int, who: str, way: str, code: str, phrase: str, cseq: str, method: str) -> None:
         if method == "BYE" and way == "<-":
             self._took_bye(at_us, who)
+        if method == "REFER" and way == "<-" and int(code) >= 300:
+            self._refused_refer(who)
         if method != "INVITE":
             return
         if way == "<-":
@@ -215,6 +217,12 @@ class Reader:
         ]
         if ended and 0 <= at_us - ended[-1].acts[-1].at_us <= HEARD_WITHIN_US:
             ended[-1].acts[-1] = replace(ended[-1].acts[-1], at_us=at_us)
+
+    def _refused_refer(self, who: str) -> None:
+        """Nothing came of it, as where the call was taken from its far end in the same moment (500)."""
+        asked = [one for one in self.dialogs if one.who == who and any(act.kind == "refer" for act in one.acts)]
+        for dialog in asked[-1:]:
+            dialog.acts.remove([act for act in dialog.acts if act.kind == "refer"][-1])
 
     def _ours(self, who: str, code: int) -> None:
         dialog = self._last(who, incoming=True)
