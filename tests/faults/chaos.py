@@ -46,6 +46,7 @@ def _struck(site: Site, fault: Fault, dice: random.Random) -> gevent.Greenlet:
         for_s=round(dice.uniform(0.5, 8), 1),
         times=dice.randint(1, 2),
         per_s=dice.randint(1, 4),
+        sure=False,
     )
     print(f"  {fault.name}: {size.calls} calls, {size.for_s} s, {size.times} times", file=sys.stderr)
     return gevent.spawn(fault.inflict, site, size, random.Random(dice.random()))

@@ -15,7 +15,8 @@ from tests.faults.cluster import Cluster
 from tests.faults.disks import mount
 from tests.faults.fault import POSTGRESQL
 from tests.faults.keeper import Keeper
-from tests.faults.site import Nursery, Site
+from tests.faults.lives import Nursery
+from tests.faults.site import Site
 from tests.faults.switch import Switch
 from tests.memory import place
 from tests.postgres import Postgres

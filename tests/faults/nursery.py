@@ -15,6 +15,7 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+from contextlib import suppress  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -29,7 +30,6 @@ PR_SET_PDEATHSIG = 1
 def _live(birth: dict[str, Any]) -> None:
     """The whole life of a child."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with Path(birth["log"]).open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -38,18 +38,20 @@ def _live(birth: dict[str, Any]) -> None:
         del os.environ[name]
     os.environ.update(birth["environment"])
     if birth["orders"]:
-        obey(Orders(Path(birth["orders"])))
+        obey(Orders(Path(birth["orders"])), Path(birth["words"]), agent=birth["agent"])
     run(birth["arguments"], prog_name="toritsugi run")
 
 
 def main() -> None:
     """One birth per line, until stdin ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are nobody's business here
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
         birth = json.loads(line)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:  # the dead are nobody's business here
+                continue
         pid = os.fork()
         if pid == 0:
             code = 1

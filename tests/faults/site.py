@@ -7,18 +7,14 @@ verdict about books and ledger against the switch's truth. How a process suffers
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gevent
-import gevent.lock
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -30,7 +26,8 @@ from proto.values import PLATFORM_TENANT
 from services.runtime import clock
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.store.engine import make_engine
-from tests.command import ROOT, until
+from tests.command import until
+from tests.faults.lives import Nursery, Room
 from tests.faults.orders import Orders
 from tests.faults.switch import PASSWORD, Switch, Truth, write_clients
 from tests.faults.verdict import TAP, Verdict, verdict
@@ -41,85 +38,6 @@ SERVICES = ("directory", "routing", "recording", "answering", "billing", "histor
 RESTART_S = 0.5
 READY_S = 600.0
 """On a machine with much else to do RabbitMQ may take a minute to take a connection."""
-
-
-class Nursery:
-    """The process that bears the others (`nursery.py`)."""
-
-    def __init__(self) -> None:
-        self._one_at_a_time = gevent.lock.Semaphore()
-        command = [sys.executable, "-m", "tests.faults.nursery"]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self._said()
-
-    def _said(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the nursery ended"
-        return line
-
-    def bear(self, birth: dict[str, Any]) -> int:
-        """The pid of a new process."""
-        assert self._process.stdin is not None
-        with self._one_at_a_time:
-            self._process.stdin.write(json.dumps(birth) + "\n")
-            self._process.stdin.flush()
-            return int(self._said())
-
-    def close(self) -> None:
-        """Ends, and its children with it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-
-@dataclass
-class Room:
-    """One service: a process now, perhaps another one later."""
-
-    name: str
-    log: Path
-    orders: Orders
-    birth: dict[str, Any]
-    pid: int = 0
-    born_at: int = 0
-    """Length of the log before this life."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process is there."""
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (OSError, IndexError):
-            return False
-        return self.pid > 0 and state not in "ZX"
-
-    def says(self, words: str) -> int:
-        """How often these words stand in its log, of all lives."""
-        return self._log(0).count(words)
-
-    def says_now(self, words: str) -> bool:
-        """Whether they stand there of this life."""
-        return words in self._log(self.born_at)
-
-    def _log(self, start: int) -> str:
-        if not self.log.exists():
-            return ""
-        with self.log.open("rb") as file:
-            file.seek(start)
-            return file.read().decode("latin-1")
-
-    def bear(self, nursery: Nursery) -> None:
-        """One more life; the last one must be over."""
-        self.born_at = self.log.stat().st_size if self.log.exists() else 0
-        self.pid = nursery.bear(self.birth)
-
-    def send(self, how: signal.Signals) -> None:
-        """A signal, if it is there."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, how)
 
 
 @dataclass
@@ -141,6 +59,8 @@ class Site:
     """Messages on the bus that are none."""
     deaths: int = 0
     """Processes killed in the middle of a message."""
+    doubts: list[str] = field(default_factory=list)
+    """Deaths that did not come, or not in the moment that was meant."""
     rooms: dict[str, Room] = field(default_factory=dict)
 
     # -- life --
@@ -206,13 +126,17 @@ class Site:
     def _room(self, name: str) -> Room:
         orders = self.folder / f"{name}.orders"
         log = self.folder / f"{name}.log"
+        words = self.folder / f"{name}.words"
+        words.touch()
         birth = {
             "arguments": [name, "--settings", str(self.settings), "--data", str(self.data(name))],
             "environment": {},
             "orders": str(orders),
+            "words": str(words),
+            "agent": name == AGENT,
             "log": str(log),
         }
-        return Room(name, log, Orders(orders), birth)
+        return Room(name, log, Orders(orders), words, birth)
 
     def data(self, name: str) -> Path:
         """The data folder of a service; the agent stands on another machine than the rest."""
@@ -340,6 +264,10 @@ class Site:
                     self._take_out(getattr(fact.body, "leg", ""))
                     self.facts.append(fact)
             self._consumer.ack(deliveries)
+
+    def hears(self, ids: Iterable[str]) -> set[str]:
+        """Which of these facts have been on the bus."""
+        return self._known.intersection(ids)
 
     def _told(self, kind: type[Any]) -> list[Any]:
         return [fact.body for fact in self.facts if isinstance(fact.body, kind)]

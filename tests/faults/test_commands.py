@@ -25,7 +25,7 @@ from proto.tenant.platform import Platform, Switch
 from proto.topics import Queue, outgoing
 from proto.values import Party, command_id
 from services.eventsocket.service import Agent, SwitchSettings, metadata
-from services.eventsocket.taken import unanswered
+from services.eventsocket.taken import Taken
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.store import Store
 from tests.faults.commanding_process import QUEUES
@@ -140,7 +140,7 @@ class House:
     def hear(self, wanted: int) -> None:
         """Until so many commands are answered, and no agent here owes an answer."""
         with gevent.Timeout(DEADLINE_S):
-            while len(self.told) < wanted or any(store.run(unanswered) for _, store in self._agents):
+            while len(self.told) < wanted or any(Taken(store).unanswered() for _, store in self._agents):
                 self._read(0.1)
         self._read(0.1)
 
