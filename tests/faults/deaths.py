@@ -120,7 +120,7 @@ FAULTS = (
         of_store=True,
         judged_after=JUDGED_AFTER,
         small=Size(times=1, per_s=5),
-        full=Size(times=200, per_s=3),
+        full=Size(times=200, per_s=2),
     ),
     Fault(
         "commands around a crash",
