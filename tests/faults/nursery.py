@@ -9,9 +9,6 @@ from gevent import monkey
 monkey.patch_all()
 
 import ctypes  # noqa: E402
-
-# What a service imports only when it meets such an address, page or database:
-import encodings.idna  # noqa: E402, F401
 import gc  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -19,20 +16,24 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 from contextlib import suppress  # noqa: E402
+from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-import gevent.resolver.thread  # noqa: E402, F401
-import jinja2.ext  # noqa: E402, F401
-import sqlalchemy.dialects.sqlite  # noqa: E402, F401
-
-import services.runtime.store.postgresql  # noqa: E402, F401
 from services.rooms import AGENT, BUILDS, metadata_of  # noqa: E402
 from services.run import main as run  # noqa: E402
 from services.runtime.store import schema  # noqa: E402
 from tests.faults.mortal import obey  # noqa: E402
 from tests.faults.orders import Orders  # noqa: E402
 
+LATE = (
+    "encodings.idna",
+    "gevent.resolver.thread",
+    "jinja2.ext",
+    "services.runtime.store.postgresql",
+    "sqlalchemy.dialects.sqlite",
+)
+"""What a service imports when it meets such an address, page or database."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -53,6 +54,8 @@ def _live(birth: dict[str, Any]) -> None:
 
 def main() -> None:
     """One birth per line, until stdin ends."""
+    for name in LATE:
+        import_module(name)
     for name in (*BUILDS, f"{AGENT}.fs1"):
         schema._of(metadata_of(name)).get_heads()  # the files of their revisions are read once
     gc.collect()
