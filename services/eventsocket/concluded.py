@@ -52,7 +52,7 @@ class About(Protocol):
 
 
 def _link(about: About, event: Event, stamp: Stamp) -> Facts:
-    name, at_us = text(event, "Event-Name"), stamp.at_us
+    name, at_us = stamp.name, stamp.at_us
     if name == LINK_FOUND:
         about.beliefs.link_found(at_us)
     elif name == LINK_ALIVE:
@@ -70,7 +70,7 @@ def _listed(about: About, event: Event, stamp: Stamp) -> Facts:
 
 def _seen(about: About, dump: Event, stamp: Stamp) -> Facts:
     """A leg as the switch has it now: every fact that follows and was not told."""
-    name, at_us = token(text(dump, "Unique-ID")), stamp.at_us
+    name, at_us = token(stamp.leg), stamp.at_us
     before = about.beliefs.get(name)
     if not is_up(dump) or (before is not None and (before.over == "exact" or before.event_us > at_us)):
         return Facts(skipped="events have told more since")
@@ -100,14 +100,14 @@ def mark(envelope: Envelope) -> str:
 
 def without_concluded(leg: Leg, facts: Facts, at_us: int) -> Facts:
     """The facts of an event of this leg without those that a later dump has told: it took another connection."""
-    if at_us > leg.dump_us or not leg.concluded:
+    if at_us > leg.dump_us:
         return facts
     fresh = tuple(envelope for envelope in facts.envelopes if mark(envelope) not in leg.concluded)
     return Facts(fresh, skipped=facts.skipped or ("" if fresh else "told from a dump"), alarm=facts.alarm)
 
 
 def _gone(about: About, event: Event, stamp: Stamp) -> Facts:
-    leg = about.beliefs.get(token(text(event, "Unique-ID")))
+    leg = about.beliefs.get(token(stamp.leg))
     if leg is None or leg.over:
         return Facts(skipped="its end is told")
     of_this_core = not leg.core or leg.core == stamp.core
@@ -121,7 +121,7 @@ def _recorded(about: About, event: Event, stamp: Stamp) -> Facts:
 
     Nothing comes of what its own events have told. What only looks up legs (LegAnswered) is not told any more.
     """
-    known = about.beliefs.get(token(text(event, "Unique-ID")))
+    known = about.beliefs.get(token(stamp.leg))
     leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")

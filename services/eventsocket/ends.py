@@ -10,8 +10,9 @@ from collections import OrderedDict
 
 from proto.events import LegEnded
 from services.eventsocket.beliefs import Leg
+from services.eventsocket.facts import Stamp
 from services.eventsocket.frames import Event
-from services.eventsocket.parties import count, text, token, variable
+from services.eventsocket.parties import count, defined, text, token, variable
 
 End = tuple[str, int | None, int]
 """Cause, answered, ended: what a charge depends on, and what both sources must agree in."""
@@ -41,8 +42,8 @@ def exactly(fact: LegEnded) -> End:
     return fact.cause, fact.answered_at_us, fact.ended_at_us
 
 
-def end_of(switch: str, leg: Leg, event: Event, at_us: int) -> LegEnded:
-    """The fact, with the switch's own times; `at_us`: of the event, where those are missing."""
+def end_of(switch: str, leg: Leg, event: Event, stamp: Stamp) -> LegEnded:
+    """The fact, with the switch's own times; that of the event where those are missing."""
     by = variable(event, "sip_hangup_disposition")
     sip = count(variable(event, "sip_term_status"))
     return LegEnded(
@@ -54,12 +55,12 @@ def end_of(switch: str, leg: Leg, event: Event, at_us: int) -> LegEnded:
         payer=leg.payer or leg.tenant,
         caller=leg.caller,
         destination=leg.destination,
-        started_at_us=count(text(event, "Caller-Channel-Created-Time")) or at_us,
-        answered_at_us=count(text(event, "Caller-Channel-Answered-Time")) or None,
-        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or at_us,
+        started_at_us=stamp.created_us or stamp.at_us,
+        answered_at_us=stamp.answered_us or None,
+        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or stamp.at_us,
         cause=token(text(event, "Hangup-Cause")) or "NORMAL_UNSPECIFIED",
         sip_status=sip or None,
         hung_up_by="far" if by.startswith("recv_") else "switch" if by.startswith("send_") else "",
-        decision=token(variable(event, "tt_decision")),
+        decision=token(defined(stamp.decision)),
         joined=leg.joined,
     )

@@ -9,36 +9,24 @@ once. What is answered is the same either way. The full decoding stands in `fram
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
+from services.eventsocket.facts import STAMPED, Stamp, stamp_of
 from services.eventsocket.frames import ARRAY, Event, decode_json
-from services.eventsocket.records import ESTIMATED, SOURCE
 
-ALWAYS = (
-    "Event-Name",
-    "Core-UUID",
-    "Event-Date-Timestamp",
-    "Event-Sequence",
-    "Unique-ID",
-    "Caller-Channel-Created-Time",
-    "Caller-Channel-Answered-Time",
-    "variable_tt_decision",
-    SOURCE,
-    ESTIMATED,
-)
-"""What the rules read of every leg. The longer a list, the longer an event takes: each of its 200 headers is compared
-with each name."""
-JOINS = (*ALWAYS, "Answer-State", "Other-Leg-Unique-ID", "Bridge-A-Unique-ID", "Bridge-B-Unique-ID")
+JOINS = ("Answer-State", "Other-Leg-Unique-ID", "Bridge-A-Unique-ID", "Bridge-B-Unique-ID")
+"""What the rules read beside the stamp. The longer a list, the longer an event takes: each of its 200 headers is
+compared with each name."""
 ENDS = (
-    *ALWAYS,
     "Caller-Channel-Hangup-Time",
     "Hangup-Cause",
     "variable_sip_term_status",
     "variable_sip_hangup_disposition",
 )
 _WHOSE = (
-    *ALWAYS,
     "Caller-Destination-Number",
     "Caller-RDNIS",
     "variable_sofia_profile_name",
@@ -70,24 +58,35 @@ PARKS = (
     "variable_user_name",
     "variable_domain_name",
 )
+_STAMPED = {field: STAMPED[field] for field in ("name", "leg", "decision")}
+"""What the rules read of a stamp by name, too."""
 _FIRST = b'{"Event-Name":"'
 """An event's first header (switch_event.c)."""
 
 
-def _taker(names: tuple[str, ...]) -> Callable[[bytes], dict[str, str]]:
-    """What takes these headers out of an event; empty where it has none. Raises as msgspec does."""
-    fields = {f"header{n}": name for n, name in enumerate(names)}
-    kind = msgspec.defstruct("_Headers", [(field, str, "") for field in fields], rename=fields, gc=False)
-    decode, values = msgspec.json.Decoder(kind).decode, msgspec.structs.astuple
-    return lambda raw: dict(zip(names, values(decode(raw)), strict=False))
+class _Taker:
+    """Takes the stamp and these headers out of an event; empty where it has none. Raises as msgspec does."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        fields = {f"header{n}": name for n, name in enumerate(names)}
+        kind: type[Any] = msgspec.defstruct(
+            "_Headers", [(field, str, "") for field in fields], bases=(Stamp,), rename=fields, frozen=True, gc=False
+        )
+        self.stamp: Callable[[bytes], Stamp] = msgspec.json.Decoder(kind, strict=False).decode  # numbers are in quotes
+        self._names = (*_STAMPED.values(), *names)
+        self._values = attrgetter(*_STAMPED, *fields)
+
+    def headers(self, stamp: Stamp) -> dict[str, str]:
+        """What was taken, as it stood there."""
+        return dict(zip(self._names, self._values(stamp), strict=False))
 
 
-_of_any = _taker(ALWAYS)
+_of_any = _Taker(())
 _BY_NAME = {
-    b"CHANNEL_CREATE": _taker(BEGINS),
-    b"CHANNEL_PARK": _taker(PARKS),
-    **dict.fromkeys((b"CHANNEL_ANSWER", b"CHANNEL_BRIDGE", b"CHANNEL_UNBRIDGE"), _taker(JOINS)),
-    b"CHANNEL_HANGUP_COMPLETE": _taker(ENDS),
+    b"CHANNEL_CREATE": _Taker(BEGINS),
+    b"CHANNEL_PARK": _Taker(PARKS),
+    **dict.fromkeys((b"CHANNEL_ANSWER", b"CHANNEL_BRIDGE", b"CHANNEL_UNBRIDGE"), _Taker(JOINS)),
+    b"CHANNEL_HANGUP_COMPLETE": _Taker(ENDS),
 }
 
 
@@ -97,25 +96,31 @@ class Heard(Mapping[str, str | list[str]]):
     Raises ValueError at once if the bytes are no event.
     """
 
-    __slots__ = ("_headers", "_raw")
+    __slots__ = ("_headers", "_raw", "_taker", "stamp")
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         """Empty once all is decoded."""
-        take = _BY_NAME.get(raw[len(_FIRST) : raw.find(b'"', len(_FIRST), 64)], _of_any)
-        self._headers: Event = {}
+        self._headers: Event = _NOT_YET
+        self._taker = _BY_NAME.get(raw[len(_FIRST) : raw.find(b'"', len(_FIRST), 64)], _of_any)
         try:
-            self._headers = taken = take(raw)
+            self.stamp = stamp = self._taker.stamp(raw)
         except (UnicodeDecodeError, msgspec.DecodeError):  # bad UTF-8, or a list where one value was expected
             self._decode()
+            self.stamp = stamp_of(self._headers)
         else:
-            if ARRAY in "".join(taken.values()):
+            if ARRAY in f"{stamp.core}{stamp.sequence}{stamp.leg}{stamp.decision}":
                 self._decode()
+                self.stamp = stamp_of(self._headers)
 
     def _decode(self) -> None:
         self._headers, self._raw = decode_json(self._raw), b""
 
     def __getitem__(self, name: str) -> str | list[str]:
+        if self._headers is _NOT_YET:
+            self._headers = taken = self._taker.headers(self.stamp)
+            if ARRAY in "".join(taken.values()):
+                self._decode()
         try:
             return self._headers[name]
         except KeyError:
@@ -131,3 +136,6 @@ class Heard(Mapping[str, str | list[str]]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+_NOT_YET: Event = {}

@@ -19,10 +19,12 @@ from services.eventsocket.concluded import RULES_OF_OURS, without_concluded
 from services.eventsocket.ends import ToldEnds, end_of, exactly
 from services.eventsocket.facts import Alarm, Facts, Stamp, envelopes, stamp_of
 from services.eventsocket.frames import Event
+from services.eventsocket.heard import Heard
 from services.eventsocket.legs import is_ours, joined_leg, other_leg, phone_of, tenant_of_arrival
 from services.eventsocket.ownership import Directory
 from services.eventsocket.parties import (
     count,
+    defined,
     diverted_from,
     number,
     path,
@@ -47,12 +49,12 @@ class Normaliser:
 
     def facts_of(self, event: Event) -> Facts:
         """Facts of one event, in the order in which they are true."""
-        stamp = stamp_of(event)
-        if not stamp.core or not stamp.sequence:
+        stamp = event.stamp if isinstance(event, Heard) else stamp_of(event)
+        if not stamp.tells:
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
         if not stamp.source:
-            return self._heard(event, stamp, self._by_rule(event, stamp))
-        rule_of_ours = RULES_OF_OURS.get(text(event, "Event-Name"))
+            return self._heard(stamp, self._by_rule(event, stamp))
+        rule_of_ours = RULES_OF_OURS.get(stamp.name)
         return rule_of_ours(self, event, stamp) if rule_of_ours else self._by_rule(event, stamp)
 
     def facts_as_of_event(self, event: Event) -> Facts:
@@ -60,18 +62,19 @@ class Normaliser:
         return self._by_rule(event, stamp_of(event))
 
     def _by_rule(self, event: Event, stamp: Stamp) -> Facts:
-        kind = _kind(event)
+        kind = text(event, "Event-Subclass") if stamp.name == "CUSTOM" else stamp.name
         rule = RULES.get(kind)
         return rule(self, event, stamp) if rule else Facts(skipped=f"{kind[:60]} says nothing we need")
 
-    def _heard(self, event: Event, stamp: Stamp, facts: Facts) -> Facts:
+    def _heard(self, stamp: Stamp, facts: Facts) -> Facts:
         """The leg is known to have been up until now, or to have ended now."""
-        leg = self.beliefs.get(text(event, "Unique-ID"))
+        leg = self.beliefs.get(stamp.leg)
         if leg is None:
             return facts
         self.beliefs.heard(leg, stamp.at_us)
-        leg.decision = token(variable(event, "tt_decision")) or leg.decision
-        return without_concluded(leg, facts, stamp.at_us)
+        if stamp.decision not in ("", leg.decision):
+            leg.decision = token(defined(stamp.decision)) or leg.decision
+        return without_concluded(leg, facts, stamp.at_us) if leg.concluded else facts
 
     def talk(self, one: Leg, other: Leg) -> list[Fact]:
         """That these two talk, unless it was told."""
@@ -79,22 +82,16 @@ class Normaliser:
 
     def leg_of(self, event: Event, stamp: Stamp) -> Leg | None:
         """The leg an event is about, learned on first sight."""
-        leg = text(event, "Unique-ID")
-        known = self.beliefs.get(leg)
+        known = self.beliefs.get(stamp.leg)
         if known is None:
-            if not token(leg):
+            if not token(stamp.leg):
                 return None
-            known = self.beliefs.learn(joined_leg(leg, event, self.directory, self.beliefs))
+            known = self.beliefs.learn(joined_leg(stamp.leg, event, self.directory, self.beliefs))
         if stamp.source != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
             known.core = stamp.core
-        known.started_us = known.started_us or count(text(event, "Caller-Channel-Created-Time"))
-        known.answered_us = known.answered_us or count(text(event, "Caller-Channel-Answered-Time"))
+        known.started_us = known.started_us or stamp.created_us
+        known.answered_us = known.answered_us or stamp.answered_us
         return known
-
-
-def _kind(event: Event) -> str:
-    name = text(event, "Event-Name")
-    return text(event, "Event-Subclass") if name == "CUSTOM" else name
 
 
 def _created(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
@@ -118,7 +115,7 @@ def _ringing(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     if leg is None or leg.direction == "inbound":
         return Facts(skipped="what the caller hears follows from the dialled leg")
     leg.rang = True
-    early = text(event, "Event-Name") == "CHANNEL_PROGRESS_MEDIA"
+    early = stamp.name == "CHANNEL_PROGRESS_MEDIA"
     return envelopes(
         about.switch, stamp, leg.tenant, leg.call, [e.LegRinging(switch=about.switch, leg=leg.id, early_media=early)]
     )
@@ -204,7 +201,7 @@ def _held(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     leg = about.leg_of(event, stamp)
     if leg is None:
         return Facts(skipped="no leg")
-    leg.held = text(event, "Event-Name") == "CHANNEL_HOLD"
+    leg.held = stamp.name == "CHANNEL_HOLD"
     kind = e.LegHeld if leg.held else e.LegResumed
     return envelopes(about.switch, stamp, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
 
@@ -271,7 +268,7 @@ def _arrived(about: Normaliser, event: Event, stamp: Stamp, leg: Leg) -> Facts:
         phone=phone_of(event) if origin == "phone" else "",
         transferred=transferred,
         diverted_from=diverted_from(event),
-        received_at_us=count(text(event, "Caller-Channel-Created-Time")) or stamp.at_us,
+        received_at_us=stamp.created_us or stamp.at_us,
     )
     made = envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
     return Facts(made.envelopes, alarm=alarm)
@@ -304,7 +301,7 @@ def _recording(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     asked = token(text(event, "Recording-Variable-tt_rec"))
     stage = token(variable(event, "tt_stage"))
     fact: Fact
-    if text(event, "Event-Name") == "RECORD_START":
+    if stamp.name == "RECORD_START":
         leg.recording, leg.recording_asked = file, asked
         fact = e.RecordingStarted(switch=about.switch, leg=leg.id, path=file, recording=asked, stage=stage)
     else:
@@ -329,7 +326,7 @@ def _ended(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
         return Facts(skipped="no leg")
     leg.bridged_to = ""
     about.beliefs.ended(leg.id, "estimated" if stamp.estimated else "exact")
-    fact, told = end_of(about.switch, leg, event, stamp.at_us), about.ends.get(leg.id)
+    fact, told = end_of(about.switch, leg, event, stamp), about.ends.get(leg.id)
     if told is not None:
         differs = told != exactly(fact) and not stamp.estimated
         return Facts(skipped="this end was told already", alarm="end_differs" if differs else "")
@@ -345,12 +342,13 @@ def _registration(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
         return Facts(skipped="a registration of no phone")
     tenant = about.directory.owner_of_phone(phone, domain)
     fact: Fact
-    if _kind(event) == "sofia::register":
+    kind = text(event, "Event-Subclass")
+    if kind == "sofia::register":
         fact = e.PhoneRegistered(
             switch=about.switch, phone=phone, domain=domain, expires_s=count(text(event, "expires"))
         )
     else:
-        reason: Literal["unregistered", "expired"] = "expired" if _kind(event) == "sofia::expire" else "unregistered"
+        reason: Literal["unregistered", "expired"] = "expired" if kind == "sofia::expire" else "unregistered"
         fact = e.PhoneUnregistered(switch=about.switch, phone=phone, domain=domain, reason=reason)
     return envelopes(about.switch, stamp, tenant, "", [fact])
 

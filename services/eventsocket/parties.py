@@ -39,8 +39,12 @@ def text(event: Event, name: str) -> str:
 
 
 def variable(event: Event, name: str) -> str:
-    """A channel variable; FreeSWITCH writes `_undef_` for an empty one."""
-    value = text(event, f"variable_{name}")
+    """A channel variable, empty if it is not defined."""
+    return defined(text(event, f"variable_{name}"))
+
+
+def defined(value: str) -> str:
+    """A variable's value; FreeSWITCH writes `_undef_` for an empty one."""
     return "" if value == "_undef_" else value
 
 
