@@ -32,11 +32,15 @@ TOLD_AGAIN = (TenantRevised, PlatformRevised)
 """The same one, by its id, to everybody who asks."""
 
 
-class Hand(threading.local):
-    """What a greenlet has committed and not yet acknowledged."""
+class Hand:
+    """What was committed and not yet acknowledged: by the agent, whose commands are acknowledged beside their work."""
 
     ids: Sequence[str] = ()
     leaving: Sequence[Outgoing] = ()
+
+
+class OwnHand(threading.local, Hand):
+    """By this greenlet."""
 
 
 class Dying:
@@ -44,7 +48,7 @@ class Dying:
 
     def __init__(self, orders: Orders, words: LastWords, agent: bool) -> None:
         self._orders, self._words, self._agent = orders, words, agent
-        self._hand = Hand()
+        self._hand = Hand() if agent else OwnHand()
 
     def begin(self) -> None:
         """From now on the moments are watched."""
@@ -84,8 +88,8 @@ class Dying:
         match result:
             case ([Envelope(), *_] as fresh, leaving) if not self._agent:
                 return [envelope.id for envelope in fresh], leaving
-            case [str(), *_] if self._agent:
-                return result, ()
+            case list() | set() if self._agent and all(isinstance(one, str) for one in result):
+                return list(result), ()
         return (), ()
 
     def _watch_publishing(self) -> None:
