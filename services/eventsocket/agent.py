@@ -1,8 +1,8 @@
 """The agent of one switch: hears it, tells the bus in our own language, and carries out commands.
 
 Enters: event frames, tenants, commands. Leaves: facts in the order of the wire, and answers to commands. The reader
-only fills the spool; a second greenlet turns records into facts and publishes them; nothing on the way blocks.
-Rules stand in `normalise.py`, commands in `commander.py`, connections in `supervisor.py`.
+only fills the spool; nothing on the way blocks. What empties it, and makes facts of it, is `telling.py`; rules stand in
+`normalise.py`, commands in `commander.py`, connections in `supervisor.py`.
 """
 
 from __future__ import annotations
@@ -17,37 +17,35 @@ import gevent
 import gevent.event
 
 from proto.envelope import Envelope
-from proto.events import CallArrived, PlatformRevised, SwitchConnected, SwitchLost, TenantRevised
+from proto.events import PlatformRevised, SwitchConnected, SwitchLost, TenantRevised
 from proto.message import Event as Fact
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
-from proto.topics import Outgoing, agent_queue, outgoing
+from proto.topics import agent_queue, outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.eventsocket.arrivals import Arrivals
 from services.eventsocket.commander import Commander
-from services.eventsocket.facts import Facts
 from services.eventsocket.frames import Event, Frame, event_of
-from services.eventsocket.heard import Heard
 from services.eventsocket.journal import Journal
 from services.eventsocket.lookout import Lookout
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.ownership import directory_of, switch_named
 from services.eventsocket.parties import text
-from services.eventsocket.records import LINK_ALIVE, LINK_FOUND, LINK_LOST, link_record, raw_of, source_of
-from services.eventsocket.spool import Item, Spool
+from services.eventsocket.records import LINK_ALIVE, LINK_FOUND, LINK_LOST, link_record, raw_of
+from services.eventsocket.spool import Spool
 from services.eventsocket.supervisor import Found, Supervisor
+from services.eventsocket.telling import Telling
 from services.eventsocket.watch import Poker, Watchdog
 from services.eventsocket.words import RenderSettings
 from services.runtime import clock, projections
-from services.runtime.bus import Bus, Unavailable
+from services.runtime.bus import Bus
 from services.runtime.log import get_logger
-from services.runtime.metrics import ENDS_DIFFER, ESL_EVENTS, SPOOL_LOST, SPOOLED, TENANT_MISMATCH, UNKNOWN_NUMBERS
+from services.runtime.metrics import ESL_EVENTS, SPOOL_LOST, SPOOLED
 from services.runtime.store import Store
 from services.runtime.worker import Service, Worker
 
-BATCH = 64
-AT_ONCE = 4 * BATCH
-"""So many records of a backlog are told together: the broker works on one batch while the next is made."""
+ANSWERS = 64
+"""Told at once at most."""
 WELL_KNOWN_PASSWORD = "ClueCon"  # noqa: S105  (what FreeSWITCH ships with)
 KEEP_EVERY_S = 1.0
 WARN_AFTER_S = 10.0
@@ -125,6 +123,16 @@ class Agent:
         self._to_tell: deque[tuple[Envelope, str]] = deque()
         self._told = gevent.event.Event()
         self._stopping = gevent.event.Event()
+        self._telling = Telling(
+            switch.name,
+            bus,
+            self._spool,
+            self._journal,
+            self._normaliser,
+            self._arrivals,
+            self._stopping,
+            self.on_told,
+        )
         self._knows_tenants = gevent.event.Event()
         self._greenlets: list[gevent.Greenlet] = []
 
@@ -142,7 +150,7 @@ class Agent:
         self._spool.start()
         self._worker.start()
         self._commander.start()
-        self._greenlets = [gevent.spawn(self._publish_on), gevent.spawn(self._tell_on)]
+        self._greenlets = [gevent.spawn(self._tell_records), gevent.spawn(self._tell_answers)]
         self._watchdog.start()
         self._poker.start()
         self.lookout.start()
@@ -159,6 +167,7 @@ class Agent:
         self._told.set()
         self._spool.wake()
         gevent.joinall(self._greenlets, timeout=10)
+        self._commander.taken.settle()
         self._worker.stop()
         self._spool.stop()
         self._journal.close()
@@ -283,92 +292,10 @@ class Agent:
 
     # -- telling --
 
-    def _publish_on(self) -> None:
+    def _tell_records(self) -> None:
         self._await_tenants()
-        while self._knows_tenants.is_set() and (len(self._spool) or not self._stopping.is_set()):
-            items = self._spool.peek(AT_ONCE)
-            if not items and self._stopping.is_set():
-                return  # the disk fails: what is on it comes in the next life
-            learned: list[Event] = []
-            if items and not self._tell_of(items, learned):
-                return
-            self._journal.keep(self._normaliser.beliefs)
-            self._spool.done(len(items))
-            self._say_told(learned)
-
-    def _tell_of(self, items: Sequence[Item], learned: list[Event]) -> bool:
-        """The facts of these records, in order. If one batch fails, all go again. False: we stop first."""
-        made: list[Outgoing] = []
-        under_way: list[gevent.Greenlet] = []
-        for first in range(0, len(items), BATCH):
-            batch = [m for item in items[first : first + BATCH] for m in self._messages_of(item, learned)]
-            made += batch
-            if len(items) > BATCH and not any(one.ready() and not one.value for one in under_way):
-                under_way.append(gevent.spawn(self._sent, batch))
-                gevent.sleep(0)  # it leaves now, before anything later
-        gevent.joinall(under_way)
-        return (bool(under_way) and all(one.value for one in under_way)) or self._publish(made)
-
-    def _sent(self, messages: Sequence[Outgoing]) -> bool:
-        try:
-            self._bus.publish(messages)
-        except Exception:  # tried again with all others, and told there
-            return False
-        return True
-
-    def _say_told(self, learned: Sequence[Event]) -> None:
-        for record in learned:
-            for told in self.on_told:
-                try:
-                    told(record)
-                except Exception as error:  # this greenlet is the only way out for everything heard
-                    log.error("a record is told, but whoever gave it failed to hear so", exc_info=error)
-
-    def _messages_of(self, item: Item, learned: list[Event]) -> Sequence[Outgoing]:
-        """A record that trips us is logged and left behind: the next ones are other people's calls."""
-        try:
-            event = Heard(item.raw)
-            if source_of(event):
-                learned.append(event)
-            facts = self._normaliser.facts_of(event)
-            messages = [outgoing(envelope) for envelope in facts.envelopes]
-        except Exception as error:
-            log.error("an event could not be read", exc_info=error)
-            return ()
-        self._raise_alarm(event, facts)
-        if item.received_us:
-            for envelope in facts.envelopes:
-                if isinstance(envelope.body, CallArrived):
-                    self._arrivals.note(envelope.body.leg, item.received_us)
-        return messages
-
-    def _raise_alarm(self, event: Event, facts: Facts) -> None:
-        if facts.alarm == "tenant_mismatch":
-            TENANT_MISMATCH.labels(self.switch.name).inc()
-            log.error("an arrival whose tt_tenant is not the number's owner", call=facts.envelopes[0].call)
-        elif facts.alarm == "unknown_number":  # anybody can dial wrong, and robots do: nothing to wake a person for
-            UNKNOWN_NUMBERS.labels(self.switch.name).inc()
-            log.warning("an arrival for nobody's number or phone", call=facts.envelopes[0].call)
-        elif facts.alarm == "end_differs":
-            ENDS_DIFFER.labels(self.switch.name).inc()
-            log.error("event and call record tell different ends of a leg", leg=str(event.get("Unique-ID", ""))[:64])
-
-    def _publish(self, messages: Sequence[Outgoing]) -> bool:
-        """Until the bus has them, in place and in order. False: we stop first, and the spool keeps them."""
-        pause_s = 0.05
-        while messages:
-            try:
-                self._bus.publish(messages)
-                return True
-            except Unavailable as error:
-                log.warning("bus away, events wait", reason=str(error), waiting=len(self._spool))
-            except Exception as error:  # a bug of ours: this greenlet is the only way out for everything heard
-                log.error("publishing failed, events wait", waiting=len(self._spool), exc_info=error)
-            self._spool.keep()
-            if self._stopping.wait(pause_s):
-                return False
-            pause_s = min(pause_s * 2, 2.0)
-        return True
+        if self._knows_tenants.is_set():
+            self._telling.run()
 
     def _answer(self, fact: Fact, about: Envelope) -> None:
         envelope = Envelope(
@@ -398,30 +325,18 @@ class Agent:
         self._to_tell.append((envelope, ""))
         self._told.set()
 
-    def _tell_on(self) -> None:
-        """Answers and news of the switch; an answer is marked as given once the bus has it."""
+    def _tell_answers(self) -> None:
+        """Answers and news of the switch; an answer counts as given once the bus has it."""
         while not self._stopping.is_set() or self._to_tell:
             if not self._to_tell:
                 self._told.clear()
-                self._told.wait()
+                if not self._told.wait(self._commander.taken.patience_s):
+                    self._commander.taken.settle()
                 continue
-            batch = [self._to_tell[n] for n in range(min(BATCH, len(self._to_tell)))]
-            if not self._publish([outgoing(envelope) for envelope, _ in batch]):
+            batch = [self._to_tell[n] for n in range(min(ANSWERS, len(self._to_tell)))]
+            if not self._telling.say([outgoing(envelope) for envelope, _ in batch]):
                 return
             answered = [command for _, command in batch if command]
             for _ in batch:
                 self._to_tell.popleft()
-            if answered:
-                self._mark(answered)
-
-    def _mark(self, answered: Sequence[str]) -> None:
-        while True:
-            try:
-                self._commander.answered(answered)
-                return
-            except Unavailable as error:
-                log.warning("database away", reason=str(error))
-            except Exception as error:
-                log.error("answers cannot be marked as given", exc_info=error)
-            if self._stopping.wait(0.2):
-                return
+            self._commander.taken.answered(answered)

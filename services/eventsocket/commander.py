@@ -1,9 +1,9 @@
 """Carries out commands on one switch, each at most once, and says what came of it.
 
 Enters: the queue `commands.<switch>`. Leaves: Event Socket text on the command link, and CommandFinished,
-CommandRefused or CommandUnknown for every command taken. The id is stored, the message acknowledged, the command marked
-at the switch, then its text is written; after a crash or a lost connection the switch is asked, and nothing is ever
-sent again. Text: `render.py`; marks, by which another agent of this switch knows of it: `marks.py`.
+CommandRefused or CommandUnknown for every command taken. The id is stored, the command marked at the switch and
+meanwhile the message acknowledged, then its text is written; after a crash or a lost connection the switch is asked,
+and nothing is ever sent again. Text: `render.py`; marks, by which another agent of this switch knows of it: `marks.py`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,16 @@ from services.eventsocket.frames import Event
 from services.eventsocket.link import LinkLost
 from services.eventsocket.marks import Marks
 from services.eventsocket.parties import text
-from services.eventsocket.questions import leg_of, names_a_leg, question_about
+from services.eventsocket.questions import leg_of, names_a_leg, needs_mark, question_about
 from services.eventsocket.render import Refused, RenderSettings, Written, render, verdict
 from services.eventsocket.supervisor import Supervisor
-from services.eventsocket.taken import keep_new, mark_answered, prune, taken_last, unanswered
-from services.runtime import clock
+from services.eventsocket.taken import Taken
 from services.runtime.bus import Bus, Consumer, Delivery, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.metrics import DEAD_LETTERED, DECISION_SECONDS
 from services.runtime.store import Store
 
 BATCH = 32
-KEPT_FOR_US = 14 * 24 * 3600 * 1_000_000
-PRUNE_EVERY_US = 3600 * 1_000_000
 LOOK_UP_S = 60.0
 RESTART_S = 1.0
 WAIT_FOR_SWITCH_S = 5.0
@@ -68,7 +65,8 @@ class Commander:
         """`agent`: which of several agents of this switch."""
         self.settings = RenderSettings()
         self._marks = Marks(supervisor, agent)
-        self._switch, self._bus, self._store, self._supervisor = switch, bus, store, supervisor
+        self._switch, self._bus, self._supervisor = switch, bus, supervisor
+        self.taken = Taken(store)
         self._arrivals, self._tell = arrivals, tell
         self._consumer: Consumer | None = None
         self._stopping = gevent.event.Event()
@@ -78,13 +76,12 @@ class Commander:
         self._unsure: dict[str, Envelope] = {}
         self._bad: list[tuple[Delivery, str]] = []
         """Read, of no use, and not yet put aside."""
-        self._pruned_us = 0
 
     def start(self) -> None:
         """Take up what an earlier life left without an answer, then begin to read."""
-        self._prune()
-        self._marks.take_over(self._store.run(taken_last))
-        for raw in self._store.run(unanswered):
+        self.taken.prune()
+        self._marks.take_over(self.taken.last())
+        for raw in self.taken.unanswered():
             try:
                 envelope = decode(raw)
             except BadMessage as error:  # an earlier version's
@@ -119,10 +116,6 @@ class Commander:
         if job is not None and not job.ready():
             job.set(text(event, "_body"))
 
-    def answered(self, ids: Sequence[str]) -> None:
-        """The answers to these commands are with the bus."""
-        self._store.run(lambda tx: mark_answered(tx, ids))
-
     # -- taking --
 
     def _loop(self) -> None:
@@ -137,15 +130,16 @@ class Commander:
 
     def _turn(self) -> None:
         good = self._understood(self._reader.get(BATCH, timeout_s=RESTART_S if self._bad else LOOK_UP_S))
-        seen = {envelope.id for delivery, envelope in good if delivery.redelivered}
-        fresh = self._take(good) if good else []
-        marks = [self._marks.ask(envelope) for envelope in fresh]  # all at once: one round trip for all of them
-        for envelope, mark in zip(fresh, marks, strict=True):
-            self._try(envelope, mark, again=envelope.id in seen)
+        if good and (fresh := self._take(good)) is not None:
+            marks = [self._marks.ask(envelope) for envelope in fresh]  # all at once: one round trip for all of them
+            acknowledged = gevent.spawn(self._acknowledge, [delivery for delivery, _ in good])  # meanwhile
+            again = {envelope.id for delivery, envelope in good if delivery.redelivered}
+            for envelope, mark in zip(fresh, marks, strict=True):
+                self._try(envelope, mark, envelope.id in again, acknowledged)
+            acknowledged.join()
         self._put_bad_aside()
         self._marks.forget_old()
-        if clock.monotonic_us() - self._pruned_us > PRUNE_EVERY_US:
-            self._prune()
+        self.taken.prune()
 
     @property
     def _reader(self) -> Consumer:
@@ -165,14 +159,6 @@ class Commander:
             except Exception as error:
                 log.error("commands cannot be read", switch=self._switch, exc_info=error)
                 self._stopping.wait(RESTART_S)
-
-    def _prune(self) -> None:
-        """Forget commands that were answered long ago; no message of that age can come again."""
-        try:
-            self._store.run(lambda tx: prune(tx, clock.now_us() - KEPT_FOR_US))
-            self._pruned_us = clock.monotonic_us()
-        except Unavailable as error:
-            log.warning("old commands stay for now", reason=str(error))
 
     def _understood(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Envelope]]:
         good: list[tuple[Delivery, Envelope]] = []
@@ -199,23 +185,25 @@ class Commander:
                 return
             del self._bad[0]
 
-    def _take(self, good: Sequence[tuple[Delivery, Envelope]]) -> list[Envelope]:
-        """Store the ids, then acknowledge: from here on each is ours, and is carried out no second time."""
+    def _take(self, good: Sequence[tuple[Delivery, Envelope]]) -> list[Envelope] | None:
+        """Store the ids: from here on each is ours, and is carried out no second time. None: we stop first."""
         bodies = {envelope.id: delivery.body for delivery, envelope in good}
         while True:
             try:
-                fresh = self._store.run(lambda tx: keep_new(tx, bodies, clock.now_us()))
+                fresh = self.taken.keep_new(bodies)
                 break
             except Unavailable as error:
                 log.warning("commands wait for the database", reason=str(error))
                 if self._stopping.wait(0.1):
-                    return []
-        try:
-            self._reader.ack([delivery for delivery, _ in good])
-        except Exception as error:  # they come again, and are dropped by their ids: what is stored is carried out now
-            log.warning("commands not acknowledged", reason=str(error))
+                    return None
         first = {envelope.id: envelope for _, envelope in reversed(good)}
         return [first[command] for command in fresh]
+
+    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        try:
+            self._reader.ack(deliveries)
+        except Exception as error:  # they come again, and are dropped by their ids: what is stored is carried out now
+            log.warning("commands not acknowledged", reason=str(error))
 
     # -- doing --
 
@@ -229,10 +217,16 @@ class Commander:
         else:
             self._write_out(envelope, written)
 
-    def _try(self, envelope: Envelope, mark: gevent.event.AsyncResult | None, again: bool) -> None:
+    def _try(
+        self,
+        envelope: Envelope,
+        mark: gevent.event.AsyncResult | None,
+        again: bool,
+        acknowledged: gevent.Greenlet,
+    ) -> None:
         """`mark`: the reply to its mark, if that was asked for; `again`: whether it was delivered before."""
         try:
-            self._carry_out(envelope, mark, again)
+            self._carry_out(envelope, mark, again, acknowledged)
         except LinkLost:  # its mark has no answer: it was not written, unless by another agent
             self._lost_sight(envelope)
             self._under_way.spawn(self._ask, envelope)
@@ -242,7 +236,13 @@ class Commander:
             self._lost_sight(envelope)
             self._under_way.spawn(self._ask, envelope)
 
-    def _carry_out(self, envelope: Envelope, mark: gevent.event.AsyncResult | None, again: bool) -> None:
+    def _carry_out(
+        self,
+        envelope: Envelope,
+        mark: gevent.event.AsyncResult | None,
+        again: bool,
+        acknowledged: gevent.Greenlet,
+    ) -> None:
         """Write in the order of the queue, if it is ours; replies are awaited aside."""
         try:
             written = render(envelope, self.settings)
@@ -253,6 +253,8 @@ class Commander:
             self._refuse(envelope, "expired" if self._expired(envelope) else "switch not connected", "agent")
             return
         claim = self._marks.claim(envelope, mark)
+        if claim == "unmarked" and needs_mark(envelope):
+            acknowledged.join()  # else another agent might be given it, and see no mark
         if claim == "taken":
             self._lost_sight(envelope)
             self._under_way.spawn(self._ask, envelope)

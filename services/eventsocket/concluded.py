@@ -14,7 +14,7 @@ from proto.envelope import Envelope
 from proto.events import CallAnswered
 from proto.message import Event as Fact
 from services.eventsocket.beliefs import Beliefs, Leg
-from services.eventsocket.facts import Facts, Stamp, envelopes, stamp_of
+from services.eventsocket.facts import Facts, envelopes
 from services.eventsocket.frames import Event, Record
 from services.eventsocket.parties import count, text, token, variable
 from services.eventsocket.records import (
@@ -29,6 +29,7 @@ from services.eventsocket.records import (
     MISSING_SINCE,
     RECORDED_UNTIL,
 )
+from services.eventsocket.said import Stamp, said_of
 from services.eventsocket.snapshot import ended_unheard, is_up, missed
 
 CONCLUDED = 32
@@ -132,7 +133,7 @@ def _recorded(about: About, event: Event, stamp: Stamp) -> Facts:
         if leg.answered and other.answered and (facts := about.talk(*pair)):
             caller = leg if CallAnswered(switch=about.switch, leg=leg.id, by=other.id) in facts else other
             at = {"Event-Sequence": f"cdr-talk.{caller.id}", "Event-Date-Timestamp": str(talked_us)}
-            made.append(envelopes(about.switch, stamp_of({**event, **at}), caller.tenant, caller.call, facts))
+            made.append(envelopes(about.switch, said_of({**event, **at}), caller.tenant, caller.call, facts))
     if leg.over != "exact" and (stopped := _recording_of(leg, event)):
         made.append(about.facts_as_of_event({**event, **stopped}))
     return Facts(tuple(envelope for facts in made for envelope in facts.envelopes))

@@ -10,9 +10,8 @@ from collections import OrderedDict
 
 from proto.events import LegEnded
 from services.eventsocket.beliefs import Leg
-from services.eventsocket.facts import Stamp
-from services.eventsocket.frames import Event
-from services.eventsocket.parties import count, defined, text, token, variable
+from services.eventsocket.parties import token
+from services.eventsocket.said import Ended
 
 End = tuple[str, int | None, int]
 """Cause, answered, ended: what a charge depends on, and what both sources must agree in."""
@@ -42,10 +41,9 @@ def exactly(fact: LegEnded) -> End:
     return fact.cause, fact.answered_at_us, fact.ended_at_us
 
 
-def end_of(switch: str, leg: Leg, event: Event, stamp: Stamp) -> LegEnded:
+def end_of(switch: str, leg: Leg, said: Ended) -> LegEnded:
     """The fact, with the switch's own times; that of the event where those are missing."""
-    by = variable(event, "sip_hangup_disposition")
-    sip = count(variable(event, "sip_term_status"))
+    by = said.hung_up_by
     return LegEnded(
         switch=switch,
         leg=leg.id,
@@ -55,12 +53,12 @@ def end_of(switch: str, leg: Leg, event: Event, stamp: Stamp) -> LegEnded:
         payer=leg.payer or leg.tenant,
         caller=leg.caller,
         destination=leg.destination,
-        started_at_us=stamp.created_us or stamp.at_us,
-        answered_at_us=stamp.answered_us or None,
-        ended_at_us=count(text(event, "Caller-Channel-Hangup-Time")) or stamp.at_us,
-        cause=token(text(event, "Hangup-Cause")) or "NORMAL_UNSPECIFIED",
-        sip_status=sip or None,
+        started_at_us=said.created_us or said.at_us,
+        answered_at_us=said.answered_us or None,
+        ended_at_us=said.ended_us or said.at_us,
+        cause=token(said.cause) or "NORMAL_UNSPECIFIED",
+        sip_status=said.sip_status or None,
         hung_up_by="far" if by.startswith("recv_") else "switch" if by.startswith("send_") else "",
-        decision=token(defined(stamp.decision)),
+        decision=token(said.decision),
         joined=leg.joined,
     )

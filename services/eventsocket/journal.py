@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from io import BufferedWriter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,6 +26,14 @@ log = get_logger("journal")
 class _Line(msgspec.Struct, omit_defaults=True):
     alive_us: int = 0
     legs: list[Leg] = []
+
+
+class Entry(NamedTuple):
+    """What changed between two times, as the file shall hold it."""
+
+    line: bytes
+    anew: bool
+    """It is everything there is: the file begins anew with it."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -52,18 +61,24 @@ class Journal:
         if legs:
             log.info("legs taken over", legs=len(legs))
 
-    def keep(self, beliefs: Beliefs) -> None:
-        """Write what changed since the last time."""
+    def entry_of(self, beliefs: Beliefs) -> Entry | None:
+        """What changed since the last time this was asked, as of now; to be kept once it is told."""
         touched, beliefs.touched = beliefs.touched, set()
         legs = [leg for name in touched if (leg := beliefs.get(name)) is not None]
         if not legs and beliefs.alive_us == self._alive_us:
-            return
+            return None
         self._alive_us = beliefs.alive_us
-        lines = max(LINES, 4 * len(beliefs.up))
-        if self._file is None or self._lines >= lines:
-            self._write(_line(beliefs.legs_up(), beliefs.alive_us), anew=True)
-        else:
-            self._write(_line(legs, beliefs.alive_us), anew=False)
+        anew = self._file is None or self._lines >= max(LINES, 4 * len(beliefs.up))
+        return Entry(_encode(_Line(beliefs.alive_us, list(beliefs.legs_up()) if anew else legs)) + b"\n", anew)
+
+    def keep(self, entries: Iterable[Entry | None]) -> None:
+        """Write these, oldest first."""
+        lines = [one for one in entries if one is not None]
+        first = max((place for place, one in enumerate(lines) if one.anew), default=None)
+        if first is None and self._file is None:
+            return  # there is nothing to append to; the next entry begins anew
+        if lines:
+            self._write(b"".join(one.line for one in lines[first:]), len(lines[first:]), anew=first is not None)
 
     def close(self) -> None:
         """Nothing more is written."""
@@ -71,9 +86,10 @@ class Journal:
             in_thread(self._file.close)
             self._file = None
 
-    def _write(self, line: bytes, *, anew: bool) -> None:
+    def _write(self, lines: bytes, number: int, *, anew: bool) -> None:
+        self._lines = number if anew else self._lines + number
         try:
-            in_thread(lambda: self._begin(line) if anew else self._append(line))
+            in_thread(lambda: self._begin(lines) if anew else self._append(lines))
             self._failed = False
         except OSError as error:
             self._file = None  # made anew by the next write
@@ -83,21 +99,19 @@ class Journal:
 
     # -- in a native thread --
 
-    def _begin(self, line: bytes) -> None:
+    def _begin(self, lines: bytes) -> None:
         fresh = self._path.with_suffix(".fresh")
         if self._file is not None:
             self._file.close()
         fresh.parent.mkdir(parents=True, exist_ok=True)
         self._file = fresh.open("wb")
-        self._lines = 0
-        self._append(line)
+        self._append(lines)
         fresh.replace(self._path)
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, lines: bytes) -> None:
         assert self._file is not None
-        self._file.write(line)
+        self._file.write(lines)
         self._file.flush()
-        self._lines += 1
 
     def _read(self) -> tuple[Sequence[Leg], int]:
         legs: dict[str, Leg] = {}
@@ -111,7 +125,3 @@ class Journal:
                 alive_us = line.alive_us or alive_us  # the last one: a clock may have been set back
                 legs.update((leg.id, leg) for leg in line.legs)
         return [leg for leg in legs.values() if not leg.over], alive_us
-
-
-def _line(legs: Iterable[Leg], alive_us: int) -> bytes:
-    return _encode(_Line(alive_us, list(legs))) + b"\n"

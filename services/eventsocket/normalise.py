@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from proto import events as e
 from proto.message import Event as Fact
 from proto.values import UNKNOWN_TENANT
 from services.eventsocket.beliefs import Beliefs, Leg
+from services.eventsocket.callers import diverted_from
 from services.eventsocket.concluded import RULES_OF_OURS, without_concluded
 from services.eventsocket.ends import ToldEnds, end_of, exactly
-from services.eventsocket.facts import Alarm, Facts, Stamp, envelopes, stamp_of
+from services.eventsocket.facts import Alarm, Facts, envelopes
 from services.eventsocket.frames import Event
 from services.eventsocket.heard import Heard
 from services.eventsocket.legs import is_ours, joined_leg, other_leg, phone_of, tenant_of_arrival
@@ -25,7 +26,6 @@ from services.eventsocket.ownership import Directory
 from services.eventsocket.parties import (
     count,
     defined,
-    diverted_from,
     number,
     path,
     phone_id,
@@ -33,6 +33,7 @@ from services.eventsocket.parties import (
     token,
     variable,
 )
+from services.eventsocket.said import Begun, Ended, Joined, Parked, Stamp, as_kind, said_of
 
 ROUTING = "routing"
 """Who takes a leg that stands parked with nobody named."""
@@ -49,7 +50,7 @@ class Normaliser:
 
     def facts_of(self, event: Event) -> Facts:
         """Facts of one event, in the order in which they are true."""
-        stamp = event.stamp if isinstance(event, Heard) else stamp_of(event)
+        stamp = event.stamp if isinstance(event, Heard) else said_of(event)
         if not stamp.tells:
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
         if not stamp.source:
@@ -59,7 +60,7 @@ class Normaliser:
 
     def facts_as_of_event(self, event: Event) -> Facts:
         """Facts of a record in the form of an event."""
-        return self._by_rule(event, stamp_of(event))
+        return self._by_rule(event, said_of(event))
 
     def _by_rule(self, event: Event, stamp: Stamp) -> Facts:
         kind = text(event, "Event-Subclass") if stamp.name == "CUSTOM" else stamp.name
@@ -73,7 +74,7 @@ class Normaliser:
             return facts
         self.beliefs.heard(leg, stamp.at_us)
         if stamp.decision not in ("", leg.decision):
-            leg.decision = token(defined(stamp.decision)) or leg.decision
+            leg.decision = token(stamp.decision) or leg.decision
         return without_concluded(leg, facts, stamp.at_us) if leg.concluded else facts
 
     def talk(self, one: Leg, other: Leg) -> list[Fact]:
@@ -86,7 +87,8 @@ class Normaliser:
         if known is None:
             if not token(stamp.leg):
                 return None
-            known = self.beliefs.learn(joined_leg(stamp.leg, event, self.directory, self.beliefs))
+            said = stamp if isinstance(stamp, Begun) else as_kind(Begun, event)
+            known = self.beliefs.learn(joined_leg(said, event, self.directory, self.beliefs))
         if stamp.source != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
             known.core = stamp.core
         known.started_us = known.started_us or stamp.created_us
@@ -121,12 +123,12 @@ def _ringing(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     )
 
 
-def _answered(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
-    leg = about.leg_of(event, stamp)
+def _answered(about: Normaliser, event: Event, said: Joined) -> Facts:
+    leg = about.leg_of(event, said)
     if leg is None:
         return Facts(skipped="an answer of no leg")
     leg.answered = True
-    leg.answered_us = leg.answered_us or stamp.at_us
+    leg.answered_us = leg.answered_us or said.at_us
     facts: list[Fact] = [
         e.LegAnswered(
             switch=about.switch,
@@ -138,11 +140,11 @@ def _answered(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
         )
     ]
     # Early media: the bridge came first, so Other-Leg stands on the caller's answer, or we saw CHANNEL_BRIDGE.
-    other_id = leg.bridged_to or (other_leg(event) if leg.direction == "inbound" else "")
+    other_id = leg.bridged_to or (other_leg(said) if leg.direction == "inbound" else "")
     other = about.beliefs.get(other_id) if other_id else None
     if other is not None and other.answered:
         facts += _talk(about, leg, other)
-    return envelopes(about.switch, stamp, leg.tenant, leg.call, facts)
+    return envelopes(about.switch, said, leg.tenant, leg.call, facts)
 
 
 def _talk(about: Normaliser, one: Leg, other: Leg) -> list[Fact]:
@@ -159,12 +161,12 @@ def _caller_first(one: Leg, other: Leg) -> tuple[Leg, Leg]:
     return (one, other) if rank[one.id] <= rank[other.id] else (other, one)
 
 
-def _bridged(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
-    leg = about.leg_of(event, stamp)
-    other_id = other_leg(event)
+def _bridged(about: Normaliser, event: Event, said: Joined) -> Facts:
+    leg = about.leg_of(event, said)
+    other_id = other_leg(said)
     if leg is None or not other_id:
         return Facts(skipped="a bridge without two legs")
-    if text(event, "Answer-State") == "answered":
+    if said.answer_state == "answered":
         leg.answered = True
     other = about.beliefs.get(other_id) or _stand_in(other_id, leg)
     leg.bridged_to, other.bridged_to = other.id, leg.id
@@ -172,7 +174,7 @@ def _bridged(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     facts: list[Fact] = [e.LegsBridged(switch=about.switch, leg=caller.id, other=answerer.id)]
     if leg.answered and other.answered:
         facts += _talk(about, leg, other)
-    return envelopes(about.switch, stamp, caller.tenant, caller.call, facts)
+    return envelopes(about.switch, said, caller.tenant, caller.call, facts)
 
 
 def _stand_in(leg_id: str, of: Leg) -> Leg:
@@ -183,17 +185,17 @@ def _stand_in(leg_id: str, of: Leg) -> Leg:
     )
 
 
-def _unbridged(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
-    leg = about.leg_of(event, stamp)
+def _unbridged(about: Normaliser, event: Event, said: Joined) -> Facts:
+    leg = about.leg_of(event, said)
     if leg is None:
         return Facts(skipped="no leg")
-    other_id = other_leg(event) or leg.bridged_to
+    other_id = other_leg(said) or leg.bridged_to
     leg.bridged_to = ""
     other = about.beliefs.get(other_id) if other_id else None
     if other is not None and other.bridged_to == leg.id:
         other.bridged_to = ""
     return envelopes(
-        about.switch, stamp, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
+        about.switch, said, leg.tenant, leg.call, [e.LegsUnbridged(switch=about.switch, leg=leg.id, other=other_id)]
     )
 
 
@@ -206,18 +208,18 @@ def _held(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     return envelopes(about.switch, stamp, leg.tenant, leg.call, [kind(switch=about.switch, leg=leg.id)])
 
 
-def _parked(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
-    leg = about.leg_of(event, stamp)
+def _parked(about: Normaliser, event: Event, said: Parked) -> Facts:
+    leg = about.leg_of(event, said)
     if leg is None:
         return Facts(skipped="no leg")
     if leg.direction == "outbound":
         # An operator's phone that we rang, or the short park inside an attended transfer: nobody's arrival.
         return Facts(skipped="an outbound leg parks for whoever dialled it")
-    if variable(event, "tt_decision") == "fallback":
+    if said.decision == "fallback":
         return Facts(skipped="the fallback has this call")
-    leg.park = max(1, count(text(event, "Caller-Profile-Index")))
-    if _dialplan_ran(event):
-        return _arrived(about, event, stamp, leg)
+    leg.park = max(1, said.profile_index)
+    if _dialplan_ran(said):
+        return _arrived(about, event, said, leg)
     handed = e.CallHandedOver(
         switch=about.switch,
         leg=leg.id,
@@ -226,57 +228,56 @@ def _parked(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
         queue=token(variable(event, "tt_queue")),
         stage=token(variable(event, "tt_stage")),
         disposition=token(variable(event, "originate_disposition")),
-        decision=token(variable(event, "tt_decision")),
+        decision=token(said.decision),
         caller=leg.caller,
     )
-    return envelopes(about.switch, stamp, leg.tenant, leg.call, [handed])
+    return envelopes(about.switch, said, leg.tenant, leg.call, [handed])
 
 
-def _dialplan_ran(event: Event) -> bool:
+def _dialplan_ran(said: Parked) -> bool:
     """Whether the dialplan parked the leg (a new call, or a blind transfer), not the end of a plan of ours.
 
     tt_decision, tt_call and tt_next survive a REFER, so they say nothing; the profile's dialplan does (`inline` for
     a plan). Where that header is missing, no decision yet means a new call.
     """
-    dialplan = text(event, "Caller-Dialplan")
-    if dialplan:
-        return dialplan.lower() != "inline"
-    return not variable(event, "tt_decision")
+    if said.dialplan:
+        return said.dialplan.lower() != "inline"
+    return not defined(said.decision)
 
 
-def _arrived(about: Normaliser, event: Event, stamp: Stamp, leg: Leg) -> Facts:
-    transferred = leg.park > 1 or is_ours(event)
+def _arrived(about: Normaliser, event: Event, said: Parked, leg: Leg) -> Facts:
+    transferred = leg.park > 1 or is_ours(said)
     alarm: Alarm = ""
     if not transferred:
         # The number's owner may have become known since the leg was created.
-        leg.tenant = tenant_of_arrival(event, about.directory)
+        leg.tenant = tenant_of_arrival(said, event, about.directory)
         leg.payer = leg.tenant
-        named = variable(event, "tt_tenant")
+        named = defined(said.tenant)
         if leg.tenant == UNKNOWN_TENANT:
             alarm = "unknown_number"
         elif named and named != leg.tenant:
             alarm = "tenant_mismatch"
-    leg.destination = leg.destination or number(variable(event, "tt_did"))
+    leg.destination = leg.destination or number(said.did)
     origin: Literal["trunk", "phone"] = "phone" if leg.via == "phone" else "trunk"
     fact = e.CallArrived(
         switch=about.switch,
         leg=leg.id,
         park=leg.park,
         origin=origin,
-        dialled=number(variable(event, "tt_did")) or number(text(event, "Caller-Destination-Number")),
+        dialled=number(said.did) or number(said.dialled),
         caller=leg.caller,
-        phone=phone_of(event) if origin == "phone" else "",
+        phone=phone_of(said) if origin == "phone" else "",
         transferred=transferred,
-        diverted_from=diverted_from(event),
-        received_at_us=stamp.created_us or stamp.at_us,
+        diverted_from=diverted_from(said),
+        received_at_us=said.created_us or said.at_us,
     )
-    made = envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
+    made = envelopes(about.switch, said, leg.tenant, leg.call, [fact])
     return Facts(made.envelopes, alarm=alarm)
 
 
 def _played(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     leg = about.leg_of(event, stamp)
-    decision = token(variable(event, "tt_decision"))
+    decision = token(stamp.decision)
     if leg is None or leg.direction == "outbound" or variable(event, "tt_stage") != "queue" or not decision:
         return Facts(skipped="no queue's music")
     if leg.waiting_for == decision or leg.bridged_to:
@@ -320,19 +321,19 @@ def _recording(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     return envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
 
 
-def _ended(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
-    leg = about.leg_of(event, stamp)
+def _ended(about: Normaliser, event: Event, said: Ended) -> Facts:
+    leg = about.leg_of(event, said)
     if leg is None:
         return Facts(skipped="no leg")
     leg.bridged_to = ""
-    about.beliefs.ended(leg.id, "estimated" if stamp.estimated else "exact")
-    fact, told = end_of(about.switch, leg, event, stamp), about.ends.get(leg.id)
+    about.beliefs.ended(leg.id, "estimated" if said.estimated else "exact")
+    fact, told = end_of(about.switch, leg, said), about.ends.get(leg.id)
     if told is not None:
-        differs = told != exactly(fact) and not stamp.estimated
+        differs = told != exactly(fact) and not said.estimated
         return Facts(skipped="this end was told already", alarm="end_differs" if differs else "")
-    if not stamp.estimated:
+    if not said.estimated:
         about.ends.told(fact)
-    return envelopes(about.switch, stamp, leg.tenant, leg.call, [fact])
+    return envelopes(about.switch, said, leg.tenant, leg.call, [fact])
 
 
 def _registration(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
@@ -353,7 +354,7 @@ def _registration(about: Normaliser, event: Event, stamp: Stamp) -> Facts:
     return envelopes(about.switch, stamp, tenant, "", [fact])
 
 
-RULES: dict[str, Callable[[Normaliser, Event, Stamp], Facts]] = {
+RULES: dict[str, Callable[[Normaliser, Event, Any], Facts]] = {
     "CHANNEL_CREATE": _created,
     "CHANNEL_PROGRESS": _ringing,
     "CHANNEL_PROGRESS_MEDIA": _ringing,
@@ -371,6 +372,7 @@ RULES: dict[str, Callable[[Normaliser, Event, Stamp], Facts]] = {
     "sofia::unregister": _registration,
     "sofia::expire": _registration,
 }
+"""Each with what is said by the kind of event that bears its name (`said.py`)."""
 
 SUBSCRIPTION = (
     "event json CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE"

@@ -43,11 +43,6 @@ def source_of(event: Event) -> str:
     return text(event, SOURCE)
 
 
-def is_estimated(event: Event) -> bool:
-    """Whether what it says was concluded, not seen."""
-    return text(event, ESTIMATED) == "true"
-
-
 def raw_of(record: Event) -> bytes:
     """The record as the spool holds it."""
     return _encode(record)

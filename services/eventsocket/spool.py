@@ -143,14 +143,17 @@ class Spool:
         if self._on_lost is not None:
             self._on_lost(records)
 
-    def peek(self, limit: int, timeout_s: float | None = None) -> list[Item]:
-        """The oldest, up to `limit`; waits for the first. They stay until `done`. None while the disk fails."""
-        if not len(self):
+    def peek(self, limit: int, timeout_s: float | None = None, beyond: int = 0) -> list[Item]:
+        """The oldest behind the first `beyond`, up to `limit`; waits for one. They stay until `done`.
+
+        None while the disk fails, and while those behind are on disk and the first are not done.
+        """
+        if len(self) <= beyond:
             self._arrived.clear()
             self._arrived.wait(timeout_s)
         if not self._memory and not self._refill():
             gevent.sleep(DISK_PAUSE_S)
-        return list(islice(self._memory, limit))
+        return list(islice(self._memory, beyond, beyond + limit))
 
     def wake(self) -> None:
         """Whoever waits in `peek` gets what is there, even if it is nothing."""

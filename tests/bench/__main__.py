@@ -79,7 +79,7 @@ def _charging(bench: Bench) -> list[Bar]:
 
 
 def _deciding(bench: Bench) -> list[Bar]:
-    return deciding.bars(bench.processes, bench.broker().url(), bench.count(20, 2))
+    return deciding.bars(bench.processes, [bench.broker().url() for _ in range(2)], bench.count(20, 2))
 
 
 def _stopped(bench: Bench) -> list[Bar]:

@@ -1,14 +1,17 @@
 """From a caller's arrival to the leg that is dialled for it: through RabbitMQ, beside the same decision in one process.
 
-Enters: a broker. Leaves: bars: the time itself, and how much more ours takes than the peer, p99. Both are heard by a
-plain ESL client at the same simulated switch, under the same number of calls per second. Each service is a process of
-its own, as at scale: in one process a decision waits for whatever the other services are at.
+Enters: a broker. Leaves: bars: the time itself, and how much more ours takes than the peer, p99; and the time with all
+services beside it on the same cores. All are heard by a plain ESL client at the same simulated switch, under the same
+number of calls per second. Each service is a process of its own, as at scale: in one process a decision waits for
+whatever the other services are at.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from services.rooms import EVERYTHING
 from tests.bench.bar import Bar, percentile, within
 from tests.bench.calls import set_up_ms
 from tests.bench.house import ROUTED, Played, Processes, lines, run_services_apart, run_switch, write_tenants
@@ -20,19 +23,39 @@ FALLBACK_MS = 4000.0
 """A call for which no plan came in time: the switch's own fallback takes it then."""
 
 
-def bars(processes: Processes, url: str, seconds: float) -> list[Bar]:
-    """`url`: an empty virtual host."""
+IN_THE_WAY = ("directory", "eventsocket", "routing")
+"""What a decision takes; the others hear of the call, too, but nobody waits for them."""
+
+
+def bars(processes: Processes, urls: Sequence[str], seconds: float) -> list[Bar]:
+    """`urls`: two empty virtual hosts."""
     alone = _in_process(processes, seconds)
-    switch = run_switch(processes)
-    run_services_apart(processes, url, f"127.0.0.1:{switch.port}", switch.password)
-    ours = _heard(processes, switch, seconds)
-    name = f"arrival -> leg dialled, {PER_SECOND:.0f} calls/s"
-    found = [
-        Bar(f"{name}, p{p}", percentile(ours, p), percentile(alone, p), "decided in one process", "ms", len(ours))
-        for p in (50, 99)
-    ]
+    ours, with_all = (
+        _decided(processes, url, which, seconds) for url, which in zip(urls, (IN_THE_WAY, EVERYTHING), strict=True)
+    )
+    name, peer = f"arrival -> leg dialled, {PER_SECOND:.0f} calls/s", "decided in one process"
     more = percentile(ours, 99) - percentile(alone, 99)
-    return [*found, within("what RabbitMQ and the stores add to it, p99", more, MOST_MORE_MS, "ms", len(ours))]
+    return [
+        *(Bar(f"{name}, p{p}", percentile(ours, p), percentile(alone, p), peer, "ms", len(ours)) for p in (50, 99)),
+        within("what RabbitMQ and the stores add to it, p99", more, MOST_MORE_MS, "ms", len(ours)),
+        *(
+            Bar(
+                f"{name}, all services beside it, p{p}",
+                percentile(with_all, p),
+                percentile(alone, p),
+                peer,
+                "ms",
+                len(ours),
+            )
+            for p in (50, 99)
+        ),
+    ]
+
+
+def _decided(processes: Processes, url: str, which: Sequence[str], seconds: float) -> list[float]:
+    switch = run_switch(processes)
+    run_services_apart(processes, url, f"127.0.0.1:{switch.port}", switch.password, which)
+    return _heard(processes, switch, seconds)
 
 
 def _in_process(processes: Processes, seconds: float) -> list[float]:

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -151,20 +152,27 @@ def run_house(processes: Processes, bus: str, esl: str, password: str) -> psutil
     return _run(processes, bus, esl, password, [()])[0]
 
 
-def run_services_apart(processes: Processes, bus: str, esl: str, password: str) -> list[psutil.Process]:
-    """The same with a process for each service, as it is run at scale."""
-    return _run(processes, bus, esl, password, [(name,) for name in EVERYTHING])
+def run_services_apart(
+    processes: Processes, bus: str, esl: str, password: str, which: Sequence[str] = EVERYTHING
+) -> list[psutil.Process]:
+    """The same with a process for each of these services, as it is run at scale."""
+    return _run(processes, bus, esl, password, [(name,) for name in which])
 
 
 def _run(
     processes: Processes, bus: str, esl: str, password: str, which: Sequence[tuple[str, ...]]
 ) -> list[psutil.Process]:
-    tenants = write_tenants(processes.folder / "house")
+    place = Path(tempfile.mkdtemp(dir=processes.folder))
+    tenants = write_tenants(place / "tenants")
     environment = {"TORITSUGI_ESL": f"fs1={esl}", "TORITSUGI_ESL_PASSWORD": password, "TORITSUGI_LOG_LEVEL": "INFO"}
-    folder = ("--data", str(processes.folder / "data"), "--tenants", str(tenants), "--port", "0")
+    folder = ("--data", str(place / "data"), "--tenants", str(tenants), "--port", "0")
+    log = processes.folder / "services.err"
+    earlier = len(log.read_text(encoding="utf-8")) if log.exists() else 0
     started = [processes.start("services", *names, "--bus", bus, *folder, environment=environment) for names in which]
-    log, deadline = processes.folder / "services.err", time.monotonic() + START_S
-    while "switch found" not in (said := log.read_text(encoding="utf-8")) or said.count(RUNNING) < len(started):
+    deadline = time.monotonic() + START_S
+    while "switch found" not in (said := log.read_text(encoding="utf-8")[earlier:]) or said.count(RUNNING) < len(
+        started
+    ):
         if time.monotonic() > deadline:
             raise RuntimeError(f"the house did not start: {said[-1500:]}")
         time.sleep(0.1)

@@ -136,9 +136,9 @@ def run_agent(url: str, port: int, file: Path) -> None:
 def publish_bare(url: str, count: int) -> float:
     """Events a second whose facts the broker takes, made beforehand, in packets as the agent's."""
     from proto.topics import all_queues, outgoing
-    from services.eventsocket.agent import AT_ONCE
     from services.eventsocket.heard import Heard
     from services.eventsocket.normalise import Normaliser
+    from services.eventsocket.telling import UNDER_WAY
     from services.runtime.bus.rabbitmq import RabbitBus
     from tests.bench import feeder
 
@@ -147,8 +147,8 @@ def publish_bare(url: str, count: int) -> float:
     messages = [outgoing(envelope) for envelopes in facts for envelope in envelopes]
     bus.start(all_queues(("fs1",)))
     began = time.perf_counter()
-    for first in range(0, len(messages), AT_ONCE):
-        bus.publish(messages[first : first + AT_ONCE])
+    for first in range(0, len(messages), UNDER_WAY):
+        bus.publish(messages[first : first + UNDER_WAY])
     took = time.perf_counter() - began
     bus.stop()
     return count / took

@@ -16,10 +16,11 @@ from proto.plan import Phone, Reject, Ring
 from proto.topics import Outgoing, outgoing
 from proto.values import Party, command_id
 from services.eventsocket import commander as commander_module
+from services.eventsocket import taken
 from services.eventsocket import marks as marks_module
 from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
-from services.eventsocket.taken import keep_new, unanswered
+from services.eventsocket.taken import Taken
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.bus.embedded import EmbeddedBus
@@ -170,13 +171,13 @@ def test_a_command_that_trips_us_is_answered_and_the_next_one_carried_out(
 
 
 def test_commands_of_long_ago_are_forgotten_while_the_agent_runs(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commander_module, "PRUNE_EVERY_US", 0)
-    monkeypatch.setattr(commander_module, "KEPT_FOR_US", 0)
+    monkeypatch.setattr(taken, "PRUNE_EVERY_US", 0)
+    monkeypatch.setattr(taken, "KEPT_FOR_US", 0)
     ready.order(c.HangUp(switch="fs1", leg=LEG))
     ready.until(e.CommandFinished)
     store = ready.store
     assert store is not None
-    ready.holds(lambda: store.run(unanswered) == [])
+    ready.holds(lambda: Taken(store).unanswered() == [])
     ready.order(c.HangUp(switch="fs1", leg="leg-2"))
     ready.until(e.CommandFinished, 2)
 
@@ -216,7 +217,7 @@ def test_no_mark_stays_at_the_switch_longer_than_its_command_is_worth(
 def test_an_unanswered_command_that_no_longer_reads_stops_no_start(world: World) -> None:
     world.start_agent()
     assert world.store is not None
-    world.store.run(lambda tx: keep_new(tx, {"old": b"{}", "order": b"rubbish"}, 1))
+    Taken(world.store).keep_new({"old": b"{}", "order": b"rubbish"})
     world.stop_agent()
     world.tell_tenants()
     world.start_agent()

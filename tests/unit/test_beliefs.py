@@ -53,7 +53,7 @@ def test_the_next_life_knows_of_the_step(tmp_path: Path) -> None:
     journal, beliefs, next_life = Journal(tmp_path / "fs1.legs"), Beliefs(), Beliefs()
     for at_us in (NOW_US + HOUR_US, NOW_US):
         beliefs.link_alive(at_us)
-        journal.keep(beliefs)
+        journal.keep([journal.entry_of(beliefs)])
     journal.close()
     Journal(tmp_path / "fs1.legs").take_over(next_life)
     assert next_life.alive_us == NOW_US

@@ -25,7 +25,7 @@ def test_a_damaged_line_costs_no_other(tmp_path_factory: object, at: int, junk: 
     journal, beliefs = Journal(path), Beliefs()
     for name in ("a", "b", "c"):
         beliefs.learn(Leg(name, "inbound", "trunk", "inbound", name))
-        journal.keep(beliefs)
+        journal.keep([journal.entry_of(beliefs)])
     journal.close()
     assert _kept(path) == {"a", "b", "c"}
     whole = path.read_bytes()
