@@ -7,7 +7,9 @@ order of handling, a count that all workers share, one HangUp per hand-over.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+import gevent
 import msgspec
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
 
@@ -16,10 +18,13 @@ from proto.envelope import BadMessage, Envelope
 from proto.events import CallHandedOver, LegEnded, TimerFired
 from proto.topics import Outgoing, Queue, outgoing
 from proto.values import Party
+from services.runtime.bus import Unavailable
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Cause, Emit, Service
 
 T0_US = 1_790_000_000_000_000
+DEADLINE_S = 30
+T = TypeVar("T")
 
 
 class Count(msgspec.Struct):
@@ -93,9 +98,19 @@ def noted(store: Store, tenant: str = "acme") -> list[str]:
         rows = tx.sql.execute(select(table.c.what).where(table.c.tenant == tenant).order_by(table.c.seq))
         return [str(row.what) for row in rows]
 
-    return store.run(read)
+    return _read(store, read)
 
 
 def total(store: Store) -> int:
     """The count that all workers share."""
-    return store.run(lambda tx: (tx.state("count", "all", Count) or Count()).total)
+    return _read(store, lambda tx: (tx.state("count", "all", Count) or Count()).total)
+
+
+def _read(store: Store, work: Callable[[Tx], T]) -> T:
+    """As a page is loaded again by its visitor while other workers hold the lock for longer than a statement waits."""
+    with gevent.Timeout(DEADLINE_S):
+        while True:
+            try:
+                return store.run(work)
+            except Unavailable:
+                gevent.sleep(0)
