@@ -30,6 +30,7 @@ from services.directory.applied import add_applied_table, keep_applied
 from services.directory.documents import PLATFORM_FILE, Folder, revision_of
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
+from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
 from services.directory.yaml_files import read_folder, stamps
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
@@ -48,6 +49,9 @@ def build() -> Service:
     people.add_people_tables(metadata)
     add_revisions_table(metadata)
     add_applied_table(metadata)
+    add_audit_table(metadata)
+    add_second_factor_tables(metadata)
+    add_tokens_table(metadata)
     handlers: dict[type[Event], Handler] = {
         ServiceStarted: say_everything,
         PersonChanged: keep_person,
