@@ -31,7 +31,7 @@ from services.runtime.worker import Worker
 from tests.clients import ACME
 from tests.stores import Database
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class PagesHouse:

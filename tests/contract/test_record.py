@@ -22,7 +22,7 @@ from freeswitch.simulator.record.recording import WIDTHS, Recorder
 from services.eventsocket.frames import FrameReader, decode_json, event_of
 from tests.scenarios.ears import PASSWORD, ask, connect, switch
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @contextmanager

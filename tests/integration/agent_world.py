@@ -232,7 +232,7 @@ class World:
         return self.told
 
     def holds(self, condition: Callable[[], bool]) -> None:
-        with gevent.Timeout(10):
+        with gevent.Timeout(30):
             while not condition():
                 gevent.sleep(0.005)
 

@@ -22,7 +22,7 @@ from services.runtime.worker import Service, Timers, Worker
 from tests.clients import PLATFORM, client, revisions
 from tests.stores import Database
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 M = TypeVar("M", bound=Message)
 
 _TAP = Queue("tap", "fact", tuple(f"*.{name}" for name, kind in MESSAGES.items() if issubclass(kind, Event)))

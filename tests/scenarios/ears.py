@@ -19,7 +19,7 @@ from tests import traces
 
 DOMAIN = "127.0.0.1"
 PASSWORD = "scenario"  # noqa: S105
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 Event = dict[str, Any]
 
