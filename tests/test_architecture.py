@@ -59,6 +59,7 @@ PURE = (
     "services/directory/problems.py",
     "services/directory/check.py",
     "services/directory/documents.py",
+    "services/directory/doubts.py",
     "services/directory/route_tests.py",
     "services/directory/settle.py",
     "services/runtime/bus/topology.py",

@@ -251,9 +251,9 @@ def _action(action: Action, tenant: Tenant, platform: Platform, here: Path) -> I
 
 def _emergency(tenant: Tenant, _platform: Platform) -> Iterator[Problem]:
     """110, 118 and 119 can be reached only over a geographic (0AB–J) number."""
-    if tenant.ids and not any(is_geographic(entry.number) for entry in tenant.numbers):
+    if tenant.ids and not any(entry.kind != "leased" and is_geographic(entry.number) for entry in tenant.numbers):
         yield Problem(
-            text="no geographic number (03, 06, …): its phones cannot reach 110, 118, 119",
+            text="no geographic number (03, 06, …) of its own: its phones cannot reach 110, 118, 119",
             path=("numbers",),
             level="warning",
         )

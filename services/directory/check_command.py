@@ -6,26 +6,31 @@ file could take effect and every test came out, else 1. It changes nothing; what
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from services.directory.documents import Folder, line_of
+from proto.tenant import Tenant
+from proto.values import to_datetime
+from services.directory.documents import Document, Folder, line_of
+from services.directory.doubts import doubts, rounds
 from services.directory.problems import Problem, errors
 from services.directory.route_tests import Explain, run_tests
 from services.directory.settle import InForce, settle
 from services.directory.yaml_files import read_folder
+from services.runtime import clock
 
 
-def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool) -> int:
+def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool, today: date | None = None) -> int:
     """Problems go to `out`, one a line, then a summary (the last object in JSON); an unreadable one to `err`."""
     try:
         files = read_folder(folder)
     except OSError as error:
         err.write(f"{folder}: {error.strerror}\n")
         return 1
-    problems, tests = check(files, explain)
+    problems, tests = check(files, explain, today or to_datetime(clock.now_us()).date())
     wrong = errors(problems)
     clients = len(files.tenants) + len([name for name in files.broken if name != "platform.yaml"])
     if as_json:
@@ -48,20 +53,27 @@ def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool
     return 1 if wrong else 0
 
 
-def check(files: Folder, explain: Explain) -> tuple[list[Problem], int]:
-    """Everything that is wrong in a folder, in the order of files and lines, and how many tests were run."""
+def check(files: Folder, explain: Explain, today: date) -> tuple[list[Problem], int]:
+    """Everything that is wrong or doubtful in a folder, in the order of files and lines, and how many tests were run.
+
+    `today` decides only whether next year's closed days are missed.
+    """
     settled = settle(files, InForce())
     problems, tests = list(settled.problems), 0
-    if settled.platform is not None:
-        for document in files.tenants:
-            if any(p.file == document.file for p in errors(problems)):
-                continue  # its tests would only repeat what is said already
+    wrong = {problem.file for problem in errors(problems)}
+    right = {document.body.tenant: document for document in files.tenants if document.file not in wrong}
+    for document in right.values():  # in another file, this would only repeat what is said already
+        problems += [_at(problem, document) for problem in doubts(document.body, today)]
+        if settled.platform is not None:
             tests += len(document.body.tests)
-            for problem in run_tests(document.body, settled.platform, explain):
-                line = line_of(document.lines, problem.path)
-                tenant = document.body.tenant
-                problems.append(msgspec.structs.replace(problem, file=document.file, line=line, tenant=tenant))
+            problems += [_at(one, document) for one in run_tests(document.body, settled.platform, explain)]
+    problems += [_at(problem, right[tenant]) for tenant, problem in rounds(one.body for one in right.values())]
     return sorted(problems, key=lambda p: (p.file, p.line, p.key)), tests
+
+
+def _at(problem: Problem, document: Document[Tenant]) -> Problem:
+    line = line_of(document.lines, problem.path)
+    return msgspec.structs.replace(problem, file=document.file, line=line, tenant=document.body.tenant)
 
 
 def _count(number: int, what: str) -> str:

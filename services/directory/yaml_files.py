@@ -7,6 +7,7 @@ are refused, never run. What the values mean together belongs to `check.py`; wha
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
@@ -187,8 +188,12 @@ def _located(raw: Raw, path: Path, wrong: Wrong, file: str) -> Problem:
     if value is not None:
         text = text.removeprefix(quoted(value)).strip()
         value = value if isinstance(value, str | int | float | bool) else _outline(value)
+    hint = wrong.hint
+    if wrong.allowed and value is None and path and isinstance(path[-1], str):  # a key that is not known
+        near = difflib.get_close_matches(path[-1], wrong.allowed.split(", "), 1)
+        hint = hint or (f"did you mean {near[0]}?" if near and near[0] != path[-1] else "")
     line = line_of(raw.lines, path)
-    return Problem(text=text, path=path, value=value, allowed=wrong.allowed, hint=wrong.hint, file=file, line=line)
+    return Problem(text=text, path=path, value=value, allowed=wrong.allowed, hint=hint, file=file, line=line)
 
 
 def _outline(value: object) -> str:
