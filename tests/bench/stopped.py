@@ -1,22 +1,24 @@
-"""The broker stands still for a minute while the switch goes on talking: the agent must read on, and catch up.
+"""A consumer, or the broker, stands still for a minute while the switch talks: the agent reads on, what waits drains.
 
 Enters: a broker, a switch that talks at a rate (`feeder.py`). Leaves: bars: how late the reader is (from the switch's
 stamp to the agent's hand), how much memory the wait takes, and how fast what has gathered drains while events go on
-coming; beside it, how fast the broker takes the same facts from somebody who does nothing else. The agent is a process
-of its own that notes what it sees: `python -m tests.bench.patched tests.bench.stopped URL PORT FILE`.
+coming; for the broker beside it, how fast it takes the same facts from somebody who does nothing else. Agent and
+consumer are processes of their own that note what they see: `python -m tests.bench.patched tests.bench.stopped …`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.runtime.bus import Unavailable
 from tests.bench.bar import Bar, percentile, within
 from tests.bench.house import Processes, lines
 from tests.rabbitmq import Broker
@@ -26,6 +28,7 @@ CALM_S = 10.0
 DRAIN_S = 90.0
 BARE = 5_000
 NOTE_S = 0.5
+AT_A_TIME = 500
 TRACED = "acme"
 """Whose calls the feeder plays."""
 _STAMP = re.compile(rb'"Event-Date-Timestamp":"([0-9]+)"')
@@ -33,12 +36,52 @@ MOST_LAG_MS, MOST_GROWTH, LEAST_DRAIN = 50.0, 1.1, 5.0
 
 
 def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int = PER_SECOND) -> list[Bar]:
-    """`broker`: runs, and is frozen for so long."""
+    """`broker`: runs, and is frozen for so long, after a consumer was."""
+    return [
+        *_consumer_stopped(processes, broker, stopped_s, per_second),
+        *_broker_stopped(processes, broker, stopped_s, per_second),
+    ]
+
+
+def _start(processes: Processes, url: str, stopped_s: float, per_second: int) -> Path:
+    """A switch that talks, and its agent; the file of its notes."""
     total = int((CALM_S + stopped_s + DRAIN_S) * per_second)
     port = processes.said(processes.start("tests.bench.feeder", str(total), str(per_second))).strip()
-    file = processes.folder / "agent.jsonl"
+    file = processes.folder / f"agent.{port}.jsonl"
+    processes.said(processes.patched("tests.bench.stopped", "agent", url, port, str(file)))
+    return file
+
+
+def _consumer_stopped(processes: Processes, broker: Broker, stopped_s: float, per_second: int) -> list[Bar]:
     url = broker.url()
-    processes.said(processes.patched("tests.bench.stopped", url, port, str(file)))
+    file = _start(processes, url, stopped_s, per_second)
+    said = processes.folder / "consumer.jsonl"
+    consumer = processes.patched("tests.bench.stopped", "consumer", url, str(said))
+    processes.said(consumer)
+    time.sleep(CALM_S)
+    frozen_s = time.monotonic()
+    consumer.send_signal(signal.SIGSTOP)
+    time.sleep(stopped_s)
+    consumer.send_signal(signal.SIGCONT)
+    resumed_s = time.monotonic()
+    drained_s = _await_drained(said, resumed_s)
+    notes = lines(said)
+    read = {one["at_s"]: one["read"] for one in notes}
+    calm = [at_s for at_s in read if frozen_s - CALM_S / 2 < at_s < frozen_s]
+    live = (read[calm[-1]] - read[calm[0]]) / (calm[-1] - calm[0])
+    rate = (read[drained_s] - read[calm[-1]]) / (drained_s - resumed_s)
+    processes.close()
+    name = f"consumer stopped {stopped_s:.0f} s at {per_second} events/s"
+    waited = int(read[drained_s] - read[calm[-1]])
+    return [
+        *_of_the_agent(name, file, frozen_s, resumed_s),
+        Bar(f"{name}: drain", rate, live, "live rate", "facts/s", waited, "higher", LEAST_DRAIN),
+    ]
+
+
+def _broker_stopped(processes: Processes, broker: Broker, stopped_s: float, per_second: int) -> list[Bar]:
+    url = broker.url()
+    file = _start(processes, url, stopped_s, per_second)
     time.sleep(CALM_S)
     frozen_s = time.monotonic()
     broker.pause()
@@ -46,30 +89,25 @@ def bars(processes: Processes, broker: Broker, stopped_s: float, per_second: int
     broker.resume()
     resumed_s = time.monotonic()
     drained_s = _await_drained(file, resumed_s)
-    bare = float(processes.said(processes.patched("tests.bench.stopped", url, str(BARE))))
-    notes = lines(file)
-    during = [one for one in notes if frozen_s <= one["at_s"] <= resumed_s]
-    calm = [one for one in notes if one["at_s"] < frozen_s]
-    waiting = max(one["waiting"] for one in during)
-    lags = [lag for one in during for lag in one["lags_ms"]]
-    took_s = drained_s - resumed_s
-    rate = waiting / took_s + per_second
+    bare = float(processes.said(processes.patched("tests.bench.stopped", "bare", url, str(BARE))))
+    waiting = max(one["waiting"] for one in lines(file) if frozen_s <= one["at_s"] <= resumed_s)
+    rate = waiting / (drained_s - resumed_s) + per_second
     name = f"broker stopped {stopped_s:.0f} s at {per_second} events/s"
     return [
-        within(f"{name}: reader's lag, p99", percentile(lags, 99), MOST_LAG_MS, "ms", len(lags)),
-        Bar(
-            f"{name}: memory",
-            max(one["mb"] for one in during),
-            max(one["mb"] for one in calm),
-            "before it",
-            "MB",
-            len(during),
-            "lower",
-            MOST_GROWTH,
-        ),
-        Bar(f"{name}: drain", rate, per_second, "live rate", "events/s", waiting, "higher", LEAST_DRAIN),
+        *_of_the_agent(name, file, frozen_s, resumed_s),
+        Bar(f"{name}: drain", rate, per_second, "live rate", "events/s", waiting, "higher"),
         Bar(f"{name}: drain", rate, bare, "these facts ready-made, published alone", "events/s", BARE, "higher"),
     ]
+
+
+def _of_the_agent(name: str, file: Path, frozen_s: float, resumed_s: float) -> Iterator[Bar]:
+    notes = lines(file)
+    during = [one for one in notes if frozen_s <= one["at_s"] <= resumed_s]
+    calm = max(one["mb"] for one in notes if one["at_s"] < frozen_s)
+    lags = [lag for one in during for lag in one["lags_ms"]]
+    yield within(f"{name}: reader's lag, p99", percentile(lags, 99), MOST_LAG_MS, "ms", len(lags))
+    most = max(one["mb"] for one in during)
+    yield Bar(f"{name}: memory", most, calm, "before it", "MB", len(during), "lower", MOST_GROWTH)
 
 
 def _await_drained(file: Path, since_s: float) -> float:
@@ -133,6 +171,39 @@ def run_agent(url: str, port: int, file: Path) -> None:
             out.flush()
 
 
+def run_consumer(url: str, file: Path) -> None:
+    """Reads all that history hears, as another company's consumer would, with a note of how much waits for it."""
+    import gevent
+
+    from proto.envelope import decode
+    from proto.topics import all_queues, service_queue
+    from services.runtime.bus.rabbitmq import RabbitBus
+
+    bus = RabbitBus(url)
+    bus.start(all_queues(("fs1",)))
+    queue = service_queue("history").parts()[0]
+    reader = bus.consume(queue, prefetch=AT_A_TIME)
+    read = 0
+
+    def note() -> None:
+        with file.open("w", encoding="utf-8") as out:
+            while True:
+                gevent.sleep(NOTE_S)
+                try:
+                    waiting = bus.depth(queue)
+                except Unavailable:  # cut off while it stood still
+                    continue
+                out.write(json.dumps({"at_s": time.monotonic(), "read": read, "waiting": waiting}) + "\n")
+                out.flush()
+
+    gevent.spawn(note)
+    print("ready", flush=True)
+    while True:
+        deliveries = reader.get(AT_A_TIME)
+        read += sum(1 for delivery in deliveries if decode(delivery.body))
+        reader.ack(deliveries)
+
+
 def publish_bare(url: str, count: int) -> float:
     """Events a second whose facts the broker takes, made beforehand, in packets as the agent's."""
     from proto.topics import all_queues, outgoing
@@ -156,10 +227,13 @@ def publish_bare(url: str, count: int) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """See the head."""
-    if len(arguments) == 2:
-        print(publish_bare(arguments[0], int(arguments[1])), flush=True)
-        return
-    run_agent(arguments[0], int(arguments[1]), Path(arguments[2]))
+    what, url, *rest = arguments
+    if what == "bare":
+        print(publish_bare(url, int(rest[0])), flush=True)
+    elif what == "consumer":
+        run_consumer(url, Path(rest[0]))
+    else:
+        run_agent(url, int(rest[0]), Path(rest[1]))
 
 
 if __name__ == "__main__":
