@@ -6,9 +6,12 @@ the tables of docs/messages.md. Pure; `toritsugi contract export DIR` writes the
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections.abc import Iterator
-from typing import Any
+from itertools import pairwise
+from typing import Any, get_args
 
 import msgspec
 
@@ -18,6 +21,7 @@ from proto.events import TimerFired
 from proto.message import Command, Message
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
+from proto.tenant.routes import ACTIONS, Action
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BASE = "https://toritsugi.example/contract/"
@@ -25,6 +29,8 @@ BASE = "https://toritsugi.example/contract/"
 WRITTEN_NUMBER = r"^[+0-9*#０-９＋＊＃()（）. \u3000‐‑‒–—―−ー－ｰ-]{1,48}$"
 """A telephone number as a person may write it in a file; the digits are taken out of it on reading."""
 ENVELOPE = "envelope"
+FILES: dict[str, type[msgspec.Struct]] = {"tenant": Tenant, "platform": Platform}
+"""What people write: a client's file, and platform.yaml."""
 
 Json = dict[str, Any]
 
@@ -33,8 +39,7 @@ def export() -> list[tuple[str, str]]:
     """Every file of the contract: relative path and text."""
     files = [(f"messages/{file_of(kind)}", message_schema(kind)) for _, kind in sorted(MESSAGES.items())]
     files.append((f"{ENVELOPE}.json", envelope_schema()))
-    files.append(("tenant.json", editor_schema(Tenant, "tenant")))
-    files.append(("platform.json", editor_schema(Platform, "platform")))
+    files += [(f"{name}.json", editor_schema(kind, name)) for name, kind in FILES.items()]
     files.append(("asyncapi.json", asyncapi()))
     return [(path, _text(document)) for path, document in files]
 
@@ -80,10 +85,45 @@ def envelope_schema() -> Json:
 
 
 def editor_schema(kind: type[msgspec.Struct], name: str) -> Json:
-    """A tenant file or platform.yaml for editors: numbers and amounts also as people write them."""
+    """A tenant file or platform.yaml for editors: numbers and amounts also as people write them, each key described."""
     schema: Json = {"$schema": DIALECT, "$id": f"{BASE}{name}.json", **_schema(kind)}
     _loosen(schema)
+    for part in _parts(kind):
+        of_part = schema["$defs"].get(part.__name__, schema)
+        for key, text in field_texts(part).items():
+            of_part["properties"][key] = {"description": text} | of_part["properties"][key]
+        if part is Action:
+            of_part["oneOf"] = [{"required": [action]} for action in ACTIONS]
     return schema
+
+
+def _parts(kind: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """The struct and every struct within it."""
+    found = [kind]
+    for part in found:
+        for field in msgspec.structs.fields(part):
+            found += [one for one in _structs(field.type) if one not in found]
+    return found
+
+
+def _structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _structs(argument)
+
+
+def field_texts(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Key as it stands in the file -> what is written under the field where it is defined."""
+    (definition,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+    found: dict[str, str] = {}
+    for entry, below in pairwise(definition.body):
+        match entry, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[names[name]] = " ".join(text.split())
+    return found
 
 
 def asyncapi() -> Json:
@@ -222,7 +262,10 @@ def _portable(node: Any) -> None:
 
 
 def _loosen(node: Any) -> None:
+    """The reader takes what is unquoted as text: what may consist of digits looks to an editor like a whole number."""
     if isinstance(node, dict):
+        if node.get("type") == "string" and re.search(node.get("pattern", ""), "1001"):
+            node["type"] = ["string", "integer"]
         if "hyphens" in str(node.get("description")) and "pattern" in node:
             node["pattern"] = (
                 WRITTEN_NUMBER if "a name" not in node["description"] else f"{WRITTEN_NUMBER}|{node['pattern']}"

@@ -21,9 +21,10 @@ from freeswitch.install import command as install_command
 from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from freeswitch.simulator.record.recording import WIDTHS
-from proto.contract import export
+from proto.contract import FILES, editor_schema, export
 from services import bus_definitions as users_of_bus
 from services import database as stores_command
+from services.audit_commands import audit
 from services.beside import ask, at_stores
 from services.billing import held
 from services.billing import service as billing
@@ -67,6 +68,17 @@ def tenants() -> None:
 def tenants_check(folder: Path, as_json: bool) -> None:
     """Read all files of FOLDER, name every mistake by file, line and key, and run the tests inside the files."""
     sys.exit(check_command.main(folder, explain, sys.stdout, sys.stderr, as_json))
+
+
+@tenants.command("schema")
+@click.argument("of", type=click.Choice(tuple(FILES)), default="tenant")
+def tenants_schema(of: str) -> None:
+    """Print the JSON Schema of a client's file, or of platform.yaml, for an editor that helps while one writes.
+
+    Put `# yaml-language-server: $schema=tenant.json` into the first line of a file. What the values mean together only
+    `check` knows.
+    """
+    click.echo(msgspec.json.format(msgspec.json.encode(editor_schema(FILES[of], of)), indent=2))
 
 
 @main.command()
@@ -320,6 +332,7 @@ def database_upgrade(at: Settings, as_json: bool) -> None:
 
 
 main.add_command(letters)
+main.add_command(audit)
 
 
 @main.group()

@@ -37,5 +37,8 @@ class Hours(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     sat: Ranges | None = None
     sun: Ranges | None = None
     holidays: Literal["closed", "open"] = "closed"
+    """祝日 / public holidays of Japan."""
     closed: tuple[DateRange, ...] = ()
+    """休業日 / days and spans that are closed: 年末年始, お盆."""
     special: tuple[Special, ...] = ()
+    """特別営業日 / days with hours of their own, whatever else is said."""

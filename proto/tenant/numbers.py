@@ -20,7 +20,12 @@ class NumberEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     number: DialledNumber
     kind: Kind = "representative"
+    """representative 代表番号, direct 直通番号, leased 貸出番号."""
     route: Name = ""
+    """経路 / a route of this file."""
     id: str = ""
+    """端末 / the device that a direct number rings."""
     channels: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    """同時通話数 / calls at once."""
     mode: Literal["", "published", "forward_target"] = ""
+    """貸出番号の使い方 / published: printed and called; forward_target: the client's own number is forwarded to it."""

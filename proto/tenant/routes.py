@@ -23,14 +23,22 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     ring: Name | None = None
     """A line, a group or an id."""
     forward: DialledNumber | None = None
+    """転送 / an outside number."""
     voicemail: Name | None = None
+    """留守番電話 / greeting, tone, message."""
     queue: Name | None = None
+    """待ち行列 / music until a person of this pool is free."""
     play: Name | None = None
+    """案内 / an announcement."""
     reject: Literal["busy", "not_in_use", "refused"] | None = None
     for_s: Seconds | None = None
+    """秒数 / seconds to ring."""
     confirm: Literal["key"] | None = None
+    """key: whoever answers presses 1, so that no voicemail takes the call."""
     carrier: Name | None = None
+    """電話会社 / a carrier of platform.yaml instead of the first."""
     present: DialledNumber | None = None
+    """通知番号 / the number that is shown, one of this client's."""
 
     def __post_init__(self) -> None:
         if len([name for name in ACTIONS if getattr(self, name) is not None]) != 1:

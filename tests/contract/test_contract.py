@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from proto import topics
@@ -18,6 +19,8 @@ from proto.events import TimerFired
 from proto.message import Message
 from proto.tenant import Tenant
 from proto.topics import outgoing
+from services.cli import main
+from services.directory.yaml_files import parse
 from tests.contract import golden
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +75,44 @@ def _as_an_editor_reads(node: Any, key: str = "") -> Any:
     if isinstance(node, list):
         return [_as_an_editor_reads(below) for below in node]
     return int(node) if key in ("closing_day", "channels") or key.endswith("_s") else node
+
+
+def test_every_key_that_is_described_is_described_in_the_editor() -> None:
+    schema = SCHEMAS["tenant.json"]
+    assert schema["properties"]["hours"]["description"].startswith("営業時間 / open times")
+    assert "祝日" in schema["$defs"]["Hours"]["properties"]["holidays"]["description"]
+    assert "mon-fri" in schema["$defs"]["Hours"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("kind: representative", "kind: represntative", "numbers/0/kind"),
+        ("closing_day: 20", "closing_day: 32", "contract/closing_day"),
+        ("reading:", "raeding:", ""),
+        ("{ring: sales, for_s: 20}", "{ring: sales, play: closed}", "routes/main/0/do/0"),
+        ("9:00-18:00", "9-18", "hours/office/mon-fri"),
+    ],
+)
+def test_an_editor_underlines_what_check_refuses(old: str, new: str, key: str) -> None:
+    text = (ROOT / "deploy" / "tenants" / "acme.yaml").read_text(encoding="utf-8")
+    printed = CliRunner().invoke(main, ["tenants", "schema"])
+    validator = Draft202012Validator(json.loads(printed.output))
+
+    data = _as_an_editor_reads(yaml.load(text.replace(old, new, 1), Loader=yaml.BaseLoader))
+    assert old in text
+    assert ["/".join(str(step) for step in error.path) for error in validator.iter_errors(data)] == [key]
+
+
+def test_an_editor_accepts_unquoted_digits_as_the_reader_does() -> None:
+    text = "tenant: acme\nname: 801\ncontract: {from: 2026-04-01}\nids: [{id: 1001, name: 801}]\n"
+    document, _ = parse(Tenant, text.encode(), "acme.yaml")
+    assert document is not None and document.body.ids[0].id == "1001"
+    assert not list(
+        Draft202012Validator(SCHEMAS["tenant.json"]).iter_errors(
+            yaml.safe_load(text.replace("2026-04-01", "'2026-04-01'"))
+        )
+    )
 
 
 def test_an_editor_underlines_a_wrong_number() -> None:
