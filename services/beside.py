@@ -7,8 +7,10 @@ is asked belongs to the rooms.
 from __future__ import annotations
 
 import functools
+import getpass
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,8 +58,9 @@ def at_stores(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_settings
 
 
-def ask(at: Settings, service: Service, work: Callable[[Tx], T]) -> T:
-    """The answer of a service's store. Raises ClickException where there is none."""
+@contextmanager
+def opened(at: Settings, service: Service) -> Iterator[Store]:
+    """A service's store, for as long as the command needs it. Raises ClickException where there is none."""
     url = store_url(at, service.name)
     file = make_url(url).database
     if url.startswith("sqlite") and not Path(str(file)).exists():
@@ -65,8 +68,22 @@ def ask(at: Settings, service: Service, work: Callable[[Tx], T]) -> T:
     store = Store(url, service.metadata)
     try:
         store.start()
-        return store.run(work, TRIES)
+        yield store
     except (Unavailable, Conflict, WrongRevision) as error:
         raise click.ClickException(str(error)) from None
     finally:
         store.stop()
+
+
+def at_console() -> str:
+    """Who types, for the audit log: `console:` and the user of this machine."""
+    try:
+        return f"console:{getpass.getuser()}"
+    except (KeyError, OSError):  # a user id without a name
+        return f"console:{os.getuid()}"
+
+
+def ask(at: Settings, service: Service, work: Callable[[Tx], T]) -> T:
+    """The answer of a service's store. Raises ClickException where there is none."""
+    with opened(at, service) as store:
+        return store.run(work, TRIES)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 
 def add_audit_table(metadata: MetaData) -> None:
-    """One row per entry, never changed but for the erasure of its private parts: salt, who, about, before, after."""
+    """One row per entry, never changed but to erase its private parts: about, before, after and their salt."""
     audit = Table(
         "audit",
         metadata,
@@ -18,7 +18,7 @@ def add_audit_table(metadata: MetaData) -> None:
         Column("at_us", BigInteger, nullable=False, index=True),
         Column("what", Text, nullable=False),
         Column("tenant", Text, nullable=False),
-        Column("who", Text),
+        Column("who", Text, nullable=False),
         Column("about", Text),
         Column("before", Text),
         Column("after", Text),

@@ -22,7 +22,7 @@ def upgrade() -> None:
         Column("at_us", BigInteger(), nullable=False),
         Column("what", Text(), nullable=False),
         Column("tenant", Text(), nullable=False),
-        Column("who", Text()),
+        Column("who", Text(), nullable=False),
         Column("about", Text()),
         Column("before", Text()),
         Column("after", Text()),
