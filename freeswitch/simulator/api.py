@@ -25,7 +25,12 @@ class Commands:
         self._console = Console(switch, power, self._run)
 
     def api(self, command: str, argument: str) -> str:
-        """The reply of one command. Raises UnknownCommand."""
+        """The reply of one command, which is told of once it has run (API). Raises UnknownCommand."""
+        about = {"API-Command": command, "API-Command-Argument": argument}
+        with self.switch.core.told_after("API", {name: value for name, value in about.items() if value}):
+            return self._answer(command, argument)
+
+    def _answer(self, command: str, argument: str) -> str:
         if command == "show":
             return show.answer(self.switch, argument)
         run = commands.TABLE.get(command)
@@ -36,7 +41,7 @@ class Commands:
     def _run(self, command: str, argument: str) -> str:
         """A command within another one."""
         try:
-            return self.api(command.lower(), argument)
+            return self._answer(command.lower(), argument)
         except UnknownCommand:
             return f"-ERR {command} Command not found!\n"
 
@@ -61,11 +66,20 @@ class Commands:
             channel.hangup(causes.named(cause) if cause else "NORMAL_CLEARING")
         return "+OK"
 
-    def has_leg(self, leg: str) -> bool:
-        """Whether a leg is up."""
-        return self._console.leg(leg) is not None
+    def keep_leg(self, leg: str) -> bool:
+        """Whether a leg is up, which is then not destroyed before it is let go (switch_core_session_locate)."""
+        channel = self._console.leg(leg)
+        if channel is not None:
+            channel.read_by(1)
+        return channel is not None
+
+    def let_leg_go(self, leg: str) -> None:
+        """Once less is it kept."""
+        channel = self.switch.sessions.get(leg)
+        if channel is not None:
+            channel.read_by(-1)
 
     def variable(self, leg: str, name: str) -> str:
-        """A variable of a leg; empty where there is none."""
-        channel = self._console.leg(leg)
+        """A variable of a leg, up to its destruction; empty where there is none."""
+        channel = self.switch.sessions.get(leg)
         return (channel.get(name) or "") if channel is not None else ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from freeswitch.simulator import causes
@@ -99,6 +100,19 @@ class Core:
     def fire(self, name: str, headers: Headers | None = None, subclass: str = "") -> None:
         """An event that belongs to no channel."""
         self._publish(self.stamp(name, subclass) | (headers or {}))
+
+    @contextmanager
+    def told_after(self, name: str, headers: Headers) -> Iterator[None]:
+        """An event that is made before something is done, and told when it is done."""
+        if not self.heard(name):
+            self.sequence += 1
+            yield
+            return
+        event = self.stamp(name) | headers
+        try:
+            yield
+        finally:
+            self._publish(event)
 
     def fire_channel(
         self,

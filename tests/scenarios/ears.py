@@ -32,6 +32,8 @@ class Listener:
         self.came = gevent.event.Event()
         self._events, self._commands = connect(port), connect(port)
         ask(self._events, f"event json {names}")
+        # What it asks itself is no news.
+        ask(self._events, "nixevent API")
         gevent.spawn(self._read)
 
     def _read(self) -> None:

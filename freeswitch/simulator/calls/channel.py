@@ -27,9 +27,6 @@ from freeswitch.simulator.plan import App
 
 State = Callable[[], None]
 
-RELEASE_S = 3600.0
-"""A leg that somebody keeps is destroyed after so long all the same."""
-
 
 class Home(Ear, Protocol):
     """What a leg needs of the switch on which it lives."""
@@ -350,7 +347,7 @@ class Channel(Leg):
         self.home.ended(self)
         self.reported.set()
         self.changed()
-        self.clock.wait(self.released, RELEASE_S)
+        self.wait_for_release()
         self.state_number = STATES["CS_DESTROY"]
         self.fire("CHANNEL_DESTROY")
         self.enter("CS_DESTROY")

@@ -22,6 +22,8 @@ from freeswitch.simulator.calls.waiting import Waiter
 from freeswitch.simulator.clock import Clock
 from freeswitch.simulator.esl.wire import Value
 
+RELEASE_S = 3600.0
+"""A leg that somebody keeps is destroyed after so long all the same."""
 FRAME_US = 20_000
 """One packet of sound."""
 
@@ -50,7 +52,7 @@ class Recording:
     """Since when the leg has also been sent something; 0: not since they are gathered."""
 
     def start_anew(self, now_us: int, *, sends: bool, lead_us: int = 0) -> None:
-        """A bridge begins, ends, stands still: what was gathered and not written is lost (switch_core_media_bug_flush)."""
+        """A bridge begins, ends, stands still: what is gathered and unwritten is lost (switch_core_media_bug_flush)."""
         self.left_out_us += self.unwritten_us(now_us)
         self.gathers_since_us, self.sent_since_us = now_us, now_us + lead_us if sends else 0
 
@@ -139,8 +141,24 @@ class Leg(Waiter):
         self.released = Signal()
         """Nobody else holds it: only then it can be destroyed."""
         self.released.set()
+        self._readers = 0
+        self._unread = Signal()
+        self._unread.set()
         self.gone = Signal()
         """Set when CHANNEL_DESTROY is out."""
+
+    def read_by(self, more: int) -> None:
+        """So many more connections read it (`myevents`), or fewer: it is not destroyed before they let it go."""
+        self._readers += more
+        if self._readers > 0:
+            self._unread.clear()
+        else:
+            self._unread.set()
+
+    def wait_for_release(self) -> None:
+        """Until nobody holds it."""
+        for held in (self.released, self._unread):
+            self.clock.wait(held, RELEASE_S)
 
     @property
     def is_called_side(self) -> bool:

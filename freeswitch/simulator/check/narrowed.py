@@ -12,6 +12,7 @@ from freeswitch.simulator.check.read import Headers, Trace, text
 
 OFTEN_LEFT_OUT = frozenset(
     (
+        "API",
         "CALL_UPDATE",
         "CHANNEL_CALLSTATE",
         "CHANNEL_DESTROY",

@@ -57,7 +57,7 @@ class Client:
         self._writer: gevent.Greenlet[..., None] | None = None
         self._abandoned = False
         self._leaving = False
-        self._last_word = wire.DISCONNECT_NOTICE
+        self._says_goodbye = True
         self.subscription = Subscription()
         self.authenticated = False
         self.idle = Signal()
@@ -120,7 +120,7 @@ class Client:
         """Says why and ends the connection; what still waits is dropped, what is being written is not."""
         self._held.clear()
         self._waiting.clear()
-        self._last_word = b""
+        self._says_goodbye = False
         self.send(wire.disconnect_notice(message, self._session))
         self._waiting.append(b"")
 
@@ -165,17 +165,16 @@ class Client:
             self._leave()
             return
         seconds = -1 if self._lingers_s < 0 else int(self._lingers_s)
-        self.send(wire.linger_notice(self._session, seconds))
+        self.send(wire.linger_notice(self._session, self._server.variable(self._session, "channel_name"), seconds))
         if seconds >= 0:
             gevent.spawn_later(seconds, self._leave)
 
     def _leave(self) -> None:
         """Ends the connection with its notice, after the reply to a command that runs now."""
-        self._last_word = wire.disconnect_notice(wire.GOODBYE, self._session)
         if self._busy:
             self._leaving = True
         else:
-            self.send(self._last_word)
+            self.send(wire.disconnect_notice(wire.GOODBYE, self._session))
             self._waiting.append(b"")
 
     def _write(self) -> None:
@@ -225,10 +224,12 @@ class Client:
         finally:
             self.close()
             self._writer.kill()
+            if self._session:
+                self._server.let_leg_go(self._session)
 
     def _end(self, patience_s: float) -> None:
-        if self._last_word:
-            self.send(self._last_word)
+        if self._says_goodbye:
+            self.send(wire.disconnect_notice(wire.GOODBYE, self._session))
         self.flush(patience_s)
 
     def _first_command(self) -> bool:
@@ -326,12 +327,12 @@ class Client:
     def _myevents(self, command: Command) -> None:
         leg, *words = command.line[9:].split(" ")
         if not self._session:
-            found = self._server.has_leg(leg)
+            found = self._server.keep_leg(leg)
             if not found and words:
                 self.reply("-ERR invalid uuid")
                 return
             self._session = leg if found else ""
-        self.reply(self.subscription.myevents(self._session, words))
+        self.reply(self.subscription.myevents(self._session))
         self.subscribed.set()
 
     def _getvar(self, command: Command) -> None:

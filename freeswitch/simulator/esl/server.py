@@ -50,11 +50,14 @@ class JobBackend(Protocol):
 class LegBackend(Protocol):
     """A backend that knows legs, for `myevents` and `getvar`."""
 
-    def has_leg(self, leg: str) -> bool:
-        """Whether this leg is up."""
+    def keep_leg(self, leg: str) -> bool:
+        """Whether this leg is up; it is not destroyed before it is let go."""
+
+    def let_leg_go(self, leg: str) -> None:
+        """Nobody on this connection reads it any more."""
 
     def variable(self, leg: str, name: str) -> str:
-        """A variable of it; empty where there is none."""
+        """A variable of it, up to its destruction; empty where there is none."""
 
 
 class UnknownCommand(Exception):
@@ -179,13 +182,12 @@ class EslServer:
         frames: dict[Format, bytes] = {}
         headers = event if isinstance(event, dict) else dict(event)
         for client in list(self.clients):
-            if not client.wants(headers):
-                continue
-            frame = frames.get(client.format)
-            if frame is None:
-                frame = frames[client.format] = wire.event_frame(event, client.format)
-            if not client.deliver(frame):
-                self._stuck_on(client)
+            if client.wants(headers):
+                frame = frames.get(client.format)
+                if frame is None:
+                    frame = frames[client.format] = wire.event_frame(event, client.format)
+                if not client.deliver(frame):
+                    self._stuck_on(client)
             if headers.get("Event-Name") == "CHANNEL_HANGUP" and client.follows(str(headers.get("Unique-ID"))):
                 client.leg_ended()
 
@@ -216,6 +218,8 @@ class EslServer:
     def execute(self, command: str, argument: str) -> str:
         """One API command; its name counts in upper and lower case alike. Each begins by taking the listeners' lock."""
         self._free.wait()
+        if command.lower() == "bgapi":
+            return self._start_named_job(argument)
         try:
             return self.backend.api(command.lower(), argument.strip(" ") if command else "")
         except UnknownCommand:
@@ -233,6 +237,16 @@ class EslServer:
         self._jobs.add(greenlet)
         greenlet.rawlink(self._jobs.discard)
 
+    def _start_named_job(self, argument: str) -> str:
+        """`api bgapi [uuid:<job> ]<command>`."""
+        job, text = str(uuid.uuid4()), argument.strip(" ")
+        if text.lower().startswith("uuid:") and " " in text:
+            job, _, text = text[5:].partition(" ")
+        if not text:
+            return "-ERR Invalid syntax\n"
+        self.start_job(job, *text.partition(" ")[::2])
+        return f"+OK Job-UUID: {job}\n"
+
     def _run_job(self, job: str, command: str, argument: str, owner: str) -> None:
         body = self.execute(command, argument) or "-ERR no reply\n"
         event = self.stamp("BACKGROUND_JOB") | {"Job-UUID": job}
@@ -247,22 +261,29 @@ class EslServer:
         """A message to a leg."""
         return self.backend.sendmsg(leg, headers)
 
-    def sendevent(self, line: str, headers: Mapping[str, str], body: str) -> str:
-        """An event that a client makes up: its own headers first, then the core's."""
+    def sendevent(self, line: str, headers: Sequence[tuple[str, str]], body: str) -> str:
+        """An event that a client makes up: its own headers first, also such as come twice, then the core's. What has
+        no name of a type is a CUSTOM one without subclass.
+        """
         name = line[9:].strip(" \t").upper()
-        event = uuid.uuid4()
-        mine: dict[str, Value] = {"Command": line, **{key: value for key, value in headers.items() if value}}
-        first: dict[str, Value] = {}
-        if subclass := mine.pop("Event-Subclass", None):
-            first["Event-Subclass"] = subclass
-        known = name if name in wire.EVENT_NAMES and name != "ALL" else "CLONE"
-        made = first | mine | {"Event-UUID": str(event)} | self.stamp(known)
-        self.publish(made | ({"_body": body} if body else {}))
+        made: list[tuple[str, Value]] = [("Command", line)]
+        made += [(key, value) for key, value in headers if value]
+        made.append(("Event-UUID", event := str(uuid.uuid4())))
+        if name == "CUSTOM":
+            subclasses = [one for one in made if one[0] == "Event-Subclass"]
+            made = subclasses[:1] + [one for one in made if one[0] != "Event-Subclass"]
+        made += self.stamp(name if name in wire.EVENT_NAMES and name != "ALL" else "CUSTOM").items()
+        self.publish([*made, ("_body", body)] if body else made)
         return f"+OK {event}"
 
-    def has_leg(self, leg: str) -> bool:
-        """Whether a leg is up."""
-        return isinstance(self.backend, LegBackend) and self.backend.has_leg(leg)
+    def keep_leg(self, leg: str) -> bool:
+        """Whether a leg is up, which is then kept."""
+        return isinstance(self.backend, LegBackend) and self.backend.keep_leg(leg)
+
+    def let_leg_go(self, leg: str) -> None:
+        """It is not kept any more."""
+        if isinstance(self.backend, LegBackend):
+            self.backend.let_leg_go(leg)
 
     def variable(self, leg: str, name: str) -> str:
         """A variable of a leg."""

@@ -20,6 +20,14 @@ CHANNEL_EXECUTE_COMPLETE CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE CHANNEL_ORIGINAT
 CHANNEL_PARK CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_STATE CHANNEL_UNBRIDGE CHANNEL_UNPARK DETECTED_SPEECH DTMF
 NOTALK TALK
 """
+_RESERVED = """
+filestring::close filestring::fail filestring::open limit::usage loopback::bowout loopback::direct sofia::bye_response
+sofia::error sofia::expire sofia::gateway_add sofia::gateway_delete sofia::gateway_state sofia::intercepted
+sofia::notify_refer sofia::notify_watched_header sofia::pre_register sofia::profile_start sofia::register
+sofia::register_attempt sofia::register_failure sofia::reinvite sofia::replaced sofia::sip_user_state sofia::transferee
+sofia::transferor sofia::unregister valet_parking::info
+"""
+"""Subclasses that modules have reserved: those that `event ALL` names, should ALL itself be taken back."""
 _SNEAKY = ("bgapi", "sched_api", "eval", "expand", "xml_wrap")
 """Commands that run another one: that one must be allowed too."""
 
@@ -74,8 +82,6 @@ class Subscription:
         """Of `myevents`: the only one of which it hears; empty: of any leg, but of legs only."""
         self._names: set[str] = set()
         self._subclasses: set[str] = set()
-        self._every_subclass = False
-        self._left_out: set[str] = set()
         self._filters: list[tuple[str, str]] = []
         self._user: EslUser | None = None
 
@@ -97,7 +103,6 @@ class Subscription:
                 if not self._may_hear(word, subclass=True):
                     return DENIED
                 self._subclasses.add(word)
-                self._left_out.discard(word)
             elif name is not None:
                 if not self._may_hear(name):
                     return DENIED
@@ -114,11 +119,7 @@ class Subscription:
         if name == "ALL":
             self._names |= EVENT_NAMES
             allowed = self._user.allowed_events if self._user else None
-            if allowed is None:
-                self._every_subclass = True
-                self._left_out.clear()
-            else:
-                self._subclasses |= set(_after_custom(allowed))
+            self._subclasses |= set(_RESERVED.split() if allowed is None else _after_custom(allowed))
 
     def _may_hear(self, word: str, *, subclass: bool = False) -> bool:
         if self._user is None or self._user.allowed_events is None:
@@ -135,7 +136,6 @@ class Subscription:
             name = _named(word)
             if custom:
                 self._subclasses.discard(word)
-                self._left_out.add(word)
             elif name == "CUSTOM":
                 found = custom = True
             elif name == "ALL":
@@ -146,8 +146,6 @@ class Subscription:
                 self._names -= {name, "ALL"}
         if not found:
             return "-ERR no keywords supplied"
-        if custom:
-            self._names.discard("ALL")
         self.listens = True
         return "+OK events nixed"
 
@@ -155,7 +153,7 @@ class Subscription:
         """Hears nothing any more."""
         if not self.listens:
             return "-ERR not listening for events"
-        self.listens = self._every_subclass = False
+        self.listens = False
         self._names.clear()
         self._subclasses.clear()
         return "+OK no longer listening for events"
@@ -178,14 +176,12 @@ class Subscription:
         self._filters.append((name, value))
         return f"+OK filter added. [{name}]=[{value}]"
 
-    def myevents(self, leg: str, words: list[str]) -> str:
-        """Only what this leg does."""
+    def myevents(self, leg: str) -> str:
+        """Only what this leg does; a form that is named behind the leg is not read (parse_command cuts it off)."""
         if self.leg is not None:
             return "-ERR aready enabled."
         self.leg = leg
         self._names |= set(_OF_ONE_LEG.split())
-        for word in words:
-            self.format = _FORMATS.get(word.lower(), self.format)
         self.listens = True
         return "+OK Events Enabled"
 
@@ -215,7 +211,7 @@ class Subscription:
             return False
         if name != "CUSTOM" or subclass is None:
             return True
-        return subclass in self._subclasses or (self._every_subclass and subclass not in self._left_out)
+        return subclass in self._subclasses
 
     def _passes_filters(self, headers: Mapping[str, Value]) -> bool:
         passed, by_name = False, {name.lower(): value for name, value in headers.items()}

@@ -164,11 +164,11 @@ RUDE_REJECTION = b"Content-Type: text/rude-rejection\nContent-Length: %d\n\n" % 
 """For an address that apply-inbound-acl does not let in; the disconnect notice follows."""
 
 
-def linger_notice(leg: str, seconds: int) -> bytes:
+def linger_notice(leg: str, name: str, seconds: int) -> bytes:
     """The leg is down, the connection stays: for so long, or (-1) until the client leaves."""
     return to_bytes(
         "Content-Type: text/disconnect-notice\n"
-        f"Controlled-Session-UUID: {leg}\nContent-Disposition: linger\nChannel-Name: \n"
+        f"Controlled-Session-UUID: {leg}\nContent-Disposition: linger\nChannel-Name: {name}\n"
         f"Linger-Time: {seconds}\nContent-Length: 0\n\n"
     )
 
@@ -180,13 +180,16 @@ def log_frame(level: int, text: str) -> bytes:
     return to_bytes(f"{head}Log-File: simulator\nLog-Func: simulator\nLog-Line: 1\nUser-Data: \n\n") + body
 
 
+_NO_LEVEL = 64
 LOG_LEVELS = ("console", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 
 def log_level(text: str) -> int | None:
-    """`7` or `debug`; nothing at all is debug too. None: no such level."""
-    if text.isdecimal() and len(text) < 3:
-        return int(text) if int(text) < len(LOG_LEVELS) else None
+    """`7` or `debug`; nothing at all is debug too. None: no such level. Source: switch_log_str2level."""
+    if text and re.fullmatch(r"[+-]?[0-9.]*", text):
+        found = _NUMBER.match(text)
+        level = int(found[1]) if found else 0
+        return None if level == _NO_LEVEL else max(0, min(level, _NO_LEVEL - 1))
     name = text.lower() or "debug"
     return LOG_LEVELS.index(name) if name in LOG_LEVELS else None
 
@@ -212,8 +215,8 @@ class Command:
     line: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
-    original: Mapping[str, str] = field(default_factory=dict)
-    """The headers under the names as they were written."""
+    original: Sequence[tuple[str, str]] = ()
+    """The headers as they were written, those too that come twice."""
 
 
 class BrokenCommand(Exception):
@@ -257,12 +260,12 @@ class CommandReader:
         # Where a byte is zero, a C string ends; a carriage return ends a line like a line feed.
         lines = [line.split("\0")[0] for line in re.split("[\r\n]+", head.decode("utf-8", "surrogateescape"))]
         headers: dict[str, str] = {}
-        original: dict[str, str] = {}
+        original: list[tuple[str, str]] = []
         for line in lines[1:]:
             name, colon, value = line.partition(":")
             if colon:
                 headers.setdefault(name.lower(), value.lstrip(" "))
-                original.setdefault(name, value.lstrip(" "))
+                original.append((name, value.lstrip(" ")))
         length = _length(headers.get("content-length", "0"))
         self._needed = end + length
         if len(self._buffer) < self._needed:

@@ -96,10 +96,9 @@ def _key(frame: Frame) -> str:
 
 def _framed(frame: Frame, pairs: Pairs) -> bytes:
     body = replaced_event(frame.body, pairs) if pairs and frame.is_event else frame.body
-    head = "".join(
-        f"{name}: {len(body) if name == 'Content-Length' else value}\n" for name, value in frame.headers.items()
-    )
-    return head.encode() + b"\n" + body
+    # The real one names the length of an event first, and that of a farewell last (mod_event_socket.c).
+    lines = [f"Content-Length: {len(body)}\n", f"Content-Type: {frame.content_type}\n"]
+    return "".join(lines if frame.is_event else reversed(lines)).encode() + b"\n" + body
 
 
 def _cdrs(folder: Path | None, legs: dict[str, str], events: Iterable[Any], remarks: list[str]) -> dict[str, bytes]:
