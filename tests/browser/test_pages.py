@@ -1,110 +1,15 @@
-"""The pages in a real browser (Debian's chromium): log-in, live calls without reloading, Japanese and English.
+"""The pages in a real browser: log-in, live calls without reloading, Japanese and English.
 
-Run without gevent: `python -m pytest tests/browser`. TORITSUGI_PICTURE=FILE.png keeps a picture of the first page;
-further pictures go beside it.
+Run without gevent: `python -m pytest tests/browser`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-DEADLINE_MS = 10_000
-if os.environ.get("CI"):  # there nothing may be left out: what is missing fails
-    import playwright.sync_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.sync_api")
+from tests.browser.visitor import IN_A_BROWSER, Served, keep
 
-pytestmark = pytest.mark.skipif(
-    not Path(CHROMIUM).exists() and not os.environ.get("CI"), reason="chromium is not installed"
-)
-
-
-@dataclass
-class Served:
-    """The pages in their process."""
-
-    url: str
-    password: str
-    process: subprocess.Popen[str]
-
-    def say(self, word: str) -> None:
-        """Make something happen, and wait until the services have heard of it."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(word + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Pages with a few calls."""
-    folder = tmp_path_factory.mktemp("pages")
-    command = [sys.executable, "-m", "tests.browser.serve", str(folder)]
-    root = Path(__file__).parents[2]
-    process = subprocess.Popen(
-        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    lines = (json.loads(line) for line in process.stdout if line.startswith('{"url"'))
-    told = next(lines)
-    yield Served(told["url"], told["password"], process)
-    process.stdin.write("stop\n")
-    process.stdin.close()
-    process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """One chromium for all tests."""
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: object, served: Served) -> Iterator[object]:
-    """A fresh visitor, logged in; whatever the browser complains of fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})  # type: ignore[attr-defined]
-    context.set_default_timeout(DEADLINE_MS)
-    tab = context.new_page()
-    complaints: list[str] = []
-    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    log_in(tab, served)
-    yield tab
-    context.close()
-    assert complaints == []
-
-
-def log_in(tab: object, served: Served) -> None:
-    """With the keyboard only."""
-    tab.goto(served.url)  # type: ignore[attr-defined]
-    tab.get_by_label("利用者名").fill("ａｄｍｉｎ")  # type: ignore[attr-defined]
-    tab.keyboard.press("Tab")  # type: ignore[attr-defined]
-    tab.keyboard.type(served.password)  # type: ignore[attr-defined]
-    tab.keyboard.press("Enter")  # type: ignore[attr-defined]
-    tab.get_by_role("heading", name="進行中の通話").wait_for()  # type: ignore[attr-defined]
-
-
-def keep(tab: object, name: str = "") -> None:
-    """A picture, if somebody wants one."""
-    wanted = os.environ.get("TORITSUGI_PICTURE")
-    if wanted:
-        path = Path(wanted)
-        tab.screenshot(path=path.with_stem(path.stem + name), full_page=True)  # type: ignore[attr-defined]
+pytestmark = IN_A_BROWSER
 
 
 def test_the_first_page_shows_calls_with_result_and_charge(page: object) -> None:
