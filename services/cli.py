@@ -21,7 +21,7 @@ from freeswitch.install import command as install_command
 from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from freeswitch.simulator.record.recording import WIDTHS
-from proto.contract import FILES, editor_schema, export
+from proto.contract import export
 from services import bus_definitions as users_of_bus
 from services import database as stores_command
 from services.audit_commands import audit
@@ -31,16 +31,13 @@ from services.billing import service as billing
 from services.connectors import deliveries
 from services.connectors import service as connectors
 from services.dead_letters import letters
-from services.directory import check_command
-from services.directory import service as directory
-from services.directory.applied import applied
 from services.eventsocket import decode as esl_decode
 from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
-from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
+from services.tenant_commands import tenants
 
 T = TypeVar("T")
 
@@ -55,30 +52,6 @@ def main() -> None:
 def run(arguments: tuple[str, ...]) -> None:
     """Run all services in one process, or the one that is named (`toritsugi run --help`)."""
     os.execv(sys.executable, [sys.executable, "-m", "services", *arguments])
-
-
-@main.group()
-def tenants() -> None:
-    """The clients' files."""
-
-
-@tenants.command("check")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Problems as JSON lines.")
-def tenants_check(folder: Path, as_json: bool) -> None:
-    """Read all files of FOLDER, name every mistake by file, line and key, and run the tests inside the files."""
-    sys.exit(check_command.main(folder, explain, sys.stdout, sys.stderr, as_json))
-
-
-@tenants.command("schema")
-@click.argument("of", type=click.Choice(tuple(FILES)), default="tenant")
-def tenants_schema(of: str) -> None:
-    """Print the JSON Schema of a client's file, or of platform.yaml, for an editor that helps while one writes.
-
-    Put `# yaml-language-server: $schema=tenant.json` into the first line of a file. What the values mean together only
-    `check` knows.
-    """
-    click.echo(msgspec.json.format(msgspec.json.encode(editor_schema(FILES[of], of)), indent=2))
 
 
 @main.command()
@@ -332,25 +305,13 @@ def database_upgrade(at: Settings, as_json: bool) -> None:
 
 
 main.add_command(letters)
+main.add_command(tenants)
 main.add_command(audit)
 
 
 @main.group()
 def webhooks() -> None:
     """Where ended calls are posted."""
-
-
-@tenants.command("applied")
-@at_stores
-def tenants_applied(at: Settings) -> None:
-    """Show which switch works with which client's revision, and what of it got no place there: a JSON object a line.
-
-    Exit code 1 if a switch that ever reported is behind: its callers may still meet what held before.
-    """
-    found = ask(at, directory.build(), applied)
-    for one in found:
-        click.echo(msgspec.json.encode(one))
-    sys.exit(0 if all(one.in_force for one in found) else 1)
 
 
 @webhooks.command("secret")
