@@ -34,6 +34,7 @@ from services.dead_letters import letters
 from services.eventsocket import decode as esl_decode
 from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
+from services.people_commands import people
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
@@ -302,6 +303,7 @@ def database_upgrade(at: Settings, as_json: bool) -> None:
     of `check`.
     """
     sys.exit(stores_command.upgrade(at, sys.stdout, as_json))
+main.add_command(people)
 
 
 main.add_command(letters)

@@ -66,6 +66,7 @@ PURE = (
     "services/directory/chain.py",
     "services/runtime/csv_file.py",
     "services/runtime/bus/topology.py",
+    "services/directory/ranks.py",
     "services/runtime/bus/wire.py",
     "freeswitch/simulator/causes.py",
     "freeswitch/simulator/limits.py",

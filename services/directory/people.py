@@ -15,33 +15,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
+import msgspec
 from gevent.lock import BoundedSemaphore
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, or_, select, update
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
+from services.directory.audit import audited
+from services.directory.ranks import concerns
 from services.runtime import clock
 from services.runtime.bus import Bus
-from services.runtime.store import Store, Tx
+from services.runtime.store import Conflict, Store, Tx
 from services.runtime.threads import ask
 from services.runtime.worker import Emit
 
 TRIES = 10
 """Several processes may work on the same rows: pages at which one visitor tries at once, workers that send the same."""
 FIRST_PERSON = "admin"
+CONSOLE = "console"
+"""Who acts, in the audit log, where a process does it by itself or was told to at its start."""
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 """RFC 7914: 32 MB and about 0.1 s a try."""
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without letters that are easily misread on a screen."""
 
-FREE_TRIES = {"pair": 3, "address": 10, "account": 100}
+FREE_TRIES = {"pair": 3, "address": 10, "account": 100, "code": 5}
 """Failures before waiting begins. pair: one account from one address; an office of many people shares one address;
-whoever fails from elsewhere keeps nobody out, unless from very many addresses."""
+whoever fails from elsewhere keeps nobody out, unless from very many addresses. code: the second factor of one account;
+who comes to try one has the password already."""
 FIRST_WAIT_US = 1_000_000
 _QUARTER_OF_AN_HOUR_US = 15 * 60 * 1_000_000
-LONGEST_WAIT_US = {"pair": _QUARTER_OF_AN_HOUR_US, "address": _QUARTER_OF_AN_HOUR_US, "account": 60_000_000}
+LONGEST_WAIT_US = {
+    "pair": _QUARTER_OF_AN_HOUR_US,
+    "address": _QUARTER_OF_AN_HOUR_US,
+    "account": 60_000_000,
+    "code": _QUARTER_OF_AN_HOUR_US,
+}
 FORGET_AFTER_US = 24 * 3600 * 1_000_000
 
 _hashing = BoundedSemaphore(2)
@@ -149,39 +160,77 @@ def ensure_first_person(store: Store, show: Callable[[str], None] = _show_nobody
 def add_person(store: Store, person: PersonChanged, password: str) -> PersonChanged:
     """A new row, told to everybody. Raises ValueError if the id is taken."""
     stored, now_us = hash_password(password), clock.now_us()
-
-    def work(tx: Tx) -> bool:
-        row = {**_columns(person), "password": stored, "changed_at_us": now_us}
-        fresh = tx.insert_once(tx.tables["people"], row)
-        if fresh:
-            tx.post([outgoing(_told(person, now_us))])
-        return fresh
-
-    if not store.run(work, TRIES):
+    if not store.run(lambda tx: insert(tx, person, stored, CONSOLE, now_us), TRIES):
         raise ValueError(f"{person.person} exists already")
     return person
+
+
+def insert(tx: Tx, person: PersonChanged, stored: str, by: str, now_us: int) -> bool:
+    """A new row with the hash of a password, told and audited. False: the id is taken, and nothing is done."""
+    row = {**_columns(person), "password": stored, "changed_at_us": now_us}
+    if not tx.insert_once(tx.tables["people"], row):
+        return False
+    audited(tx, by, "person.added", concerns(person), person.person, after=shown(person), now_us=now_us)
+    tx.post([outgoing(_told(person, now_us))])
+    return True
+
+
+def replace(tx: Tx, before: PersonChanged, after: PersonChanged, now_us: int, **columns: Any) -> PersonChanged:
+    """`after` in place of `before`, told to everybody; more columns (a password's hash) as given.
+
+    Raises Conflict if somebody changed the row since `before` was read: run the closure again.
+    """
+    table = tx.tables["people"]
+    here = (table.c.id == before.person) & (table.c.session_version == before.session_version)
+    last_us = tx.sql.execute(select(table.c.changed_at_us).where(here)).scalar()
+    if last_us is None:
+        raise Conflict(f"person {before.person}")
+    now_us = max(now_us, last_us + 1)  # whoever hears both must know which is newer, whatever the machine's clock does
+    values = {**_columns(after), **columns, "changed_at_us": now_us}
+    if tx.sql.execute(update(table).where(here).values(**values)).rowcount != 1:
+        raise Conflict(f"person {before.person}")
+    tx.post([outgoing(_told(after, now_us))])
+    return after
+
+
+def shown(person: PersonChanged) -> dict[str, Any]:
+    """What the audit log says of a person."""
+    return {"name": person.name, "role": person.role, "clients": list(person.tenants), "active": person.active}
 
 
 def reset_login(store: Store, person: str = FIRST_PERSON) -> str:
     """A new password, and an end to all sessions of this person. Raises KeyError if there is no such person."""
     password = new_password()
     stored = hash_password(password)
-    store.run(lambda tx: _renew(tx, person, stored, clock.now_us()), TRIES)
+    store.run(lambda tx: renew(tx, locked(tx, person)[0], stored, CONSOLE, clock.now_us(), active=True), TRIES)
     return password
 
 
-def _renew(tx: Tx, person: str, stored: str, now_us: int) -> None:
-    known = find(tx, person)
-    if known is None:
+def locked(tx: Tx, person: str) -> tuple[PersonChanged, int]:
+    """A person and how many platform operators are active; nobody else changes either until this transaction ends.
+
+    Raises KeyError if there is no such person.
+    """
+    table = tx.tables["people"]
+    wanted = or_(table.c.id == person, table.c.role == "platform_operator")
+    rows = tx.sql.execute(select(table).where(wanted).order_by(table.c.id).with_for_update()).all()
+    found = next((row for row in rows if row.id == person), None)
+    if found is None:
         raise KeyError(person)
-    table, version = tx.tables["people"], known.session_version + 1
-    values = {"password": stored, "session_version": version, "active": True, "changed_at_us": now_us}
-    tx.sql.execute(update(table).where(table.c.id == person).values(**values))
+    return _person(found), sum(row.active for row in rows if row.role == "platform_operator")
+
+
+def renew(
+    tx: Tx, known: PersonChanged, stored: str, by: str, now_us: int, *, active: bool | None = None
+) -> PersonChanged:
+    """Another password (its hash), and an end to all sessions; what failed for this account is forgotten."""
+    version = known.session_version + 1
+    after = msgspec.structs.replace(known, session_version=version, active=known.active if active is None else active)
+    replace(tx, known, after, now_us, password=stored)
+    audited(tx, by, "person.renewed", concerns(known), known.person, shown(known), shown(after), now_us=now_us)
     table = tx.tables["login_failures"]
-    tx.sql.execute(delete(table).where(table.c.key == person, table.c.scope == "account"))
-    renewed = find(tx, person)
-    assert renewed is not None
-    tx.post([outgoing(_told(renewed, now_us))])
+    tx.sql.execute(delete(table).where(table.c.key == known.person, table.c.scope.in_(("account", "code"))))
+    return after
 
 
 def tell(store: Store, bus: Bus) -> None:
@@ -200,6 +249,12 @@ def find(tx: Tx, person: str) -> PersonChanged | None:
     table = tx.tables["people"]
     row = tx.sql.execute(select(table).where(table.c.id == person)).first()
     return _person(row) if row else None
+
+
+def everybody(tx: Tx) -> list[PersonChanged]:
+    """Every row without its password, by id."""
+    table = tx.tables["people"]
+    return [_person(row) for row in tx.sql.execute(select(table).order_by(table.c.id))]
 
 
 def all_people(tx: Tx) -> list[Emit]:

@@ -1,0 +1,142 @@
+"""Changes of people, by pages and commands alike: checked by `ranks.py`, audited, told to everybody.
+
+Enters: who acts and what is wanted. Leaves: rows, PersonChanged in the outbox, new passwords (shown once, kept only as
+hashes), or Refused. Sessions end with any change of role, clients, password or activity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import select
+
+from proto.events import PersonChanged
+from services.directory import people, ranks
+from services.directory.audit import audited
+from services.directory.ranks import Actor, Refusal
+from services.runtime import clock
+from services.runtime.store import Store, Tx
+
+
+class Refused(Exception):
+    """The change is not allowed; nothing was done."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason)
+        self.reason: Refusal = reason
+
+
+def clients(tx: Tx) -> dict[str, str]:
+    """The clients that exist, by id: the name of each."""
+    table = tx.tables["revisions"]
+    rows = tx.sql.execute(
+        select(table.c.tenant, table.c.body).where(~table.c.gone, ~table.c.tenant.startswith("_", autoescape=True))
+    )
+    return dict(sorted((row.tenant, msgspec.json.decode(row.body, type=_Named).name) for row in rows))
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+def listed(tx: Tx, actor: Actor) -> list[PersonChanged]:
+    """The people of whom `actor` may know, by id."""
+    return [person for person in people.everybody(tx) if ranks.sees(actor, person)]
+
+
+def one(tx: Tx, actor: Actor, person: str) -> PersonChanged | None:
+    """This person, if `actor` may know of them."""
+    found = people.find(tx, person)
+    return found if found is not None and ranks.sees(actor, found) else None
+
+
+def add(store: Store, actor: Actor, wanted: PersonChanged) -> str:
+    """Somebody new; their first password. Raises Refused."""
+    wanted = _tidy(wanted)
+    password = people.new_password()
+    stored = people.hash_password(password)
+
+    def work(tx: Tx) -> None:
+        _allow(tx, actor, None, wanted, 0)
+        if not people.insert(tx, wanted, stored, actor.id, clock.now_us()):
+            raise Refused("taken")
+
+    store.run(work, people.TRIES)
+    return password
+
+
+def change(store: Store, actor: Actor, person: str, alter: Callable[[PersonChanged], PersonChanged]) -> PersonChanged:
+    """What `alter` makes of this person (name, role, clients, activity). Raises Refused."""
+
+    def work(tx: Tx) -> PersonChanged:
+        before, operators = _locked(tx, person)
+        after = _tidy(alter(before))
+        _allow(tx, actor, before, after, operators)
+        if after == before:
+            return before
+        if ranks.ends_sessions(before, after):
+            after = msgspec.structs.replace(after, session_version=before.session_version + 1)
+        now_us = clock.now_us()
+        people.replace(tx, before, after, now_us)
+        old, new = people.shown(before), people.shown(after)
+        changed = [name for name in new if old[name] != new[name]]
+        audited(
+            tx,
+            actor.id,
+            "person.changed",
+            ranks.concerns(before, after),
+            person,
+            {name: old[name] for name in changed},
+            {name: new[name] for name in changed},
+            now_us=now_us,
+        )
+        return after
+
+    return store.run(work, people.TRIES)
+
+
+def set_active(store: Store, actor: Actor, person: str, active: bool) -> PersonChanged:
+    """Let somebody in again, or no longer. Raises Refused."""
+    return change(store, actor, person, lambda known: msgspec.structs.replace(known, active=active))
+
+
+def reset_password(store: Store, actor: Actor, person: str) -> str:
+    """A new password for somebody, and an end to their sessions. Raises Refused."""
+    password = people.new_password()
+    stored = people.hash_password(password)
+
+    def work(tx: Tx) -> None:
+        known, operators = _locked(tx, person)
+        _allow(tx, actor, known, known, operators)
+        people.renew(tx, known, stored, actor.id, clock.now_us())
+
+    store.run(work, people.TRIES)
+    return password
+
+
+def set_own_password(store: Store, person: str, password: str) -> PersonChanged:
+    """The password that somebody chose for themselves, and an end to their other sessions."""
+    stored = people.hash_password(password)
+    return store.run(
+        lambda tx: people.renew(tx, people.locked(tx, person)[0], stored, person, clock.now_us()), people.TRIES
+    )
+
+
+def _locked(tx: Tx, person: str) -> tuple[PersonChanged, int]:
+    try:
+        return people.locked(tx, person)
+    except KeyError:
+        raise Refused("not_yours") from None
+
+
+def _allow(tx: Tx, actor: Actor, before: PersonChanged | None, after: PersonChanged, operators: int) -> None:
+    refused = ranks.refusal(actor, before, after, clients(tx), operators)
+    if refused is not None:
+        raise Refused(refused)
+
+
+def _tidy(wanted: PersonChanged) -> PersonChanged:
+    """Each client once; a platform operator has all of them and so names none."""
+    tenants = () if wanted.role == "platform_operator" else tuple(sorted(set(wanted.tenants)))
+    return msgspec.structs.replace(wanted, name=ranks.clean(wanted.name), tenants=tenants)
