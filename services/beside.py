@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from sqlalchemy import make_url
@@ -87,3 +87,9 @@ def ask(at: Settings, service: Service, work: Callable[[Tx], T]) -> T:
     """The answer of a service's store. Raises ClickException where there is none."""
     with opened(at, service) as store:
         return store.run(work, TRIES)
+
+
+def language() -> Literal["ja", "en"]:
+    """As the terminal's locale says."""
+    said = next((os.environ[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(one)), "")
+    return "ja" if said.startswith("ja") else "en"

@@ -25,7 +25,7 @@ from proto.contract import export
 from services import bus_definitions as users_of_bus
 from services import database as stores_command
 from services.audit_commands import audit
-from services.beside import ask, at_stores
+from services.beside import ask, at_stores, language
 from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
@@ -79,7 +79,7 @@ def doctor(
     Exit code: 0 no errors, 1 errors, 2 the switch could not be looked at. It changes nothing.
     """
     patient = _patient(settings, name, esl, password_file, prefix)
-    sys.exit(doctor_command.main(patient, sys.stdout, sys.stderr, as_json, lang or _language()))
+    sys.exit(doctor_command.main(patient, sys.stdout, sys.stderr, as_json, lang or language()))
 
 
 def _patient(
@@ -137,13 +137,8 @@ def freeswitch_install(
 
     Exit code: 0 done, 1 a file was kept because you changed it, 2 this is no place for them.
     """
-    talk = install_command.Conversation(prefix, sys.stdout, sys.stderr, lang or _language(), dry_run)
+    talk = install_command.Conversation(prefix, sys.stdout, sys.stderr, lang or language(), dry_run)
     sys.exit(talk.restore(restore) if uninstall or restore else talk.install(replace_changed))
-
-
-def _language() -> Lang:
-    said = next((os.environ[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(one)), "")
-    return "ja" if said.startswith("ja") else "en"
 
 
 @main.group()
@@ -303,12 +298,12 @@ def database_upgrade(at: Settings, as_json: bool) -> None:
     of `check`.
     """
     sys.exit(stores_command.upgrade(at, sys.stdout, as_json))
-main.add_command(people)
 
 
 main.add_command(letters)
 main.add_command(tenants)
 main.add_command(audit)
+main.add_command(people)
 
 
 @main.group()

@@ -13,14 +13,12 @@ from typing import TextIO
 import msgspec
 
 from proto.tenant import Tenant
-from proto.values import to_datetime
 from services.directory.documents import Document, Folder, line_of
 from services.directory.doubts import doubts, rounds
 from services.directory.problems import Problem, errors
 from services.directory.route_tests import Explain, run_tests
 from services.directory.settle import InForce, settle
 from services.directory.yaml_files import read_folder
-from services.runtime import clock
 
 
 def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool, today: date | None = None) -> int:
@@ -30,7 +28,7 @@ def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool
     except OSError as error:
         err.write(f"{folder}: {error.strerror}\n")
         return 1
-    problems, tests = check(files, explain, today or to_datetime(clock.now_us()).date())
+    problems, tests = check(files, explain, today)
     wrong = errors(problems)
     clients = len(files.tenants) + len([name for name in files.broken if name != "platform.yaml"])
     if as_json:

@@ -16,8 +16,9 @@ from proto.tenant.platform import Platform
 from proto.tenant.routes import ACTIONS, Action, RouteTest
 from proto.values import Party, to_epoch_us
 from services.directory.problems import Problem
+from services.directory.words import step_in_words
 
-Explain = Callable[[Tenant, Platform, str, Party, int], tuple[Sequence[AnyStep], Sequence[str]]]
+Explain = Callable[[Tenant | None, Platform, str, Party, int], tuple[Sequence[AnyStep], Sequence[str]]]
 """(tenant, platform, dialled number, caller, time in µs) -> the plan and, in words, each rule that was looked at."""
 
 _REJECTS = {"busy": "USER_BUSY", "not_in_use": "UNALLOCATED_NUMBER", "refused": "CALL_REJECTED"}
@@ -100,21 +101,7 @@ def described(plan: Sequence[AnyStep]) -> str:
     """The first step of a plan, for a person."""
     if not plan:
         return "go nowhere"
-    match plan[0]:
-        case Ring(phones=phones):
-            return "ring " + ", ".join(phone.id for phone in phones)
-        case Forward(number=number):
-            return f"forward to {number}"
-        case Play(prompt=prompt):
-            return f"hear the announcement {prompt}"
-        case TakeMessage(mailbox=mailbox):
-            return f"reach the voicemail {mailbox}"
-        case Wait(queue=queue):
-            return f"wait in the queue {queue}"
-        case HandOver(to=to, queue=queue):
-            return f"be handed to {to} {queue}".rstrip()
-        case Reject(cause=cause):
-            return f"be refused ({cause})"
+    return step_in_words(plan[0], "en", {})
 
 
 def _name(test: RouteTest) -> str:

@@ -310,13 +310,13 @@ def test_json_says_the_same_to_a_program(run: Run) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     err = io.StringIO()
-    assert check_command.main(tmp_path / "none", explain, io.StringIO(), err, False) == 1
+    assert check_command.main(tmp_path / "none", explain, io.StringIO(), err, False, TODAY) == 1
     assert "No such file" in err.getvalue()
 
 
 def test_a_folder_without_platform_file_is_an_error(tmp_path: Path) -> None:
     out = io.StringIO()
-    assert check_command.main(tmp_path, explain, out, io.StringIO(), False) == 1
+    assert check_command.main(tmp_path, explain, out, io.StringIO(), False, TODAY) == 1
     assert out.getvalue().startswith("platform.yaml: is missing")
 
 
