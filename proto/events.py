@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from proto.facts import (
+    AgentState,
     CallEnded,
     CallRouted,
     LegCharged,
@@ -19,6 +20,7 @@ from proto.facts import (
     PlatformRevised,
     RecordingStored,
     RevisionApplied,
+    ServiceAlive,
     ServiceStarted,
     TenantRevised,
     TimerFired,
@@ -329,6 +331,7 @@ class CommandUnknown(Event, frozen=True, kw_only=True):
 
 
 __all__ = [
+    "AgentState",
     "CallAnswered",
     "CallArrived",
     "CallEnded",
@@ -358,6 +361,7 @@ __all__ = [
     "RecordingStopped",
     "RecordingStored",
     "RevisionApplied",
+    "ServiceAlive",
     "ServiceStarted",
     "SwitchConnected",
     "SwitchLost",

@@ -146,6 +146,32 @@ class ServiceStarted(Event, frozen=True, kw_only=True):
     instance: str
 
 
+class AgentState(msgspec.Struct, frozen=True, kw_only=True):
+    """How one agent stands with its switch."""
+
+    switch: str
+    agent: str = ""
+    """Which of several agents of this switch; empty: the only one, or the first."""
+    connected: bool
+    waiting: int
+    """Records and answers that the bus does not have yet: in memory, then on disk."""
+
+
+class ServiceAlive(Event, frozen=True, kw_only=True):
+    """A process runs: said at its start and every `every_s` seconds, for the page that shows operators who is there."""
+
+    NAME: ClassVar[str] = "service.alive"
+    service: str
+    """`house`: several services in one process."""
+    host: str
+    instance: str
+    """Of this life of the process."""
+    began_at_us: EpochUs
+    every_s: int
+    agents: tuple[AgentState, ...] = ()
+    """Of the switches that this process hears."""
+
+
 class TimerFired(Event, frozen=True, kw_only=True):
     """A timer that a service set for itself is due. Goes only to that service."""
 

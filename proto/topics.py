@@ -57,7 +57,7 @@ _STORY: tuple[type[Event], ...] = (
 )
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "directory": (e.ServiceStarted, e.RevisionApplied),
+    "directory": (e.ServiceStarted, e.ServiceAlive, e.RevisionApplied),
     "routing": (e.CallArrived, e.CallHandedOver, e.LegEnded),
     "recording": (e.CallAnswered, e.RecordingStarted, e.RecordingStopped, e.CommandRefused),
     "answering": (
@@ -103,7 +103,8 @@ SAYS: dict[str, tuple[type[Message], ...]] = {
     "history": (e.CallEnded,),
     "connectors": (),
 }
-"""What each service may say, besides ServiceStarted and its own timers; the broker holds it to that (`rights.py`)."""
+"""What each service may say, besides ServiceStarted, ServiceAlive and its own timers; the broker holds it to that
+(`rights.py`)."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from flask import Flask
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged, ServiceStarted
-from proto.topics import agent_queue, all_queues, command_queue, outgoing, service_queue
-from proto.values import PLATFORM_TENANT, command_id
+from proto.events import PersonChanged
+from proto.topics import agent_queue, all_queues, command_queue, service_queue
 from services.connectors import service as connectors
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
+from services.pulse import Pulse
 from services.rooms import AGENT, BUILDS, EVERYTHING, store_url
-from services.runtime import clock, projections
+from services.runtime import projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
 from services.runtime.metrics_server import MetricsServer
@@ -65,7 +65,7 @@ def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, hea
             pages(house), web.host, web.port, certificate_file=web.certificate_file, key_file=web.key_file
         )
         house.parts.append(("web", house.web))
-    house.parts.append(("greeting", _Greeting(bus, tuple(names))))
+    house.parts.append(("pulse", Pulse(bus, tuple(names), lambda: [agent.state for agent in house.agents])))
     return house
 
 
@@ -143,7 +143,7 @@ def pages(house: House) -> Flask:
     if "history" in house.stores:
         blueprints.append(history_web.blueprint(house.stores["history"]))
     if "directory" in house.stores:
-        blueprints.append(directory_web.blueprint(house.stores["directory"]))
+        blueprints.append(directory_web.blueprint(house.stores["directory"], house.bus))
     people = house.stores.get("history") or house.stores["directory"]
 
     def look_up(person: str) -> PersonChanged | None:
@@ -173,26 +173,3 @@ class _OpenBus:
 
     def stop(self) -> None:
         self.bus.stop()
-
-
-@dataclass
-class _Greeting:
-    """Says that this process began, once for all its rooms, so that directory tells them all revisions again."""
-
-    bus: Bus
-    names: tuple[str, ...]
-
-    def start(self) -> None:
-        now_us = clock.now_us()
-        name = self.names[0] if len(self.names) == 1 else "house"
-        fact = Envelope(
-            body=ServiceStarted(service=name, instance=str(now_us)),
-            id=command_id(f"started/{name}", now_us),
-            source=name,
-            tenant=PLATFORM_TENANT,
-            occurred_at_us=now_us,
-        )
-        self.bus.publish([outgoing(fact)])
-
-    def stop(self) -> None:
-        """Nothing is kept."""

@@ -19,15 +19,16 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, select, update
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceStarted, TenantRevised
+from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceAlive, ServiceStarted, TenantRevised
 from proto.message import Event
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import Outgoing, outgoing
 from proto.values import PLATFORM_TENANT, command_id
-from services.directory import people
+from services.directory import people, texts
+from services.directory.alive import add_alive_table, keep_alive
 from services.directory.applied import add_applied_table, keep_applied
-from services.directory.documents import PLATFORM_FILE, Folder, revision_of
+from services.directory.documents import PLATFORM_FILE, Document, Folder, revision_of
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
 from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
@@ -49,13 +50,16 @@ def build() -> Service:
     people.add_people_tables(metadata)
     add_revisions_table(metadata)
     add_applied_table(metadata)
+    add_alive_table(metadata)
     add_audit_table(metadata)
+    texts.add_text_tables(metadata)
     add_second_factor_tables(metadata)
     add_tokens_table(metadata)
     handlers: dict[type[Event], Handler] = {
         ServiceStarted: say_everything,
         PersonChanged: keep_person,
         RevisionApplied: keep_applied,
+        ServiceAlive: keep_alive,
     }
     return Service(NAME, handlers, metadata)
 
@@ -134,9 +138,27 @@ def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
     for name in settled.gone:
         _keep(tx, name, before.tenants[name].file, before.tenants[name].body, True, now_us)
         changed.append(name)
+    _keep_texts(tx, folder, settled, now_us)
     news = [outgoing(told) for told in _told_all(tx) if told.tenant in changed]
     tx.post(news)
     return settled, news
+
+
+def _keep_texts(tx: Tx, folder: Folder, settled: Settled, now_us: int) -> None:
+    """Whatever took effect as it stands in the folder; a refused file is no text of its client."""
+    stands = texts.standing(tx)
+    taken: list[tuple[str, Document[Tenant] | Document[Platform]]] = [
+        (document.body.tenant, document)
+        for document in folder.tenants
+        if settled.tenants.get(document.body.tenant) == Held(document.file, document.body)
+    ]
+    if folder.platform is not None and folder.platform.body == settled.platform:
+        taken.append((PLATFORM_TENANT, folder.platform))
+    for name, document in taken:
+        texts.keep(tx, stands.get(name), name, document, now_us)
+    for name in settled.gone:
+        if (last := stands.get(name)) is not None:
+            texts.keep_end(tx, last, now_us)
 
 
 def _keep(tx: Tx, tenant: str, file: str, body: Tenant | Platform, gone: bool, now_us: int) -> bool:

@@ -17,7 +17,7 @@ import gevent
 import gevent.event
 
 from proto.envelope import Envelope
-from proto.events import PlatformRevised, SwitchConnected, SwitchLost, TenantRevised
+from proto.events import AgentState, PlatformRevised, SwitchConnected, SwitchLost, TenantRevised
 from proto.message import Event as Fact
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
@@ -185,6 +185,12 @@ class Agent:
     def legs_up(self) -> frozenset[str]:
         """Legs that we believe to be up."""
         return frozenset(self._normaliser.beliefs.up)
+
+    @property
+    def state(self) -> AgentState:
+        """How it stands now."""
+        connected = self.supervisor.connected.is_set()
+        return AgentState(switch=self.switch.name, agent=self.switch.agent, connected=connected, waiting=self.waiting)
 
     @property
     def waiting(self) -> int:

@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker
 
 from proto.envelope import MESSAGES, encode
-from proto.events import ServiceStarted, TimerFired
+from proto.events import ServiceAlive, ServiceStarted, TimerFired
 from proto.topics import DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, HEARS, SAYS, Outgoing, service_queue
 from services.cli import main
 from services.runtime.bus import Unavailable
@@ -202,7 +202,7 @@ def test_a_queue_that_is_missing_is_named_with_what_makes_it(users: OwnUsers) ->
 
 
 def test_each_message_has_somebody_who_may_say_it() -> None:
-    assert {kind for kinds in SAYS.values() for kind in kinds} | {ServiceStarted, TimerFired} == set(MESSAGES.values())
+    assert {kind for kinds in SAYS.values() for kind in kinds} | {ServiceAlive, ServiceStarted, TimerFired} == set(MESSAGES.values())
     assert set(SAYS) == {*HEARS, "eventsocket"}
 
 

@@ -23,7 +23,7 @@ from freeswitch.simulator.replay.player import Faults, Player
 from freeswitch.simulator.replay.score import Captured, read_lines
 from proto.commands import HangUp
 from proto.envelope import MESSAGES, Envelope, decode
-from proto.events import CommandRefused, LegEnded, ServiceStarted, TenantRevised, TimerFired
+from proto.events import CommandRefused, LegEnded, ServiceAlive, ServiceStarted, TenantRevised, TimerFired
 from proto.message import Event, Message
 from proto.tenant import Tenant
 from proto.topics import SAYS, Outgoing, Queue, outgoing
@@ -135,7 +135,7 @@ class Tap:
 def may_say(envelope: Envelope) -> bool:
     """Whether `proto/topics.py` gives the service that said this the right to."""
     service = "eventsocket" if envelope.source.startswith("switch/") else envelope.source
-    return type(envelope.body) in (*SAYS.get(service, ()), ServiceStarted, TimerFired) or service not in SAYS
+    return type(envelope.body) in (*SAYS.get(service, ()), ServiceStarted, ServiceAlive, TimerFired) or service not in SAYS
 
 
 @dataclass(frozen=True)

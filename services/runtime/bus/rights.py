@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from proto.events import ServiceStarted
+from proto.events import ServiceAlive, ServiceStarted
 from proto.message import Command, Message
 from proto.topics import (
     COMMANDS_EXCHANGE,
@@ -71,6 +71,7 @@ def _agent(switch: str) -> User:
 def _keys(service: str, timer: str) -> str:
     kinds: tuple[type[Message], ...] = (
         ServiceStarted,
+        ServiceAlive,
         *(kind for kind in SAYS[service] if not issubclass(kind, Command)),
     )
     names = [kind.NAME for kind in kinds] + ([f"timer.{timer}"] if timer else [])
