@@ -97,6 +97,7 @@ def _arrived(call: Call, envelope: Envelope, fact: e.CallArrived) -> Call:
         origin=fact.origin,
         dialled=fact.dialled,
         caller=fact.caller,
+        phone=fact.phone,
         transferred=fact.transferred,
     )
     call = msgspec.structs.replace(
@@ -197,10 +198,12 @@ _DISCARDED = frozenset({"empty-file", "input-too-short"})
 """The switch removed the file again: nothing was said in it."""
 
 
-def _recorded(call: Call, path: str, state: RecordingState, message: bool | None) -> Call:
+def _recorded(call: Call, path: str, state: RecordingState, message: bool | None, length_ms: int = 0) -> Call:
     call = msgspec.structs.replace(
         call, recordings=_put(call.recordings, path, state, lambda a, b: max(a, b, key=_RECORDING.index))
     )
+    if length_ms:
+        call = msgspec.structs.replace(call, lengths=_put(call.lengths, path, length_ms, max))
     if message is None:
         return call
     return msgspec.structs.replace(call, messages=_put(call.messages, path, message, lambda a, b: a or b))
@@ -212,11 +215,13 @@ def _recording_started(call: Call, _envelope: Envelope, fact: e.RecordingStarted
 
 def _recording_stopped(call: Call, _envelope: Envelope, fact: e.RecordingStopped) -> Call:
     state: RecordingState = "discarded" if fact.completion in _DISCARDED else "running"
-    return _recorded(call, fact.path, state, fact.length_ms > 0 if fact.stage == "voicemail" else None)
+    message = fact.length_ms > 0 if fact.stage == "voicemail" else None
+    return _recorded(call, fact.path, state, message, fact.length_ms)
 
 
 def _recording_stored(call: Call, _envelope: Envelope, fact: e.RecordingStored) -> Call:
-    return _recorded(call, fact.path, "stored", fact.length_ms > 0 if fact.kind == "message" else None)
+    message = fact.length_ms > 0 if fact.kind == "message" else None
+    return _recorded(call, fact.path, "stored", message, fact.length_ms)
 
 
 def _charged(call: Call, envelope: Envelope, fact: e.LegCharged) -> Call:

@@ -6,6 +6,7 @@ person wants to know (result, state, talk time) is worked out from it in `fold.p
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -50,6 +51,8 @@ class Arrival(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: str
     dialled: str
     caller: Party
+    phone: str = ""
+    """Which of our phones called, for origin phone."""
     transferred: bool = False
     parked: bool = True
     """False: it never waited for a decision (emergency); known from the leg's end."""
@@ -94,6 +97,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     charges: dict[str, Charge] = {}
     recordings: dict[str, RecordingState] = {}
     """By path."""
+    lengths: dict[str, int] = {}
+    """How long a recording is, by path: milliseconds."""
     messages: dict[str, bool] = {}
     """Recordings made at a voicemail stage: path -> whether the message is complete and not empty."""
     refused: bool = False
@@ -121,6 +126,14 @@ class Row(msgspec.Struct, frozen=True):
     charges: int
     """How many legs are charged, 0 yen included."""
     recording: RecordingState
+    recorded_ms: int
+    """All recordings that are kept, together."""
+    placed_by: str
+    """Which of our phones called; empty for a caller from outside."""
+    own_number: str
+    """The client's number of this call: that was called, or that the other side was shown."""
+    other_number: str
+    """The other side's number, if it may be shown; empty among our own phones."""
     legs: int
     estimated: bool
 
@@ -197,3 +210,43 @@ class Story(msgspec.Struct, frozen=True):
     legs: tuple[tuple[str, Leg], ...]
     steps: tuple[Step, ...]
     client: Client
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Where a call stands in the order of the report: newest first, of one instant by client and id."""
+
+    started_at_us: int
+    tenant: str
+    call: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One page."""
+
+    calls: tuple[Known, ...]
+    next: Place | None
+    """What was earlier begins after this one; None: there is nothing earlier."""
+    cut: bool
+    """There may be earlier ones that fit: the page ends where it was looked no further."""
+    clients: dict[str, Client]
+
+
+class Day(msgspec.Struct, frozen=True):
+    """How the calls of one day went."""
+
+    day: date
+    results: dict[str, int]
+    more: bool
+    """There were more; not all were counted."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Everything that the page of the report shows."""
+
+    found: Found
+    days: tuple[Day, ...]
+    """How the days of this page went, where every call of a client's day is wanted."""
+    clients: dict[str, Client]
+    """Whom the visitor may choose from."""
+    timezone: str
+    """Of the days."""

@@ -59,6 +59,8 @@ class CallLine(msgspec.Struct, frozen=True):
     path: str
     client: str
     started: str
+    clock: str
+    """The time alone, for where the day stands above."""
     caller: str
     caller_name: str
     dialled: str
@@ -68,16 +70,20 @@ class CallLine(msgspec.Struct, frozen=True):
     tone: str
     """good, warn, bad, calm: the colour beside the word, never instead of it."""
     answered_by: str
+    placed_by: str
     talk: str
     running: str
     charge: str
     recording: str
+    recorded: str
+    """How long."""
     estimated: bool
     """Nobody saw how it ended: its times may change, and what it may cost is held back."""
     started_at_us: int
     answered_at_us: int | None
     ended_at_us: int | None
     talk_ms: int
+    recorded_ms: int
     charge_incl: Decimal
     charge_excl: Decimal
 
@@ -158,8 +164,9 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
         tenant=known.tenant,
         call=known.call,
         path=f"/calls/{known.tenant}/{known.call}",
-        client=_client_name(known.tenant, client, lang),
+        client=client_name(known.tenant, client, lang),
         started=date_time(row.started_at_us, client.timezone, lang),
+        clock=clock_time(row.started_at_us, client.timezone)[:5],
         caller=party(row.caller_number, row.caller_presentation, lang),
         caller_name=shown(row.caller_name, 40) if row.caller_presentation == "shown" else "",
         dialled=number(row.dialled),
@@ -168,15 +175,18 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
         result=word(RESULTS, row.result, lang) if over else "",
         tone=_TONES.get(word_shown, "calm"),
         answered_by=number(row.answered_by),
+        placed_by=shown(row.placed_by),
         talk=span(row.talk_ms * 1000, lang) if over and row.answered_at_us is not None else "",
         running="" if over else running(now_us - row.started_at_us),
         charge=money(row.charge_incl, row.charge_excl, row.charges, lang),
         recording=word(RECORDINGS, row.recording, lang),
+        recorded=span(row.recorded_ms * 1000, lang) if row.recorded_ms else "",
         estimated=row.estimated,
         started_at_us=row.started_at_us,
         answered_at_us=row.answered_at_us,
         ended_at_us=row.ended_at_us,
         talk_ms=row.talk_ms,
+        recorded_ms=row.recorded_ms,
         charge_incl=row.charge_incl,
         charge_excl=row.charge_excl,
     )
@@ -230,7 +240,8 @@ def _bar(position: int, name: str, leg: Leg, begin: int, end: int, lang: Lang) -
     )
 
 
-def _client_name(tenant: str, client: Client, lang: Lang) -> str:
+def client_name(tenant: str, client: Client, lang: Lang) -> str:
+    """The client as people call it."""
     if tenant == UNKNOWN_TENANT:
         return "該当なし" if lang == "ja" else "nobody"
     return shown(client.name)

@@ -6,8 +6,9 @@ database. Whoever looks at one call is written down in the same transaction (JAP
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Select, and_, delete, func, insert, select
@@ -17,6 +18,9 @@ from services.runtime import projections
 from services.runtime.store import Tx
 
 Visible = tuple[str, ...] | None
+Look = Literal["call", "report", "csv", "xlsx"]
+ALL_CLIENTS = "*"
+"""Stands in the log of looks for whoever sees all clients and chose none."""
 VISIT_US = 30 * 60 * 1_000_000
 """Whoever looks at the same call again within this time is still looking."""
 ACCESS_KEPT_US = 366 * 24 * 3600 * 1_000_000
@@ -28,9 +32,9 @@ def overview(tx: Tx, visible: Visible, limit: int) -> Overview:
     table = tx.tables["calls"]
     running = _calls(tx, visible).where(table.c.state != "ended").order_by(table.c.started_at_us.desc())
     over = _calls(tx, visible).where(table.c.state == "ended").order_by(table.c.ended_at_us.desc())
-    live = tuple(_known(row) for row in tx.sql.execute(running.limit(limit)))
-    last = tuple(_known(row) for row in tx.sql.execute(over.limit(limit)))
-    names = {known.tenant for known in (*live, *last)}
+    live = tuple(known(row) for row in tx.sql.execute(running.limit(limit)))
+    last = tuple(known(row) for row in tx.sql.execute(over.limit(limit)))
+    names = {one.tenant for one in (*live, *last)}
     switches = tx.sql.execute(select(tx.tables["switches"]).order_by(tx.tables["switches"].c.switch))
     counted = _visible(select(table.c.state, func.count().label("n")), tx, visible)
     states = tx.sql.execute(counted.where(table.c.state != "ended").group_by(table.c.state))
@@ -49,7 +53,7 @@ def story(tx: Tx, visible: Visible, tenant: str, call: str, person: str, now_us:
     found = tx.sql.execute(_calls(tx, visible).where(table.c.tenant == tenant, table.c.call == call)).first()
     if found is None:
         return None
-    _note_access(tx, tenant, call, person, now_us)
+    note_access(tx, "call", (tenant,), call, person, now_us)
     legs, steps = tx.tables["legs"], tx.tables["steps"]
     leg_rows = tx.sql.execute(
         select(legs)
@@ -61,27 +65,33 @@ def story(tx: Tx, visible: Visible, tenant: str, call: str, person: str, now_us:
     )
     told = [msgspec.json.decode(bytes(body), type=Step) for body in step_rows.scalars()]
     return Story(
-        known=_known(found),
+        known=known(found),
         legs=tuple((row.leg, _struct(Leg, row)) for row in leg_rows),
         steps=tuple(told),
         client=client(tx, tenant),
     )
 
 
-def _note_access(tx: Tx, tenant: str, call: str, person: str, now_us: int) -> None:
-    """One line per visit, however often the open page looks again; lines that have served their purpose are erased."""
+def note_access(tx: Tx, what: Look, tenants: Iterable[str], call: str, person: str, now_us: int) -> None:
+    """One line per client and visit, however often the open page looks again; lines of old are erased.
+
+    `call` is the call that was looked at, or how much was taken; a download is a visit of its own each time.
+    """
     table = tx.tables["access_log"]
-    here = (table.c.person == person, table.c.tenant == tenant, table.c.call == call)
-    last = tx.sql.execute(select(table.c.seq).where(*here, table.c.at_us > now_us - VISIT_US).limit(1)).scalar()
-    if last is None:
-        tx.sql.execute(insert(table).values(at_us=now_us, person=person, what="call", tenant=tenant, call=call))
-        tx.sql.execute(delete(table).where(table.c.at_us < now_us - ACCESS_KEPT_US))
+    for tenant in tenants:
+        here = (table.c.person == person, table.c.tenant == tenant, table.c.call == call, table.c.what == what)
+        last = None
+        if what in ("call", "report"):
+            last = tx.sql.execute(select(table.c.seq).where(*here, table.c.at_us > now_us - VISIT_US).limit(1)).scalar()
+        if last is None:
+            tx.sql.execute(insert(table).values(at_us=now_us, person=person, what=what, tenant=tenant, call=call))
+            tx.sql.execute(delete(table).where(table.c.at_us < now_us - ACCESS_KEPT_US))
 
 
 def client(tx: Tx, name: str) -> Client:
     """The client as last heard; one that was never heard of goes by its id."""
-    known = projections.tenant(tx, name)
-    return Client(name) if known is None else Client(known.name, known.timezone)
+    heard = projections.tenant(tx, name)
+    return Client(name) if heard is None else Client(heard.name, heard.timezone)
 
 
 def _calls(tx: Tx, visible: Visible) -> Select[Any]:
@@ -92,7 +102,8 @@ def _visible(query: Select[Any], tx: Tx, visible: Visible) -> Select[Any]:
     return query if visible is None else query.where(tx.tables["calls"].c.tenant.in_(visible))
 
 
-def _known(row: Any) -> Known:
+def known(row: Any) -> Known:
+    """A row of the table `calls` as a value."""
     return Known(row.tenant, row.call, _struct(Row, row))
 
 

@@ -26,11 +26,13 @@ def row(call: Call, tenant: str) -> Row:
     recording: RecordingState = "stored" if "stored" in recordings else "running" if "running" in recordings else ""
     if ended_at_us is None and "running" in recordings:
         recording = "running"
+    dialled = arrival.dialled if arrival else _outbound_destination(call)
+    own, other = _numbers(direction(call), dialled, caller)
     return Row(
         started_at_us=_started_at_us(call),
         answered_at_us=talk.at_us if talk else None,
         ended_at_us=ended_at_us,
-        dialled=arrival.dialled if arrival else _outbound_destination(call),
+        dialled=dialled,
         caller_number=caller.number,
         caller_name=caller.name,
         caller_presentation=caller.presentation,
@@ -44,6 +46,10 @@ def row(call: Call, tenant: str) -> Row:
         charge_excl=sum((c.amount for c in call.charges.values() if c.basis == "excl"), Decimal(0)),
         charges=len(call.charges),
         recording=recording,
+        recorded_ms=sum(call.lengths.get(path, 0) for path, kept in call.recordings.items() if kept == "stored"),
+        placed_by=arrival.phone if arrival else "",
+        own_number=own,
+        other_number=other,
         legs=len(call.legs),
         estimated=any(leg.estimated for leg in call.legs.values()),
     )
@@ -135,6 +141,14 @@ def result(call: Call, tenant: str) -> Result:
     if "USER_BUSY" in causes:
         return "busy"
     return "missed" if causes & _CANCELLED else "failed"
+
+
+def _numbers(direction: Direction, dialled: str, caller: Party) -> tuple[str, str]:
+    """(the client's own number, the other side's); a number that may not be shown is neither."""
+    shown = caller.number if caller.presentation == "shown" else ""
+    if direction == "internal":
+        return "", ""
+    return (dialled, shown) if direction == "inbound" else (shown, dialled)
 
 
 def talk_ms(call: Call) -> int:

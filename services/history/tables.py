@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
     update,
 )
 
@@ -39,6 +40,7 @@ def add_tables(metadata: MetaData) -> None:
     calls = Table("calls", metadata, *_call_key(), *_columns(Row))
     Index("calls_by_end", calls.c.state, calls.c.ended_at_us)
     Index("calls_by_tenant", calls.c.tenant, calls.c.state, calls.c.ended_at_us)
+    _add_report_indexes(calls)
     legs = Table("legs", metadata, *_call_key(), Column("leg", Text, primary_key=True), *_columns(Leg))
     Index("legs_by_leg", legs.c.leg)
     Table(
@@ -98,6 +100,27 @@ def add_tables(metadata: MetaData) -> None:
         Column("call", Text, nullable=False),
     )
     Index("access_log_by_person", access.c.person, access.c.tenant, access.c.call, access.c.at_us)
+
+
+OVER = "state = 'ended'"
+"""Only calls that are over stand in the report, and so in its indexes: a call in progress changes none of them."""
+
+
+def _add_report_indexes(calls: Table) -> None:
+    """One for each thing by which calls are looked for, each in the report's order (`search.py` says which is used)."""
+    order = (calls.c.started_at_us, calls.c.tenant, calls.c.call)
+    within = (calls.c.started_at_us, calls.c.call)
+    for name, columns in {
+        "report": order,
+        "report_by_tenant": (calls.c.tenant, *within, calls.c.result),
+        "report_by_direction": (calls.c.tenant, calls.c.direction, *within),
+        "report_by_result": (calls.c.tenant, calls.c.result, *within),
+        "report_by_placed": (calls.c.tenant, calls.c.placed_by, *within),
+        "report_by_answered": (calls.c.tenant, calls.c.answered_by, *within),
+        "report_by_own_number": (calls.c.own_number, *order),
+        "report_by_other_number": (calls.c.other_number, *order),
+    }.items():
+        Index(name, *columns, sqlite_where=text(OVER), postgresql_where=text(OVER))
 
 
 def _call_key() -> tuple[Column[str], Column[str]]:

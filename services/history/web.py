@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-from flask import Blueprint, Response, abort, render_template
+from flask import Blueprint, Response, abort, make_response, render_template, request
 
-from services.history import pages, reads
+from services.history import filters, pages, reads, report, search
 from services.history.live import FEED
+from services.history.model import Answer
 from services.history.words import Lang
 from services.runtime import clock
-from services.runtime.store import Store
+from services.runtime.store import Store, Tx
 from services.runtime.web import current_person, roles
 from services.runtime.web.language import current_language
 from services.runtime.web.live import Feed, serve_feed
@@ -51,6 +52,17 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
     def story_json(tenant: str, call: str) -> Response:
         return _json(_story(store, tenant, call))
 
+    @room.get(report.PATH)
+    @_readers
+    def calls() -> Response:
+        page = _report(store)
+        return make_response(render_template("history/report.html", page=page), 422 if page.wrong else 200)
+
+    @room.get(f"{report.PATH}.json")
+    @_readers
+    def calls_json() -> Response:
+        return _json(_report(store))
+
     @room.get("/live")
     @_readers
     def live() -> Response:
@@ -71,6 +83,17 @@ def _story(store: Store, tenant: str, call: str) -> pages.CallPage:
     if found is None:
         abort(404)
     return pages.call_page(found, _lang(), now_us)
+
+
+def _report(store: Store) -> report.ReportPage:
+    person, now_us, asked = current_person(), clock.now_us(), request.args.to_dict()
+    wanted, wrong = filters.read(asked)
+
+    def ask(tx: Tx) -> Answer:
+        reads.note_access(tx, "report", search.looked_at(person.visible, wanted), "", person.id, now_us)
+        return search.report(tx, person.visible, wanted)
+
+    return report.report_page(store.run(ask), wanted, asked, wrong, _lang(), now_us)
 
 
 def _lang() -> Lang:

@@ -7,7 +7,7 @@ Enters: values as stored. Leaves: text, never HTML. Forms follow JIS X 8341-3 pr
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
@@ -19,6 +19,7 @@ from proto.values import to_datetime
 
 Lang = Literal["ja", "en"]
 Pair = tuple[str, str]
+JAPAN = "Asia/Tokyo"
 
 PRESENTATIONS: dict[str, Pair] = {
     "withheld": ("非通知", "Withheld"),
@@ -151,11 +152,20 @@ def party(digits: str, presentation: str, lang: Lang) -> str:
 def date_time(epoch_us: int, timezone: str, lang: Lang) -> str:
     """`2026年11月21日(土) 14:05` or `Sat 21 Nov 2026 14:05`, in the client's zone."""
     when = _local(epoch_us, timezone)
+    return f"{day(when.date(), lang)} {when:%H:%M}"
+
+
+def day_of(epoch_us: int, timezone: str) -> date:
+    """The day on the client's clock."""
+    return _local(epoch_us, timezone).date()
+
+
+def day(when: date, lang: Lang) -> str:
+    """`2026年11月21日(土)` or `Sat 21 Nov 2026`."""
     if lang == "ja":
-        return f"{when.year}年{when.month}月{when.day}日({_WEEKDAYS[0][when.weekday()]}) {when:%H:%M}"
+        return f"{when.year}年{when.month}月{when.day}日({_WEEKDAYS[0][when.weekday()]})"
     weekday, month = 3 * when.weekday(), 3 * (when.month - 1)
-    day = f"{_WEEKDAYS[1][weekday : weekday + 3]} {when.day} {_MONTHS[month : month + 3]} {when.year}"
-    return f"{day} {when:%H:%M}"
+    return f"{_WEEKDAYS[1][weekday : weekday + 3]} {when.day} {_MONTHS[month : month + 3]} {when.year}"
 
 
 def clock_time(epoch_us: int, timezone: str) -> str:
@@ -165,15 +175,16 @@ def clock_time(epoch_us: int, timezone: str) -> str:
 
 
 def _local(epoch_us: int, timezone: str) -> datetime:
-    return to_datetime(epoch_us).astimezone(_zone(timezone))
+    return to_datetime(epoch_us).astimezone(zone_of(timezone))
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of that name; Japan's if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        return ZoneInfo("Asia/Tokyo")
+        return ZoneInfo(JAPAN)
 
 
 def span(length_us: int, lang: Lang) -> str:
