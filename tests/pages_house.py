@@ -18,6 +18,7 @@ from proto.topics import outgoing, service_queue
 from services.directory import people
 from services.directory import service as directory
 from services.directory import web as directory_web
+from services.directory import web_health
 from services.history import service as history
 from services.history import web as history_web
 from services.history.model import Call
@@ -70,14 +71,18 @@ class PagesHouse:
         for worker in self._workers:
             worker.start()
         app = create_app(
-            [directory_web.blueprint(self.directory), history_web.blueprint(self.history, self.feed)],
+            [
+                directory_web.blueprint(self.directory, self.bus),
+                web_health.blueprint(self.directory, self.bus),
+                history_web.blueprint(self.history, self.feed),
+            ],
             key_file=self._folder / "session.key",
             people=self.person,
             https=self._certificate is not None,
         )
         self.server = WebServer(app, certificate_file=self._certificate)
         self.server.start()
-        self.tell([revised(msgspec.convert(ACME, Tenant))])
+        self.add_client(msgspec.convert(ACME, Tenant))
         self.until(lambda: self.person("admin") is not None)
 
     def stop(self) -> None:
@@ -100,6 +105,13 @@ class PagesHouse:
     def publish_people(self) -> None:
         """Tell the pages of people who were added or renewed."""
         people.tell(self.directory, self.bus)
+
+    def add_client(self, tenant: Tenant) -> None:
+        """A client whose file directory has read."""
+        row = {"tenant": tenant.tenant, "file": "", "revision": "1", "since_us": clock.now_us(), "gone": False}
+        row["body"] = msgspec.json.encode(tenant)
+        self.directory.run(lambda tx: tx.insert_once(tx.tables["revisions"], row))
+        self.tell([revised(tenant)])
 
     def tell(self, facts: Iterable[Envelope]) -> None:
         """Put facts on the bus."""

@@ -1,4 +1,4 @@
-"""The one log-in of all pages: /login and /logout.
+"""Directory's pages: the one log-in of all pages (/login, /logout) here, the others from `web_*.py`.
 
 Enters: a form with name and password. Leaves: a session cookie, or the form again with what is wrong. Who may do what
 afterwards is checked by `runtime/web` against the projection of PersonChanged.
@@ -14,7 +14,10 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import DataRequired
 
 from services.directory import people
+from services.directory.web_account import add_account_pages, slowed
+from services.directory.web_people import add_people_pages
 from services.runtime import clock
+from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.store import Store
 from services.runtime.web import end_session, public, start_session
@@ -29,9 +32,18 @@ class LogIn(FlaskForm):  # type: ignore[misc]
     password = PasswordField(lazy_gettext("パスワード"), [DataRequired(lazy_gettext("パスワードを入力してください。"))])
 
 
-def blueprint(store: Store) -> Blueprint:
-    """Routes over directory's own store."""
+def blueprint(store: Store, bus: Bus) -> Blueprint:
+    """Routes over directory's own store; what they change is told through `bus` at once."""
     room = Blueprint("people", __name__, template_folder="templates")
+
+    def tell() -> None:
+        try:
+            people.tell(store, bus)
+        except Unavailable as error:
+            log.warning("a change is told later", reason=str(error))  # by directory's worker, from the outbox
+
+    add_people_pages(room, store, tell, frozenset)
+    add_account_pages(room, store, tell)
 
     @room.get("/login")
     @public
@@ -54,8 +66,7 @@ def blueprint(store: Store) -> Blueprint:
             return redirect(inside(request.args.get("next", "")), code=303)
         log.warning("log-in refused", address=address, waits=isinstance(verdict, people.Wait))
         if isinstance(verdict, people.Wait):
-            text = gettext("続けて失敗したため、あと%(seconds)s秒は受け付けません。", seconds=verdict.seconds)
-            answer = make_response(_page(form, text), 429)
+            answer = make_response(_page(form, slowed(verdict)), 429)
             answer.headers["Retry-After"] = str(verdict.seconds)
             return answer
         return make_response(_page(form, gettext("利用者名またはパスワードが違います。")), 422)
