@@ -28,7 +28,7 @@ DEADLINE_S = 300.0
 """On a machine with much else to do RabbitMQ may take a minute to take a connection."""
 LONG_S = 30.0
 """Whatever takes longer is told with the end of the log."""
-HEARD_S = 30.0
+HEARD_S = 120.0
 JUDGED_AFTER = 50
 """Deaths at each moment."""
 NEVER: dict[Moment, tuple[str, ...]] = {
@@ -42,7 +42,7 @@ def die_again_and_again(site: Site, size: Size, dice: random.Random, names: tupl
     """All services at once, each at every moment so many times; each is started again as soon as it is dead."""
     for name in names:
         site.rooms[name].words.write_bytes(b"")
-    with calling(site, size.per_s, dice):
+    with calling(site, size.per_s, dice, patient=True):
         lives = [gevent.spawn(_lives, site, name, size, random.Random(dice.random())) for name in names]
         gevent.joinall(lives, raise_error=True)
 

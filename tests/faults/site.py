@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from freeswitch.simulator import Channel
 from proto.envelope import BadMessage, Envelope, decode
-from proto.events import LegCharged, LegEnded, PlatformRevised, ServiceStarted, TenantRevised
+from proto.events import CallEnded, LegCharged, LegEnded, PlatformRevised, ServiceStarted, TenantRevised
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT
 from services.runtime import clock
@@ -68,6 +68,7 @@ class Site:
     def start(self) -> None:
         """Returns when the switch is heard and the client is known."""
         self._known: set[str] = set()
+        self._calls_told = 0
         self._away: dict[str, tuple[Truth, list[Envelope]]] = {}
         self.bus_url = self.broker.url()
         self.bus = RabbitBus(self.bus_url, connect_s=60)
@@ -263,11 +264,16 @@ class Site:
                     self._known.add(fact.id)
                     self._take_out(getattr(fact.body, "leg", ""))
                     self.facts.append(fact)
+                    self._calls_told += isinstance(fact.body, CallEnded)
             self._consumer.ack(deliveries)
 
     def hears(self, ids: Iterable[str]) -> set[str]:
         """Which of these facts have been on the bus."""
         return self._known.intersection(ids)
+
+    def untold(self) -> int:
+        """About how many calls are not over, or history has not told that they are."""
+        return len(self.switch.callers) - self._calls_told
 
     def _told(self, kind: type[Any]) -> list[Any]:
         return [fact.body for fact in self.facts if isinstance(fact.body, kind)]
