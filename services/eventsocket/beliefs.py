@@ -8,7 +8,7 @@ own). `journal.py` keeps what stands here over a crash; `snapshot.py` compares i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 import msgspec
@@ -75,6 +75,8 @@ class Beliefs:
     def __init__(self, limit: int = MAX_ENDED) -> None:
         """`limit`: so many ended legs are remembered."""
         self._legs: dict[str, Leg] = {}
+        self.get: Callable[[str], Leg | None] = self._legs.get
+        """The leg of this name, if we know it."""
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._limit = limit
         self._alive_us = 0
@@ -86,10 +88,6 @@ class Beliefs:
 
     def __len__(self) -> int:
         return len(self._legs)
-
-    def get(self, leg: str) -> Leg | None:
-        """The leg, if we know it."""
-        return self._legs.get(leg)
 
     def legs_up(self) -> list[Leg]:
         """Every leg that has not ended."""

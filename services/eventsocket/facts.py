@@ -30,16 +30,16 @@ def envelopes(switch: str, stamp: Stamp, tenant: str, call: str, facts: Sequence
     """One envelope for each fact of this event. The ids are the same from every agent on the switch."""
     source = f"switch/{switch}/{stamp.source}" if stamp.source else f"switch/{switch}"
     base = f"{stamp.core}-{stamp.sequence}"
-    made = [
-        Envelope(
+    made: tuple[Envelope, ...] = ()
+    for fact in facts:
+        envelope = Envelope(
             body=fact,
-            id=f"{base}.{position}" if position else base,
+            id=f"{base}.{len(made)}" if made else base,
             source=source,
             tenant=tenant,
             call=call,
             occurred_at_us=stamp.at_us,
             estimated=stamp.estimated,
         )
-        for position, fact in enumerate(facts)
-    ]
-    return Facts(tuple(made))
+        made = (*made, envelope)
+    return Facts(made)

@@ -26,6 +26,7 @@ Event = Mapping[str, str | list[str]]
 
 EVENT_JSON = "text/event-json"
 EVENT_PLAIN = "text/event-plain"
+EVENTS = (EVENT_JSON, EVENT_PLAIN)
 ARRAY = "ARRAY::"
 _ARRAY_BYTES = ARRAY.encode()
 _AN_EVENT = re.compile(rb"Content-Length: ([0-9]{1,12})\nContent-Type: text/event-(json|plain)\n\n")
@@ -54,7 +55,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_event(self) -> bool:
         """Whether `event_of` can read it."""
-        return self.content_type in (EVENT_JSON, EVENT_PLAIN)
+        return self.content_type in EVENTS
 
     @property
     def text(self) -> str:
@@ -93,7 +94,20 @@ class FrameReader:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame that is complete. Raises BrokenFrame at the first that cannot be one; nothing follows it."""
-        while (frame := self._event() or self._next()) is not None:
+        while True:
+            # Nearly every frame is an event that is there as a whole.
+            event = None if self._open is not None else _AN_EVENT.match(self._buffer, self._start)
+            if event is not None:
+                begin, length = event.end(), int(event[1])
+                end = begin + length
+                if length <= self._max_body and end <= len(self._buffer):
+                    offset = self._passed + self._start
+                    self._start = self._searched = end
+                    yield Frame(EVENT_JSON if event[2] == b"json" else EVENT_PLAIN, self._buffer[begin:end], offset)
+                    continue
+            frame = self._next()
+            if frame is None:
+                return
             yield frame
 
     def finish(self) -> None:
@@ -102,19 +116,6 @@ class FrameReader:
             raise BrokenFrame(f"the stream ends {self._missing} bytes before the end of the body", self._open[1])
         if self._buffer[self._start :].strip(b"\r\n"):
             raise BrokenFrame("the stream ends inside a header block", self._passed + self._start)
-
-    def _event(self) -> Frame | None:
-        """The next frame if it is an event that is there as a whole: what nearly every frame is."""
-        found = None if self._open is not None else _AN_EVENT.match(self._buffer, self._start)
-        if found is None:
-            return None
-        begin, length = found.end(), int(found[1])
-        if length > self._max_body or begin + length > len(self._buffer):
-            return None
-        offset = self._passed + self._start
-        self._start = self._searched = begin + length
-        kind = EVENT_JSON if found[2] == b"json" else EVENT_PLAIN
-        return Frame(kind, self._buffer[begin : begin + length], offset)
 
     def _next(self) -> Frame | None:
         if self._open is None:

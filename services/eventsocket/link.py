@@ -22,7 +22,7 @@ from gevent import socket
 from greenswitch import InboundESL
 from greenswitch.esl import NotConnectedError
 
-from services.eventsocket.frames import BrokenFrame, Frame, FrameReader
+from services.eventsocket.frames import EVENTS, BrokenFrame, Frame, FrameReader
 from services.runtime import clock
 from services.runtime.log import get_logger
 
@@ -143,7 +143,7 @@ class Link(InboundESL):  # type: ignore[misc]
     def handle_event(self, frame: Frame) -> None:
         """One frame; trouble with one never ends the reading of the next."""
         kind = frame.content_type
-        if frame.is_event:
+        if kind in EVENTS:
             if self._on_event is not None:
                 try:
                     self._on_event(frame)

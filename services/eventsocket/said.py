@@ -27,7 +27,7 @@ def _text(header: str) -> str:
 
 
 def _number(header: str) -> int:
-    """0 where an event has none, or something else stands there."""
+    """0 where an event has none, or something else stands there (in bytes `7.0`, which nobody writes, is 7)."""
     said: int = msgspec.field(name=header, default=0)
     return said
 
@@ -50,8 +50,8 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     @property
     def tells(self) -> bool:
         """Whether facts can be named after it."""
-        # A number that never comes again is not worth remembering.
-        return bool(token(self.core) and (count(self.sequence) or token(self.sequence)))
+        number = self.sequence.isascii() and self.sequence.isdigit() and len(self.sequence) <= 18
+        return bool(token(self.core) and (number or token(self.sequence)))  # a number is not worth remembering
 
 
 class Joined(Stamp, frozen=True, gc=False):

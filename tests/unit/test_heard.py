@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.eventsocket.frames import decode_json
@@ -22,6 +22,7 @@ DIGITS = st.sampled_from(["0", "7", "007", "-7", "+7", " 7", "7\n", "1_0", "٣",
 VALUES = st.one_of(st.text(), st.lists(st.text(), max_size=3), st.just("_undef_"), DIGITS)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*KINDS, "CHANNEL_HOLD", "CUSTOM"]), st.dictionaries(st.sampled_from(NAMES) | st.text(), VALUES))
 def test_every_header_is_read_as_if_all_were_decoded(kind: str, others: dict[str, str | list[str]]) -> None:
     raw = json.dumps({"Event-Name": kind} | others, separators=(",", ":")).encode()
