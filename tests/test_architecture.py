@@ -78,6 +78,7 @@ PURE = (
     "services/runtime/bus/topology.py",
     "services/runtime/bus/wire.py",
     "freeswitch/simulator/causes.py",
+    "freeswitch/simulator/kept.py",
     "freeswitch/simulator/limits.py",
     "freeswitch/simulator/calls/broadcast.py",
     "freeswitch/simulator/calls/keys.py",

@@ -129,7 +129,7 @@ class Core:
             return
         headers = self.stamp(name, subclass)
         headers |= before or {}
-        add_channel(headers, channel, variables=name not in _WITHOUT_VARIABLES)
+        add_channel(headers, channel, variables=channel.verbose or name not in _WITHOUT_VARIABLES)
         headers |= after or {}
         self._publish(headers)
 
@@ -159,7 +159,7 @@ def _basics(channel: Leg) -> Headers:
         "Channel-State": channel.state,
         "Channel-Call-State": channel.call_state,
         "Channel-State-Number": str(channel.state_number),
-        "Channel-Name": channel.profile.channel_name,
+        "Channel-Name": channel.renamed or channel.profile.channel_name,
         "Unique-ID": channel.uuid,
         "Call-Direction": channel.direction,
         "Presence-Call-Direction": channel.direction,

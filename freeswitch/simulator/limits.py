@@ -53,6 +53,12 @@ class Limits:
         item = self._items.get((realm, key), _Item())
         return len(item.legs), item.rate
 
+    def begin_interval(self, realm: str, key: str, now_s: int) -> None:
+        """The interval of a key begins anew, with none."""
+        item = self._items.get((realm, key))
+        if item is not None:
+            item.rate, item.checked_s = 0, now_s
+
     def release(self, leg: str) -> None:
         """A leg has ended, or was sent elsewhere."""
         for name, item in list(self._items.items()):

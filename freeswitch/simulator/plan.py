@@ -216,20 +216,31 @@ def originate(argument: str) -> Originate:
 
 
 _REFERENCE = re.compile(r"\$\{([^{}$]*)\}")
+_PIECE = re.compile(r"([^:]*):(-?\d{1,6})(?::(-?\d{1,6}))?")
 DENIED = "<API Execute Permission Denied>"
 
 
 def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     """`${name}` -> its value, and what stands in the value again (the switch does so, hence never write one).
+    `${name:2:4}` is a piece of it, `${name:-4}` its end.
 
     `${api(…)}` is denied: the product runs the switch with api-expansion=false.
     """
     for _round in range(8):
-        expanded = _REFERENCE.sub(lambda m: DENIED if "(" in m[1] else (lookup(m[1]) or ""), text)
+        expanded = _REFERENCE.sub(lambda m: DENIED if "(" in m[1] else _value(m[1], lookup), text)
         if expanded == text:
             break
         text = expanded
     return text
+
+
+def _value(reference: str, lookup: Callable[[str], str | None]) -> str:
+    piece = _PIECE.fullmatch(reference)
+    if piece is None:
+        return lookup(reference) or ""
+    value, offset, length = lookup(piece[1]) or "", int(piece[2]), int(piece[3] or 0)
+    value = value[offset:] if abs(offset) <= len(value) else ("" if offset > 0 else value)
+    return value[:length] if length > 0 else value
 
 
 def whole(text: str, otherwise: int = 0) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 import gevent
 import prometheus_client
 
-from freeswitch.simulator.commands.stores import hash_reply
 from freeswitch.simulator.esl.server import EslServer, UnknownCommand
+from freeswitch.simulator.kept import hash_reply
 from proto import commands as c
 from proto import events as e
 from proto.envelope import Envelope, decode

@@ -62,6 +62,29 @@ def test_force_transfer_context_decides_where_a_transferred_caller_goes() -> Non
         finish(listener, leg.uuid)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "went"),
+    [
+        ("park/inline", "set:tt_a=x/y,park/inline", ("inline", "x/y")),
+        ("0311111111", "0322222222/XML/default", ("XML", None)),
+    ],
+)
+def test_both_ends_of_a_talk_are_sent_on_at_once(first: str, second: str, went: tuple[str, str | None]) -> None:
+    """uuid_dual_transfer: the leg to the first, whom it talks to to the second; slashes of a plan divide nothing."""
+    with switch([Phone("1001", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(listener, leg, f"~{EXT.format(1)}~park")
+        phone = dialled(simulator, listener)
+        assert listener.send(f"api uuid_dual_transfer {leg.uuid} {first} {second}") == "+OK\n"
+        parked = listener.name("CHANNEL_PARK", phone.uuid)
+        assert (parked["Caller-Dialplan"], parked.get("variable_tt_a")) == went
+        listener.name("CHANNEL_PARK", leg.uuid, nth=2)
+        for one in (leg, phone):
+            one.hangup("NORMAL_CLEARING")
+            finish(listener, one.uuid)
+
+
 def _consult(simulator: Simulator, listener: Listener, plan: str) -> tuple[Channel, SipLeg, SipLeg, SipLeg]:
     """The caller talks to 1001, who holds and calls 1002: caller, 1001, the second call of 1001, 1002."""
     leg = arrive(simulator, listener, CALLER)
@@ -204,7 +227,7 @@ def test_star_1_then_0_and_all_three_talk() -> None:
         phone.far_digit("0")
         listener.until(lambda _e: leg.partner is phone and told(listener, phone.uuid).count("BRIDGE") == 2)
         heard = listener.name("MEDIA_BUG_START", phone.uuid)
-        assert (heard["Media-Bug-Function"], heard["Media-Bug-Target"]) == ("eavesdrop", colleague.uuid)
+        assert (heard["Media-Bug-Function"], heard["Media-Bug-Target"]) == ("eavesdrop", phone.uuid)
         phone.far_hangup()
         listener.until(lambda _e: leg.partner is colleague)
         leg.hangup("NORMAL_CLEARING")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeswitch.simulator.commands.stores import hash_reply
+from freeswitch.simulator.kept import hash_reply
 from proto import commands as c
 from proto.envelope import Envelope
 from proto.values import Party

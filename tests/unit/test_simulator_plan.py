@@ -60,6 +60,15 @@ def test_expansion_is_recursive_and_never_runs_an_api() -> None:
     assert plan.expand("a${system(id)}b", values.get) == "a<API Execute Permission Denied>b"
 
 
+@pytest.mark.parametrize(
+    ("piece", "value"),
+    [("2:4", "1234"), ("0:2", "03"), ("-4", "5678"), ("99", ""), ("-99:3", "031"), ("2:0", "12345678")],
+)
+def test_a_piece_of_a_variable(piece: str, value: str) -> None:
+    """As switch_event_expand_headers cuts it."""
+    assert plan.expand(f"${{tt_did:{piece}}}", {"tt_did": "0312345678"}.get) == value
+
+
 def test_pairs_cut_at_semicolons_keep_what_is_quoted_or_escaped() -> None:
     """Captured: uuid_setvar_multi."""
     assert plan.separated("tt_m1=a b;tt_m2='c;d';tt_m3=e\\;f;tt_m4=", ";") == [

@@ -12,13 +12,13 @@ from freeswitch.simulator import plan
 from freeswitch.simulator.calls import bridging, dial
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.joining import join
-from freeswitch.simulator.calls.profile import Headers
 from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.calls.waiting import HungUp
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
 
 LOOKS_EVERY_S = 0.1
+HEARS_WITHIN_S = 6.0
 _KEYS = {"attxfer_cancel_key": "#", "attxfer_hangup_key": "*", "attxfer_conf_key": "0"}
 
 
@@ -71,15 +71,40 @@ def _all_three(channel: Channel, asked: Channel, waiting: Channel) -> None:
 
 def three_way(switch: Switch, channel: Channel, data: str) -> None:
     """`<uuid>`: hears a leg and whom it talks to, and is heard by both, until that leg ends."""
-    leg = switch.channels.get(data.strip())
-    if leg is None or leg.hangup_cause:
+    channel.reads_keys = False
+    _listen(switch, channel, data.strip())
+
+
+def eavesdrop(switch: Switch, channel: Channel, data: str) -> None:
+    """`<uuid>`: hears a leg and whom it talks to until that leg ends or `*` is pressed; with eavesdrop_enable_dtmf 1, 2
+    and 3 say to whom one speaks (nothing tells of that).
+    """
+    channel.reads_keys = channel.is_true("eavesdrop_enable_dtmf")
+    _listen(switch, channel, data.strip())
+
+
+def _listen(switch: Switch, channel: Channel, uuid: str) -> None:
+    """Once the leg has sound. Source: switch_ivr_eavesdrop_session."""
+    leg = switch.channels.get(uuid)
+    if leg is None or leg is channel:
         return
-    about: Headers = {"Media-Bug-Function": "eavesdrop", "Media-Bug-Target": channel.uuid}
-    leg.fire("MEDIA_BUG_START", before=about)
+    leg.listeners.add(channel)
     try:
-        channel.pause(until=lambda: bool(leg.hangup_cause))
+        channel.pause(HEARS_WITHIN_S, until=lambda: _sounds(leg) or bool(leg.hangup_cause))
+        if not _sounds(leg) or leg.hangup_cause:
+            return
+        channel.early_media()
+        channel.read_as("L16")
+        leg.start_bug("eavesdrop", uuid)
+        channel.pause(until=lambda: bool(leg.hangup_cause) or "*" in channel.digits)
     finally:
-        leg.fire("MEDIA_BUG_STOP", before=about)
+        leg.listeners.discard(channel)
+        if leg.stop_bug("eavesdrop", uuid):
+            channel.read_as("PCMU")
+
+
+def _sounds(leg: Channel) -> bool:
+    return leg.sounds or bool(leg.times.answered)
 
 
 def _bond(channel: Channel, waiting: Channel | None) -> None:

@@ -25,6 +25,26 @@ def ring_ready(_switch: Switch, channel: Channel, _data: str) -> None:
     channel.progress()
 
 
+def set_name(_switch: Switch, channel: Channel, data: str) -> None:
+    """Another name for the leg."""
+    if data:
+        channel.variables["channel_name"] = channel.renamed = data
+
+
+def execute_extension(switch: Switch, channel: Channel, data: str) -> None:
+    """`<extension> [dialplan [context]]`: what the dialplan does with it, then on with the plan. Source:
+    switch_core_session_execute_exten."""
+    extension, dialplan, context, *_rest = [*plan.words(data), "", "", ""]
+    profile = channel.profile
+    channel.profile = replace(profile, dialplan=dialplan or profile.dialplan, context=context or profile.context)
+    inline = channel.profile.dialplan == "inline"
+    apps = plan.inline(extension) if inline else switch.apps_for(channel, extension)
+    channel.profile = profile
+    for app in apps or ():
+        channel.execute(app)
+        channel.check()
+
+
 def privacy(_switch: Switch, channel: Channel, data: str) -> None:
     """`full`, yes, `name`, `number`, or no: what the caller profile hides from the next leg on."""
     which, profile = data.lower(), channel.profile

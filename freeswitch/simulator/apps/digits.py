@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls import sounds
 from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls.keys import SENT_SAMPLES, Key
 from freeswitch.simulator.calls.reading import collect
 from freeswitch.simulator.switch import Switch
 
@@ -79,6 +80,17 @@ def read(switch: Switch, channel: Channel, data: str) -> None:
 
 def send_dtmf(_switch: Switch, _channel: Channel, _data: str) -> None:
     """Keys to the far end, which hears them; the switch tells nothing."""
+
+
+def queue_dtmf(_switch: Switch, channel: Channel, data: str) -> None:
+    """`<keys>[@<ms>]`: as if they had been pressed (switch_channel_queue_dtmf_string)."""
+    for digit in data.partition("@")[0]:
+        channel.keys.put(Key(digit, SENT_SAMPLES, "APP"))
+
+
+def flush_dtmf(_switch: Switch, channel: Channel, _data: str) -> None:
+    """Nobody will read the keys that wait."""
+    channel.keys.flush()
 
 
 def _read(switch: Switch, channel: Channel, question: _Question) -> tuple[str, str]:

@@ -66,6 +66,36 @@ def endless_playback(switch: Switch, channel: Channel, data: str) -> str:
         channel.pause(FRAME_S if switch.sounds.seconds(data) == 0 else 0)
 
 
+def loop_playback(switch: Switch, channel: Channel, data: str) -> str:
+    """`[+<times> ]<file>`: as often as that, for ever with fewer than none. Keys end nothing."""
+    times, path = 1, data
+    if data.startswith("+"):
+        how_often, _, path = data[1:].partition(" ")
+        times = -1 if how_often.startswith("-") else plan.whole(how_often)
+    if not path:
+        channel.hangup("DESTINATION_OUT_OF_ORDER")
+        raise HungUp
+    channel.reads_keys, response = False, "FILE PLAYED"
+    while times and response == "FILE PLAYED":
+        response, times = _play(switch, channel, path), times - 1
+    return response
+
+
+def gentones(switch: Switch, channel: Channel, data: str) -> None:
+    """`<tones>[|<loops>]`, without word of it; a key of playback_terminators ends it."""
+    tones, _, loops = data.partition("|")
+    pressed = _terminator_pressed(channel)
+    times = math.inf if loops.startswith("-") else max(1, plan.whole(loops))
+    lasts_s = switch.sounds.seconds(f"tone_stream://{tones}") or 0.0
+    channel.pause(lasts_s * times, until=lambda: channel.took_break() or pressed())
+
+
+def echo(_switch: Switch, channel: Channel, _data: str) -> None:
+    """The leg hears itself until it is sent elsewhere; its keys wait."""
+    channel.reads_keys = False
+    channel.pause()
+
+
 def record(switch: Switch, channel: Channel, data: str) -> None:
     """`<path> [limit s [silence threshold [silence hits s]]]`: until the caller has been silent for so long, time is
     up, or a key of playback_terminators is pressed. Without a threshold nobody listens for silence. Source:

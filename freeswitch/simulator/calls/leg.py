@@ -93,6 +93,9 @@ class Leg(Waiter):
         self.goodbye: dict[str, str] = {}
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
+        self.renamed = ""
+        self.verbose = False
+        """All its events tell its variables (verbose_events)."""
         self.sounds = False
         """Sounds have come before an answer: the moment of that is also noted for those of whom it dials."""
         now_us = ear.clock.now_us()
@@ -107,6 +110,8 @@ class Leg(Waiter):
         """Name and number of whom it talks to, as its far end was last told."""
         self.watcher: Waiter | None = None
         """Who dials this leg, or talks to it, and wants to know of changes."""
+        self.listeners: set[Waiter] = set()
+        """Who listens in, and also wants to know (eavesdrop)."""
         self.variables: dict[str, Value] = {}
         self.story = Story()
         self.recordings: dict[str, Recording] = {}
@@ -444,6 +449,6 @@ class Leg(Waiter):
 
     def changed(self) -> None:
         """Wakes who watches it."""
-        for one in (self.watcher, self.partner):
+        for one in (self.watcher, self.partner, *self.listeners):
             if one is not None:
                 one.wake.set()

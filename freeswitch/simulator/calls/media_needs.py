@@ -9,8 +9,12 @@ from __future__ import annotations
 NEEDS_MEDIA = frozenset(
     {
         "att_xfer",
+        "eavesdrop",
+        "echo",
         "endless_playback",
+        "gentones",
         "intercept",
+        "loop_playback",
         "play_and_get_digits",
         "playback",
         "read",

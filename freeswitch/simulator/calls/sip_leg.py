@@ -161,7 +161,7 @@ class SipLeg(Channel):
             self.mark_hold(True)
             if self.partner is not None:
                 self.partner.broadcast(App("playback", self.hold_music), lead_s=LEAD_S, times=ENDLESS)
-            self._answered_re_invite()
+            self.answered_re_invite()
 
     def unhold(self) -> None:
         """Takes its far end off hold. Source: switch_ivr_unhold."""
@@ -175,10 +175,10 @@ class SipLeg(Channel):
         """The answer to the re-INVITE is in."""
         if self.re_invited:
             self.re_invited = False
-            self._answered_re_invite()
+            self.answered_re_invite()
 
-    def _answered_re_invite(self) -> None:
-        """The answer has our From: of a caller the To of theirs. Source: extract_header_vars."""
+    def answered_re_invite(self) -> None:
+        """A re-INVITE of ours was: it has our From, of a caller the To of theirs. Source: extract_header_vars."""
         own = self.variables
         if self.direction == "inbound" and not self.named_by_us and "sip_to_user" in own:
             self.named_by_us = True

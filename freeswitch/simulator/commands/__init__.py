@@ -7,6 +7,7 @@ answered so.
 from __future__ import annotations
 
 from freeswitch.simulator.commands import (
+    aside,
     core,
     directory,
     displace,
@@ -26,6 +27,7 @@ def _pure(name: str) -> Command:
 
 
 TABLE: dict[str, Command] = {
+    **aside.TABLE,
     **core.TABLE,
     **directory.TABLE,
     **displace.TABLE,

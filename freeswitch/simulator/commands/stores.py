@@ -5,59 +5,9 @@ Enters: argument. Leaves: the real one's words, and the change. Source: mod_hash
 
 from __future__ import annotations
 
-from freeswitch.simulator import plan
+from freeswitch.simulator import kept, plan
 from freeswitch.simulator.apps import valet
 from freeswitch.simulator.commands.console import Console, Table
-
-_HASH = "-ERR Usage: hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]\n"
-
-
-def hash_reply(kept: dict[tuple[str, str], str], argument: str) -> str:
-    """`hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]`; `kept` by (realm, key)."""
-    what, realm, key, value = [*argument.split("/", 3), "", "", ""][:4]
-    name = (realm, key)
-    if not key:
-        return _HASH
-    if what == "select":
-        return kept.get(name, "")
-    if what == "insert" and value:
-        kept[name] = value
-        return "+OK\n"
-    if what == "insert_ifempty" and value:
-        if name in kept:
-            return "-ERR key already exists\n"
-        kept[name] = value
-        return "+OK\n"
-    if what in ("delete", "delete_ifmatch"):
-        if name not in kept:
-            return "-ERR Not found\n"
-        if what == "delete_ifmatch" and kept[name] != value:
-            return "-ERR Doesn't match\n"
-        del kept[name]
-        return "+OK\n"
-    return _HASH
-
-
-def db(console: Console, argument: str) -> str:
-    """`db insert|select|delete|exists|count|list/realm/key[/value]`."""
-    what, realm, key, value = [*argument.split("/", 3), "", "", ""][:4]
-    kept, name = console.switch.kept["db"], (realm, key)
-    keys = [one for area, one in kept if area == realm]
-    if what == "insert" and key:
-        kept[name] = value
-        return "+OK"
-    if what == "delete" and key:
-        kept.pop(name, None)
-        return "+OK"
-    if what == "select":
-        return kept.get(name, "")
-    if what == "exists":
-        return "true" if name in kept else "false"
-    if what == "count":
-        return str(len(keys) if realm else len(kept))
-    if what == "list":
-        return ",".join(keys if realm else dict.fromkeys(area for area, _key in kept))
-    return "!err!"
 
 
 def limit_usage(console: Console, argument: str) -> str:
@@ -108,10 +58,35 @@ def valet_info(console: Console, argument: str) -> str:
     return valet.info(console.switch, argument.strip())
 
 
+def limit_interval_reset(console: Console, argument: str) -> str:
+    """`limit_interval_reset <backend> <realm> <resource>`: the running interval begins anew."""
+    words = plan.words(argument)
+    if len(words) < 3:
+        return "USAGE: limit_interval_reset <backend> <realm> <resource>\n"
+    if words[0].lower() == "hash":
+        console.switch.limits.begin_interval(words[1], words[2], console.switch.clock.now_us() // 1_000_000)
+    return "+OK"
+
+
+def limit_reset(_console: Console, argument: str) -> str:
+    """`limit_reset <backend>`: mod_hash cannot (limit_reset_hash)."""
+    return "-ERR" if argument else "USAGE: limit_reset <backend>\n"
+
+
+def limit_status(_console: Console, argument: str) -> str:
+    """`limit_status <backend>`: nor can it tell of itself."""
+    if not argument:
+        return "USAGE: limit_status <backend>\n"
+    return "-ERR not supported yet (locking problems)." if argument.lower() == "hash" else "-ERR"
+
+
 TABLE: Table = {
-    "db": db,
-    "hash": lambda console, argument: hash_reply(console.switch.kept["hash"], argument),
+    "db": lambda console, argument: kept.db_reply(console.switch.kept["db"], argument),
+    "hash": lambda console, argument: kept.hash_reply(console.switch.kept["hash"], argument),
     "limit_hash_usage": lambda console, argument: limit_usage(console, f"hash {argument}"),
+    "limit_interval_reset": limit_interval_reset,
+    "limit_reset": limit_reset,
+    "limit_status": limit_status,
     "limit_usage": limit_usage,
     "valet_info": valet_info,
     "uuid_limit": uuid_limit,

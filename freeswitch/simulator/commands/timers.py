@@ -85,10 +85,19 @@ def sched_del(console: Console, argument: str) -> str:
     return f"+OK Deleted: {console.switch.scheduler.cancel(argument)}\n"
 
 
+def unsched_api(console: Console, argument: str) -> str:
+    """`unsched_api <number>`."""
+    number = plan.whole(argument)
+    if not number:
+        return ""
+    return OK if console.switch.scheduler.cancel(str(number)) else "-ERR No such id\n"
+
+
 TABLE: Table = {
     "sched_api": sched_api,
     "sched_broadcast": sched_broadcast,
     "sched_del": sched_del,
     "sched_hangup": sched_hangup,
     "sched_transfer": sched_transfer,
+    "unsched_api": unsched_api,
 }

@@ -6,6 +6,7 @@ expands it, and `${api(…)}` never: the product runs the switch with api-expans
 
 from __future__ import annotations
 
+import html
 import re
 
 from freeswitch.simulator import plan
@@ -126,15 +127,19 @@ def _globals(console: Console) -> dict[str, str]:
 
 
 def expanded(console: Console, text: str) -> str:
-    """Globals, and with `uuid:<uuid>` before it the variables of that leg; a call of a command is denied."""
-    channel = None
+    """Globals, and with `uuid:<uuid>` before it what an event of that leg says, as `${Unique-ID}` or `${variable_x}`; a
+    call of a command is denied. Source: switch_event_expand_headers.
+    """
+    channel, known = None, _globals(console)
     if text.startswith("uuid:"):
         name, _, text = text[5:].partition(" ")
         channel = console.leg(name)
-    known = _globals(console)
+    event = console.switch.core.stamp("CHANNEL_DATA") | (channel_headers(channel) if channel is not None else {})
+    told = {key.lower(): value for key, value in event.items()}
 
     def lookup(name: str) -> str | None:
-        return (channel.get(name) if channel is not None else None) or known.get(name)
+        value = told.get(name.lower())
+        return value if isinstance(value, str) else known.get(name)
 
     done = plan.expand(_GLOBAL.sub(lambda m: known.get(m[1], ""), text), lookup)
     return done.replace(plan.DENIED, _DENIED)
@@ -143,6 +148,13 @@ def expanded(console: Console, text: str) -> str:
 def evaluate(console: Console, argument: str) -> str:
     """`eval [uuid:<uuid> ]<text>`."""
     return expanded(console, argument)
+
+
+def xml_wrap(console: Console, argument: str) -> str:
+    """`xml_wrap <command>`: its reply as XML."""
+    command, _, rest = argument.partition(" ")
+    reply = console.run(command, rest) if command else "INVALID COMMAND!\n"
+    return f'<result>\n  <row id="1">\n    <data>{html.escape(reply, quote=False)}</data>\n  </row>\n</result>\n'
 
 
 def expand(console: Console, argument: str) -> str:
@@ -159,6 +171,7 @@ TABLE: Table = {
     "global_getvar": global_getvar,
     "global_setvar": global_setvar,
     "uuid_dump": dump,
+    "xml_wrap": xml_wrap,
     "uuid_exists": exists,
     "uuid_getvar": getvar,
     "uuid_setvar": setvar,

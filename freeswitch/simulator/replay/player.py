@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event as Signal
 
-from freeswitch.simulator.commands.stores import hash_reply
 from freeswitch.simulator.esl import wire
 from freeswitch.simulator.esl.server import Client, EslServer, UnknownCommand
+from freeswitch.simulator.kept import hash_reply
 from freeswitch.simulator.replay.cast import Cast
 from freeswitch.simulator.replay.score import Captured, Cue, Line, Request, arrange, read_command
 
