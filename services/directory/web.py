@@ -15,6 +15,7 @@ from wtforms.validators import DataRequired
 
 from services.directory import people
 from services.directory.web_account import add_account_pages, slowed
+from services.directory.web_audit import add_audit_pages
 from services.directory.web_people import add_people_pages
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
@@ -44,6 +45,7 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
 
     add_people_pages(room, store, tell, frozenset)
     add_account_pages(room, store, tell)
+    add_audit_pages(room, store)
 
     @room.get("/login")
     @public

@@ -1,0 +1,122 @@
+"""Pages of the audit log: what was changed, by whom and when; as a page and as a file.
+
+Enters: a filter (person, client, days in Japan). Leaves: entries of the clients whom the visitor may see, newest first,
+and files, oldest first. Whoever takes a file away is an entry, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, render_template, request
+from flask_babel import gettext, lazy_gettext
+
+from proto.values import PLATFORM_TENANT
+from services.directory import audit, pages, staff
+from services.directory.audit import Wanted, audited, oldest_first
+from services.directory.audit_file import as_csv, as_json_lines
+from services.directory.chain import Entry
+from services.directory.people import TRIES
+from services.directory.ranks import MANAGERS
+from services.directory.web_people import ROLES
+from services.runtime import clock
+from services.runtime.store import Store, Tx
+from services.runtime.web import Person, current_person, roles
+from services.runtime.web.forms import plain
+
+SHOWN = 50
+WHAT = {
+    "person.added": lazy_gettext("利用者を追加"),
+    "person.changed": lazy_gettext("利用者を変更"),
+    "person.renewed": lazy_gettext("パスワードを変更"),
+    "audit.erased": lazy_gettext("古い記録の内容を消去"),
+    "audit.exported": lazy_gettext("操作の記録を取り出し"),
+}
+"""What happened, in words; what other parts of directory write stands as it is until they give it words here."""
+VALUES = {
+    "name": lazy_gettext("名前"),
+    "role": lazy_gettext("権限"),
+    "clients": lazy_gettext("担当する会社"),
+    "active": lazy_gettext("利用中"),
+    "entries": lazy_gettext("件数"),
+}
+_readers = roles(*MANAGERS)
+
+
+def add_audit_pages(room: Blueprint, store: Store) -> None:
+    """Routes under /audit."""
+
+    @room.get("/audit")
+    @_readers
+    def audit_page() -> str:
+        asked, person = _asked(), current_person()
+        wanted, problem = _wanted(asked, person)
+        before = asked["before"]
+        older = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
+
+        def read(tx: Tx) -> tuple[list[Entry], dict[str, str]]:
+            found = [] if problem else audit.entries(tx, wanted, SHOWN + 1, older)
+            return found, staff.clients(tx)
+
+        found, clients = store.run(read)
+        lines = pages.audit_lines(found[:SHOWN], clients)
+        query = {name: value for name, value in asked.items() if value and name != "before"}
+        return render_template(
+            "audit/list.html",
+            lines=lines,
+            asked=asked,
+            problem=problem,
+            clients={name: title for name, title in clients.items() if person.sees(name)},
+            what=WHAT,
+            values=VALUES,
+            roles=ROLES,
+            query=urlencode(query),
+            older=f"/audit?{urlencode({**query, 'before': lines[-1].seq})}" if len(found) > SHOWN else "",
+        )
+
+    @room.get("/audit.csv")
+    @_readers
+    def audit_csv() -> Response:
+        return _file(store, as_csv, "text/csv; charset=utf-8", "audit.csv")
+
+    @room.get("/audit.jsonl")
+    @_readers
+    def audit_json_lines() -> Response:
+        return _file(store, as_json_lines, "application/x-ndjson", "audit.jsonl")
+
+
+def _file(store: Store, write: Callable[[Iterable[Entry]], Iterator[str]], mimetype: str, name: str) -> Response:
+    asked, person = _asked(), current_person()
+    wanted, problem = _wanted(asked, person)
+    if problem:
+        return Response(problem, 422, mimetype="text/plain")
+    of = person.tenants[0] if person.visible is not None and len(person.tenants) == 1 else PLATFORM_TENANT
+    told = {name: value for name, value in asked.items() if value and name != "before"}
+    store.run(lambda tx: audited(tx, person.id, "audit.exported", of, name, after=told, now_us=clock.now_us()), TRIES)
+    answer = Response(write(oldest_first(store, wanted)), mimetype=mimetype)
+    answer.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return answer
+
+
+def _asked() -> dict[str, str]:
+    names = ("who", "tenant", "since", "until", "before")
+    return {name: str(plain(request.args.get(name, "")))[:100] for name in names}
+
+
+def _wanted(asked: dict[str, str], person: Person) -> tuple[Wanted, str]:
+    """The filter, within what the visitor may see, and what is wrong with it."""
+    try:
+        since = _day_us(asked["since"], 0)
+        until = _day_us(asked["until"], 1)
+    except (ValueError, OverflowError):
+        return Wanted(tenants=()), gettext("日付は 2026-11-22 のように入力してください。")
+    return Wanted(person.visible, asked["tenant"], asked["who"], since, until), ""
+
+
+def _day_us(text: str, later: int) -> int | None:
+    if not text:
+        return None
+    day = date.fromisoformat(text) + timedelta(days=later)
+    return int(datetime.combine(day, time(), pages.JAPAN).timestamp() * 1_000_000)
