@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from freeswitch.simulator.calls.leg import Leg, Recording
+from freeswitch.simulator.calls.leg import Leg
 from freeswitch.simulator.calls.profile import Profile
+from freeswitch.simulator.calls.recording import Recording
 from freeswitch.simulator.clock import Clock
 
 S = 1_000_000

@@ -15,8 +15,9 @@ import gevent
 
 from freeswitch.simulator import plan
 from freeswitch.simulator.calls.channel import Channel
-from freeswitch.simulator.calls.leg import FRAME_US, Leg, Recording
+from freeswitch.simulator.calls.leg import Leg
 from freeswitch.simulator.calls.profile import Headers
+from freeswitch.simulator.calls.recording import FRAME_US, Recording
 from freeswitch.simulator.calls.sounds import SAMPLES_PER_S
 
 _BYTES_BEFORE_SOUND = 44
