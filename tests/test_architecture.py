@@ -56,6 +56,7 @@ PURE = (
     "services/runtime/bus/rights.py",
     "services/billing/ledger.py",
     "services/billing/numbers.py",
+    "services/history/downloads.py",
     "services/history/filters.py",
     "services/history/fold.py",
     "services/history/report.py",

@@ -23,7 +23,12 @@ class Answer:
 
     status: int
     headers: http.client.HTTPMessage
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
 
     def json(self) -> Any:
         """The body as JSON."""
@@ -78,7 +83,7 @@ class Visitor:
             for line in response.headers.get_all("Set-Cookie") or ():
                 for name, morsel in SimpleCookie(line).items():
                     self.cookies[name] = morsel.value
-            return Answer(response.status, response.headers, response.read().decode())
+            return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
 

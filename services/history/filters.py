@@ -19,8 +19,8 @@ from proto.values import digits_of, is_safe_id, to_epoch_us
 from services.history.model import Place
 from services.history.words import DIRECTIONS, RESULTS, zone_of
 
-Field = Literal["client", "from", "to", "direction", "result", "employee", "own", "number", "talk", "before"]
-Problem = Literal["date", "number", "employee", "seconds", "choice", "order"]
+Field = Literal["client", "from", "to", "direction", "result", "employee", "own", "number", "talk", "before", "xlsx"]
+Problem = Literal["date", "number", "employee", "seconds", "choice", "order", "rows"]
 FIELDS: tuple[Field, ...] = ("client", "from", "to", "direction", "result", "employee", "own", "number", "talk")
 """What a person fills in; `before` comes from a link."""
 

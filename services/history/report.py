@@ -25,6 +25,10 @@ _WRONG: dict[Problem, Pair] = {
     "number": ("電話番号は数字で入力してください。", "Write a telephone number in digits."),
     "employee": ("担当の番号は64文字までです。", "An ID has at most 64 characters."),
     "seconds": ("通話時間は秒数を数字で入力してください。", "Write the length in seconds, as a number."),
+    "rows": (
+        "この条件の通話は10万件を超えるため、Excelには保存できません。期間を短くするか、CSVをお使いください。",
+        "These are more than 100,000 calls, too many for Excel. Choose fewer days, or take CSV.",
+    ),
     "choice": ("一覧から選んでください。", "Choose one of the list."),
 }
 

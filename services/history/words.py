@@ -168,6 +168,11 @@ def day(when: date, lang: Lang) -> str:
     return f"{_WEEKDAYS[1][weekday : weekday + 3]} {when.day} {_MONTHS[month : month + 3]} {when.year}"
 
 
+def stamp(epoch_us: int, timezone: str) -> str:
+    """`2026-11-21 14:05:03`: what spreadsheets and programs read as a time."""
+    return f"{_local(epoch_us, timezone):%Y-%m-%d %H:%M:%S}"
+
+
 def clock_time(epoch_us: int, timezone: str) -> str:
     """`14:05:03.250`."""
     when = _local(epoch_us, timezone)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import http.client
+import io
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+import openpyxl
 import pytest
 from sqlalchemy import select
 
 from proto.events import CallAnswered, CallArrived, LegAnswered, PersonChanged
 from proto.values import Party
 from services.directory import people
-from services.history import search
+from services.history import report_web, search, workbook
+from services.runtime.store import Tx
 from tests import stories
 from tests.pages_house import PagesHouse
 from tests.stores import Database
-from tests.visitor import Visitor
+from tests.visitor import Answer, Visitor
 
 DAY_S = 24 * 3600
 
@@ -210,9 +216,117 @@ def test_what_cannot_be_read_is_said_beside_its_field_and_the_rest_is_shown(read
 def test_a_look_at_the_report_is_written_down_once_a_visit(house: PagesHouse, reader: Visitor, admin: Visitor) -> None:
     for visitor in (reader, reader, admin):
         visitor.get("/report")
-    rows = house.history.run(
-        lambda tx: tx.sql.execute(
-            select(tx.tables["access_log"].c["person", "what", "tenant"]).order_by(tx.tables["access_log"].c.seq)
-        ).all()
-    )
-    assert [tuple(row) for row in rows] == [("mori", "report", "acme"), ("admin", "report", "*")]
+    assert looks(house) == [("mori", "report", "acme", ""), ("admin", "report", "*", "")]
+
+
+def csv_of(answer: Answer) -> list[dict[str, str]]:
+    """A CSV file as a spreadsheet reads it."""
+    assert answer.body.startswith(b"\xef\xbb\xbf"), "Excel takes it for UTF-8"
+    return list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.requirement("D2")
+def test_exactly_the_calls_that_the_conditions_select_are_saved_as_csv(
+    house: PagesHouse, reader: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = Party(number="09011112222", name='=HYPERLINK("http://evil.example","a")')
+    house.tell(stories.abandoned("c6", caller=hostile, start_us=stories.FRIDAY_US - DAY_S * stories.SECOND).facts)
+    house.drained()
+    monkeypatch.setattr(report_web, "PIECE", 2)
+    answer = reader.get("/report.csv")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=calls-")
+    rows = csv_of(answer)
+    assert [row["通話ID"] for row in rows] == ["c4", "c3", "c2", "c1", "c6"]
+    assert rows[3] == {
+        "開始": "2026-11-21 14:05:00",
+        "契約者": "株式会社アクメ",
+        "種別": "着信",
+        "結果": "応答",
+        "発信者": "090-1111-2222",
+        "発信者名": "山田 太郎",
+        "かけた内線": "",
+        "着信先": "03-1234-5678",
+        "応答者": "090-1234-5678",
+        "自社の電話番号": "03-1234-5678",
+        "通話時間(秒)": "125",
+        "録音(秒)": "125",
+        "料金(税込・円)": "52.8",
+        "料金(税抜・円)": "0",
+        "推定": "",
+        "通話ID": "c1",
+    }
+    assert (rows[0]["かけた内線"], rows[1]["発信者"]) == ("1001", "非通知")
+    assert rows[4]["発信者名"].startswith("'=")
+    for asked, calls in FILTERS:
+        found = csv_of(reader.get(f"/report.csv?{urlencode({'from': '2026-11-21', 'lang': 'en', **asked})}"))
+        assert [row["Call"] for row in found] == calls, asked
+
+
+@pytest.mark.requirement("D2")
+def test_the_same_rows_are_saved_for_excel(reader: Visitor) -> None:
+    answer = reader.get("/report.xlsx?from=2026-11-21")
+    assert answer.headers["Content-Disposition"].endswith(".xlsx")
+    rows = list(openpyxl.load_workbook(io.BytesIO(answer.body)).active.iter_rows(values_only=True))
+    lines = list(csv.reader(io.StringIO(reader.get("/report.csv?from=2026-11-21").body.decode("utf-8-sig"))))
+    assert [["" if cell is None else str(cell) for cell in row] for row in rows] == lines
+    assert rows[4][10:13] == (125, 125, 52.8), "numbers to reckon with"
+
+
+def test_what_is_too_much_for_excel_is_said_and_leaves_nothing_behind(
+    reader: Visitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(workbook, "MOST_ROWS", 3)
+    (tmp_path / "left").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "left"))
+    for _ in range(report_web.AT_ONCE + 1):
+        answer = reader.get("/report.xlsx")
+        assert answer.status == 422
+    assert "CSVをお使いください" in answer.text
+    assert reader.get("/report.xlsx?from=2026-11-22").status == 200
+    assert list((tmp_path / "left").iterdir()) == []
+
+
+@pytest.mark.requirement("D10")
+def test_a_download_is_refused_for_what_cannot_be_read_and_written_down_otherwise(
+    house: PagesHouse, reader: Visitor, admin: Visitor
+) -> None:
+    assert reader.get("/report.csv?talk=x").status == 400
+    assert Visitor(house.server.port).get("/report.csv").status == 302
+    assert csv_of(reader.get("/report.csv?client=zeta")) == []
+    for _ in range(2):
+        assert "z1" not in reader.get("/report.csv?number=090-1111-2222&from=2026-11-21").text
+    assert "z1" in [row["通話ID"] for row in csv_of(admin.get("/report.csv"))]
+    assert looks(house) == [
+        ("mori", "csv", "acme", "from=2026-11-21&number=%2A"),
+        ("mori", "csv", "acme", "from=2026-11-21&number=%2A"),
+        ("admin", "csv", "*", ""),
+    ]
+
+
+def test_whoever_logs_out_gets_no_more_of_a_file(
+    house: PagesHouse, reader: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_web, "PIECE", 1)
+    asked: list[int] = []
+
+    def ends_after_two() -> Callable[[], object]:
+        return lambda: asked.append(1) or (None if len(asked) > 2 else True)
+
+    monkeypatch.setattr(report_web, "watch_session", ends_after_two)
+    with pytest.raises(http.client.HTTPException):
+        reader.get("/report.csv")
+    monkeypatch.undo()
+    assert len(csv_of(reader.get("/report.csv"))) == 4
+
+
+def looks(house: PagesHouse) -> list[tuple[str, ...]]:
+    """Who looked at what, as it was written down."""
+
+    def ask(tx: Tx) -> list[tuple[str, ...]]:
+        log = tx.tables["access_log"].c
+        return [
+            tuple(row) for row in tx.sql.execute(select(log.person, log.what, log.tenant, log.call).order_by(log.seq))
+        ]
+
+    return house.history.run(ask)
