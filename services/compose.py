@@ -17,6 +17,7 @@ from proto.topics import agent_queue, all_queues, command_queue, service_queue
 from services.connectors import service as connectors
 from services.directory import service as directory
 from services.directory import web as directory_web
+from services.directory import web_health
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
 from services.pulse import Pulse
@@ -144,6 +145,7 @@ def pages(house: House) -> Flask:
         blueprints.append(history_web.blueprint(house.stores["history"]))
     if "directory" in house.stores:
         blueprints.append(directory_web.blueprint(house.stores["directory"], house.bus))
+        blueprints.append(web_health.blueprint(house.stores["directory"], house.bus, house.settings.partitions))
     people = house.stores.get("history") or house.stores["directory"]
 
     def look_up(person: str) -> PersonChanged | None:

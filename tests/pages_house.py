@@ -14,11 +14,10 @@ import msgspec
 from proto.envelope import Envelope
 from proto.events import PersonChanged, TenantRevised
 from proto.tenant import Tenant
-from proto.topics import outgoing, service_queue
-from services.directory import people
+from proto.topics import all_queues, outgoing
+from services.directory import people, web_health
 from services.directory import service as directory
 from services.directory import web as directory_web
-from services.directory import web_health
 from services.history import service as history
 from services.history import web as history_web
 from services.history.model import Call
@@ -63,7 +62,7 @@ class PagesHouse:
 
     def start(self) -> None:
         """Everything up, the first person known to the pages."""
-        self.bus.start([service_queue("directory"), service_queue("history"), service_queue("connectors")])
+        self.bus.start(all_queues(("fs1",)))
         self.directory.start()
         self.history.start()
         self.admin, password = people.ensure_first_person(self.directory)

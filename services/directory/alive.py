@@ -7,6 +7,7 @@ looks the same: silent, until another of its service on its machine is heard, or
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, delete, select
@@ -85,11 +86,6 @@ def processes(tx: Tx) -> list[Process]:
     return [_process(row) for row in rows]
 
 
-def _process(row: object) -> Process:
-    return msgspec.convert(
-        {
-            **row._mapping,  # type: ignore[attr-defined]
-            "agents": msgspec.json.decode(row.agents),  # type: ignore[attr-defined]
-        },
-        Process,
-    )
+def _process(row: Any) -> Process:
+    agents = msgspec.json.decode(row.agents, type=tuple[AgentState, ...])
+    return Process(row.service, row.host, row.instance, row.began_at_us, row.heard_at_us, row.every_s, agents)

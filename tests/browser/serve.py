@@ -15,7 +15,8 @@ from pathlib import Path  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from proto import events as e  # noqa: E402
-from proto.values import Party  # noqa: E402
+from proto.envelope import Envelope  # noqa: E402
+from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
 from services.runtime import clock, log  # noqa: E402
 from tests import stories  # noqa: E402
 from tests.pages_house import PagesHouse  # noqa: E402
@@ -46,6 +47,28 @@ def ringing(call: str, now_us: int) -> stories.Story:
     return story
 
 
+def signs_of_life(now_us: int) -> list[Envelope]:
+    """Two processes that run, and one that fell silent."""
+    switches = (e.AgentState(switch="fs1", connected=True, waiting=3),)
+    return [
+        Envelope(
+            body=e.ServiceAlive(
+                service=name,
+                host="tokyo1",
+                instance="1",
+                began_at_us=now_us - 60 * MINUTE_US,
+                every_s=15,
+                agents=switches if name == "eventsocket" else (),
+            ),
+            id=command_id(name, now_us),
+            source=name,
+            tenant=PLATFORM_TENANT,
+            occurred_at_us=now_us - ago_us,
+        )
+        for name, ago_us in (("eventsocket", 0), ("routing", 0), ("billing", 5 * MINUTE_US))
+    ]
+
+
 def main() -> None:
     """Serve until told to stop."""
     log.configure()  # to stderr: stdout is the conversation with the test
@@ -54,6 +77,7 @@ def main() -> None:
     house.start()
     for story in stored_calls(clock.now_us()):
         house.tell(story.facts)
+    house.tell(signs_of_life(clock.now_us()))
     house.drained()
     print(json.dumps({"url": house.server.url, "password": house.password}), flush=True)
     fresh: stories.Story | None = None
