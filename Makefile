@@ -42,7 +42,7 @@ $(VENV)/peers/ready: $(VENV)/bin/python tests/bench/peers.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes --target $(VENV)/peers --upgrade -r tests/bench/peers.lock
 	@touch $@
 
-# Each fault of tests/faults on RabbitMQ, with SQLite and with PostgreSQL; FULL=1: at the size of a real night (about an hour).
+# Each fault of tests/faults on RabbitMQ, with SQLite and with PostgreSQL; FULL=1: at the size of a real night (docs/faults.md says how long).
 faults: $(VENV)/test-ready
 	@tests/install-packages
 	@$(BIN)/python -m tests.faults $(if $(FULL),--full) $(ARGS)
