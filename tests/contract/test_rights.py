@@ -101,6 +101,20 @@ def test_a_clients_consumer_may_not(as_user: Callable[[str], BlockingChannel], a
     assert refused.value.reply_code == 403, refused.value
 
 
+def test_directory_counts_what_waits_and_what_was_put_aside_for_its_page_and_nobody_else_may(users: OwnUsers) -> None:
+    for name in ("directory", "billing"):
+        bus = RabbitBus(users.url(name), declares=False)
+        bus.start([service_queue(name)])
+        assert [bus.depth(queue) >= 0 for queue in ("routing.0", "history.0", "commands.fs1.0")] == [True] * 3
+        if name == "directory":
+            bus.dead_letters()
+        else:
+            with pytest.raises(Unavailable, match="ACCESS_REFUSED"):
+                bus.dead_letters()
+        assert bus.depth("routing.0") >= 0, "the connection goes on"
+        bus.stop()
+
+
 def test_a_clients_consumer_reads_its_own_calls_and_nobody_elses(
     users: OwnUsers, as_user: Callable[[str], BlockingChannel]
 ) -> None:
@@ -202,7 +216,9 @@ def test_a_queue_that_is_missing_is_named_with_what_makes_it(users: OwnUsers) ->
 
 
 def test_each_message_has_somebody_who_may_say_it() -> None:
-    assert {kind for kinds in SAYS.values() for kind in kinds} | {ServiceAlive, ServiceStarted, TimerFired} == set(MESSAGES.values())
+    assert {kind for kinds in SAYS.values() for kind in kinds} | {ServiceAlive, ServiceStarted, TimerFired} == set(
+        MESSAGES.values()
+    )
     assert set(SAYS) == {*HEARS, "eventsocket"}
 
 

@@ -25,6 +25,8 @@ from proto.topics import (
 
 NOTHING = "^$"
 AGENT = "eventsocket"
+SHOWS_LETTERS = "directory"
+"""Its page of how the house stands counts what was put aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def tenant_queue(tenant: str) -> str:
 def _service(name: str) -> User:
     commands = any(issubclass(kind, Command) for kind in SAYS[name])
     exchanges = [EVENTS_EXCHANGE, DEAD_EXCHANGE, *([COMMANDS_EXCHANGE] if commands else [])]
-    return User(name, _names(*exchanges), read=rf"^{re.escape(name)}\.[0-9]+$", may_say=_keys(name, name))
+    own = rf"{re.escape(name)}\.[0-9]+"
+    read = rf"^({own}|{re.escape(DEAD_QUEUE)})$" if name == SHOWS_LETTERS else rf"^{own}$"
+    return User(name, _names(*exchanges), read, may_say=_keys(name, name))
 
 
 def _agent(switch: str) -> User:
