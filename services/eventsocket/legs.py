@@ -28,7 +28,6 @@ def joined_leg(said: Begun, event: Event, directory: Directory, beliefs: Beliefs
     direction: Direction = "inbound" if inbound else "outbound"
     leg = Leg(said.leg, direction, _via(said, event, directory), _kind(said, inbound), token(said.call))
     leg.destination = _destination(said, leg)
-    leg.caller = caller_of(said, event)
     parent = None if inbound else beliefs.get(said.dialled_by) or beliefs.get(said.other)
     if not leg.call and parent is not None:
         leg.call, leg.tenant, leg.payer, leg.joined = parent.call, parent.tenant, parent.payer, "inherited"
@@ -46,6 +45,8 @@ def joined_leg(said: Begun, event: Event, directory: Directory, beliefs: Beliefs
     leg.payer = leg.payer or leg.tenant
     if parent is not None and parent.call == leg.call:
         leg.caller = parent.caller  # the dialled leg's own profile may still show a withheld number
+    else:
+        leg.caller = caller_of(said, event)
     return leg
 
 
