@@ -93,3 +93,21 @@ def language() -> Literal["ja", "en"]:
     """As the terminal's locale says."""
     said = next((os.environ[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(one)), "")
     return "ja" if said.startswith("ja") else "en"
+
+
+class Duration(click.ParamType[float]):
+    """`20s`, `5m`, `1h` or plain seconds -> seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; anything else is a usage error."""
+        text = str(value)
+        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+        try:
+            seconds = float(text[:-1]) * unit if unit else float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < 1e7:
+            self.fail(f"{text!r}: allowed are for example 20s, 5m, 1h", param, ctx)
+        return seconds

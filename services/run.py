@@ -20,7 +20,7 @@ import msgspec
 from freeswitch.simulator import Simulator
 from proto.envelope import Envelope
 from proto.events import CallEnded
-from services.beside import environment
+from services.beside import Duration, environment
 from services.compose import House, compose
 from services.directory import people
 from services.history.narrate import line
@@ -38,24 +38,6 @@ from services.simulated import DRAIN_S, Callers, NothingToSimulate, simulator_fo
 SIMULATED_CALLS_PER_SECOND = 0.5
 EXIT_NOT_CLEAN = 4
 """Something was lost or doubled."""
-
-
-class Duration(click.ParamType[float]):
-    """`20s`, `5m`, `1h` or plain seconds -> seconds."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; anything else is a usage error."""
-        text = str(value)
-        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
-        try:
-            seconds = float(text[:-1]) * unit if unit else float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < 1e7:
-            self.fail(f"{text!r}: allowed are for example 20s, 5m, 1h", param, ctx)
-        return seconds
 
 
 @dataclass

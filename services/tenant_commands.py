@@ -25,6 +25,7 @@ from services.directory.yaml_files import read_folder
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.settings import Settings
+from services.tenant_revisions import COMMANDS
 
 
 @click.group()
@@ -87,3 +88,7 @@ def tenants_applied(at: Settings) -> None:
     for one in found:
         click.echo(msgspec.json.encode(one))
     sys.exit(0 if all(one.in_force for one in found) else 1)
+
+
+for command in COMMANDS:
+    tenants.add_command(command)

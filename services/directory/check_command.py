@@ -21,7 +21,7 @@ from services.directory.settle import InForce, settle
 from services.directory.yaml_files import read_folder
 
 
-def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool, today: date | None = None) -> int:
+def main(folder: Path, explain: Explain, out: TextIO, err: TextIO, as_json: bool, today: date) -> int:
     """Problems go to `out`, one a line, then a summary (the last object in JSON); an unreadable one to `err`."""
     try:
         files = read_folder(folder)

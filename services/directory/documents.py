@@ -26,6 +26,8 @@ class Document(msgspec.Struct, Generic[K], frozen=True):
     body: K
     lines: dict[Path, int]
     """Line of each key, by path."""
+    text: bytes = b""
+    """The file as it stands, with its comments."""
 
     @property
     def revision(self) -> str:

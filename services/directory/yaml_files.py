@@ -8,7 +8,7 @@ are refused, never run. What the values mean together belongs to `check.py`; wha
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -175,7 +175,7 @@ def parse(kind: type[K], data: bytes, file: str) -> tuple[Document[K] | None, li
     except ValidationError as error:
         found = [_located(raw, path, wrong, file) for path, wrong in flatten(error.messages)]
         return None, sorted(found, key=lambda problem: (problem.line, problem.key))
-    return Document(file, body, raw.lines), []
+    return Document(file, body, raw.lines, data), []
 
 
 def _located(raw: Raw, path: Path, wrong: Wrong, file: str) -> Problem:
@@ -212,13 +212,34 @@ def stamps(folder: FilePath) -> dict[str, tuple[int, int]]:
 
 def read_folder(folder: FilePath) -> Folder:
     """Read every `*.yaml` of a folder. Raises OSError if the folder itself cannot be read."""
+    order = stamps(folder)
+    found = _folder({name: _bytes(folder / name) for name in sorted(order, key=lambda file: (order[file][0], file))})
+    if PLATFORM_FILE in order:
+        return found
+    missing = Problem(text="is missing", file=PLATFORM_FILE, hint="switches, carriers, pools, prices")
+    return msgspec.structs.replace(found, problems=(*found.problems, missing))
+
+
+def with_texts(folder: Folder, texts: Mapping[str, bytes]) -> Folder:
+    """The folder as it would be with these texts in its files, as the ones changed last."""
+    right = {document.file: document.text for document in folder.tenants}
+    if folder.platform is not None:
+        right[PLATFORM_FILE] = folder.platform.text
+    changed = _folder({**{name: text for name, text in right.items() if name not in texts}, **texts})
+    return Folder(
+        changed.platform,
+        changed.tenants,
+        tuple(dict.fromkeys([*(name for name in folder.broken if name not in texts), *changed.broken])),
+        (*(problem for problem in folder.problems if problem.file not in texts), *changed.problems),
+    )
+
+
+def _folder(files: Mapping[str, bytes | Problem]) -> Folder:
     platform: Document[Platform] | None = None
     tenants: list[Document[Tenant]] = []
     problems: list[Problem] = []
     broken: list[str] = []
-    order = stamps(folder)
-    for name in sorted(order, key=lambda file: (order[file][0], file)):
-        data = _bytes(folder / name)
+    for name, data in files.items():
         if isinstance(data, Problem):
             problems.append(data)
             broken.append(name)
@@ -232,8 +253,6 @@ def read_folder(folder: FilePath) -> Folder:
                 broken.append(name)
             else:
                 tenants.append(document)
-    if PLATFORM_FILE not in order:
-        problems.append(Problem(text="is missing", file=PLATFORM_FILE, hint="switches, carriers, pools, prices"))
     return Folder(platform, tuple(tenants), tuple(broken), tuple(problems))
 
 
