@@ -13,9 +13,10 @@ import click
 import msgspec
 
 from proto.events import PersonChanged
-from services.beside import at_console, at_stores, opened
-from services.directory import ranks, staff
+from services.beside import TRIES, at_console, at_stores, opened
+from services.directory import ranks, second_factor, staff
 from services.directory import service as directory
+from services.runtime import clock
 from services.runtime.settings import Settings
 from services.runtime.store import Store
 
@@ -114,8 +115,11 @@ def _change(at: Settings, person: str, alter: Callable[[PersonChanged], PersonCh
 
 @people.command("reset")
 @click.argument("person")
+@click.option("--second-factor", "second", is_flag=True, help="Take off the second step: the phone is lost.")
 @at_stores
-def people_reset(at: Settings, person: str) -> None:
+def people_reset(at: Settings, person: str, second: bool) -> None:
     """Print a new password for PERSON, which is kept nowhere, and end their sessions."""
     with _staff(at) as (store, actor):
         click.echo(staff.reset_password(store, actor, person))
+        if second:
+            store.run(lambda tx: second_factor.take_off(tx, actor.id, person, clock.now_us()), TRIES)

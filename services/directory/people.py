@@ -312,7 +312,7 @@ def log_in(store: Store, name: str, password: str, address: str, now_us: int) ->
         return Wait(-(-wait_us // 1_000_000))
     fits = password_fits(password[:1000], stored or _nobody())
     if fits and stored is not None and person is not None and person.active:
-        store.run(lambda tx: _take_back(tx, keys), TRIES)
+        store.run(lambda tx: take_back(tx, keys), TRIES)
         return Welcome(person)
     return Wrong()
 
@@ -326,10 +326,18 @@ def wait_us(scope: str, failures: int, last_at_us: int, now_us: int) -> int:
 
 
 Keys = Iterable[tuple[str, str]]
+"""(scope, who or where), scopes as in FREE_TRIES."""
 
 
 def _before(tx: Tx, keys: Keys, account: str, now_us: int) -> tuple[int, PersonChanged | None, str | None]:
-    table, people = tx.tables["login_failures"], tx.tables["people"]
+    people, wait_us = tx.tables["people"], count_try(tx, keys, now_us)
+    stored = tx.sql.execute(select(people.c.password).where(people.c.id == account)).scalar()
+    return wait_us, find(tx, account), stored
+
+
+def count_try(tx: Tx, keys: Keys, now_us: int) -> int:
+    """0 if something may be tried now, which is counted as failed until `take_back`; else how long to wait."""
+    table = tx.tables["login_failures"]
     tx.sql.execute(delete(table).where(table.c.last_at_us < now_us - FORGET_AFTER_US))
     longest = 0
     for scope, key in keys:
@@ -338,8 +346,7 @@ def _before(tx: Tx, keys: Keys, account: str, now_us: int) -> tuple[int, PersonC
             longest = max(longest, wait_us(scope, row.failures, row.last_at_us, now_us))
     if longest == 0:
         _count_failure(tx, keys, now_us)
-    stored = tx.sql.execute(select(people.c.password).where(people.c.id == account)).scalar()
-    return longest, find(tx, account), stored
+    return longest
 
 
 def _count_failure(tx: Tx, keys: Keys, now_us: int) -> None:
@@ -351,12 +358,12 @@ def _count_failure(tx: Tx, keys: Keys, now_us: int) -> None:
             tx.insert_once(table, {"scope": scope, "key": key, "failures": 1, "last_at_us": now_us})
 
 
-def _take_back(tx: Tx, keys: Keys) -> None:
+def take_back(tx: Tx, keys: Keys) -> None:
     """The try was a good one: it counts nowhere, and this visitor's own mistakes before it are forgotten."""
     table = tx.tables["login_failures"]
     for scope, key in keys:
         here = (table.c.scope == scope) & (table.c.key == key)
-        if scope == "pair":
+        if scope in ("pair", "code"):
             tx.sql.execute(delete(table).where(here))
         else:
             tx.sql.execute(update(table).where(here, table.c.failures > 0).values(failures=table.c.failures - 1))

@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from services.directory import people
+from services.directory import people, second_factor
 from services.directory.web_account import add_account_pages, slowed
 from services.directory.web_audit import add_audit_pages
 from services.directory.web_people import add_people_pages
+from services.directory.web_second_factor import add_second_factor_pages, ask_for_code
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
@@ -43,7 +44,8 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
         except Unavailable as error:
             log.warning("a change is told later", reason=str(error))  # by directory's worker, from the outbox
 
-    add_people_pages(room, store, tell, frozenset)
+    add_people_pages(room, store, tell)
+    add_second_factor_pages(room, store, tell)
     add_account_pages(room, store, tell)
     add_audit_pages(room, store)
 
@@ -61,11 +63,14 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
         address = request.remote_addr or ""
         verdict = people.log_in(store, form.name.data or "", form.password.data or "", address, clock.now_us())
         if isinstance(verdict, people.Welcome):
+            then = inside(request.args.get("next", ""))
+            if verdict.person.person in store.run(second_factor.in_effect):
+                return ask_for_code(verdict.person, then)
             if not start_session(verdict.person):
                 text = gettext("ただいま準備中です。数秒後にもう一度お試しください。")
                 return make_response(_page(form, text), 503)
             log.info("logged in", person=verdict.person.person)
-            return redirect(inside(request.args.get("next", "")), code=303)
+            return redirect(then, code=303)
         log.warning("log-in refused", address=address, waits=isinstance(verdict, people.Wait))
         if isinstance(verdict, people.Wait):
             answer = make_response(_page(form, slowed(verdict)), 429)

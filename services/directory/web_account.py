@@ -16,7 +16,7 @@ from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo, Length
 
 from proto.events import PersonChanged
-from services.directory import people, ranks, staff
+from services.directory import people, ranks, second_factor, staff
 from services.runtime import clock
 from services.runtime.store import Store
 from services.runtime.web import current_person, end_session, signed_in, start_session
@@ -51,7 +51,8 @@ def add_account_pages(room: Blueprint, store: Store, tell: Callable[[], None]) -
     @room.get("/account")
     @signed_in
     def account() -> str:
-        return render_template("account/overview.html", saved=request.args.get("saved", ""))
+        on = current_person().id in store.run(second_factor.in_effect)
+        return render_template("account/overview.html", saved=request.args.get("saved", ""), second_factor=on)
 
     @room.get("/account/password")
     @signed_in

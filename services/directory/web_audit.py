@@ -31,6 +31,10 @@ WHAT = {
     "person.added": lazy_gettext("利用者を追加"),
     "person.changed": lazy_gettext("利用者を変更"),
     "person.renewed": lazy_gettext("パスワードを変更"),
+    "second_factor.on": lazy_gettext("二段階認証を開始"),
+    "second_factor.off": lazy_gettext("二段階認証を解除"),
+    "second_factor.codes": lazy_gettext("新しい回復コードを発行"),
+    "second_factor.recovered": lazy_gettext("回復コードでログイン"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -40,6 +44,7 @@ VALUES = {
     "role": lazy_gettext("権限"),
     "clients": lazy_gettext("担当する会社"),
     "active": lazy_gettext("利用中"),
+    "left": lazy_gettext("残り"),
     "entries": lazy_gettext("件数"),
 }
 _readers = roles(*MANAGERS)

@@ -18,7 +18,7 @@ from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired
 
 from proto.events import PersonChanged
-from services.directory import pages, ranks, staff
+from services.directory import pages, ranks, second_factor, staff
 from services.directory.ranks import Actor
 from services.directory.staff import Refused
 from services.runtime.store import Store
@@ -81,17 +81,17 @@ def acting() -> Actor:
     return Actor(person.id, person.role, person.tenants)
 
 
-def add_people_pages(
-    room: Blueprint, store: Store, tell: Callable[[], None], second_factors: Callable[[], frozenset[str]]
-) -> None:
+def add_people_pages(room: Blueprint, store: Store, tell: Callable[[], None]) -> None:
     """Routes under /people. `tell` sends what a change left in the outbox."""
 
     @room.get("/people")
     @_managers
     def people_list() -> str:
         actor = acting()
-        found, names = store.run(lambda tx: (staff.listed(tx, actor), staff.clients(tx)))
-        lines = pages.person_lines(found, names, second_factors())
+        found, names, second = store.run(
+            lambda tx: (staff.listed(tx, actor), staff.clients(tx), second_factor.in_effect(tx))
+        )
+        lines = pages.person_lines(found, names, second)
         return render_template("people/list.html", lines=lines, roles=ROLES)
 
     @room.get("/people/add")
@@ -129,7 +129,8 @@ def add_people_pages(
         known, form = _known(store, person), Edit(formdata=None)
         form.name.data, form.role.data, form.tenants.data = known.name, known.role, list(known.tenants)
         form.offer(acting(), store.run(staff.clients), known)
-        return _edit(form, known)
+        second = person in store.run(second_factor.in_effect)
+        return _edit(form, known, second)
 
     @room.post("/people/<person>")
     @_managers
@@ -186,10 +187,16 @@ def _changed(
     return redirect(f"/people/{known.person}?saved=1", code=303)
 
 
-def _edit(form: Edit, known: PersonChanged | None) -> str:
+def _edit(form: Edit, known: PersonChanged | None, second: bool = False) -> str:
     saved = "saved" in request.args and not form.errors
     return render_template(
-        "people/edit.html", form=form, known=known, saved=saved, failure="", all_clients=acting().all_clients
+        "people/edit.html",
+        form=form,
+        known=known,
+        saved=saved,
+        failure="",
+        all_clients=acting().all_clients,
+        second_factor=second,
     )
 
 

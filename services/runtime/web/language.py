@@ -82,8 +82,9 @@ def read_catalogue(file: Path) -> Translations:
 def _for_templates() -> dict[str, Any]:
     here = current_language()
     other = "en" if here == "ja" else "ja"
-    # After a refused form the address of the form itself is shown; an address that is none leads to the first page.
-    path = request.path if request.endpoint else "/"
+    # After a refused form the address of the form itself is shown; one that cannot be looked at leads to page one.
+    adapter = current_app.create_url_adapter(request)
+    path = request.path if adapter is not None and adapter.test(request.path, "GET") else "/"
     link = f"{quote(path)}?{urlencode({**request.args.to_dict(), 'lang': other})}"
     return {"lang": here, "other_lang": other, "other_lang_name": LANGUAGES[other], "other_lang_link": link}
 
