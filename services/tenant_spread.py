@@ -17,7 +17,7 @@ from proto.values import PLATFORM_TENANT
 from services import database
 from services.beside import TRIES, opened
 from services.directory.applied import applied
-from services.rooms import BUILDS
+from services.rooms import BUILDS, store_url
 from services.runtime.settings import Settings
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Service
@@ -38,9 +38,15 @@ def behind(at: Settings, wanted: Mapping[str, str], within_s: float) -> list[str
 def _who_keeps_copies(at: Settings) -> Iterator[Service]:
     """Directory, and those services with a store that hear of clients."""
     yield BUILDS["directory"]()
-    for name, _ in database.stores(at):
-        if name in BUILDS and TenantRevised in (service := BUILDS[name]()).handlers:
-            yield service
+    for name, metadata in database.stores(at):
+        if name not in BUILDS or TenantRevised not in (service := BUILDS[name]()).handlers:
+            continue
+        store = Store(store_url(at, name), metadata)
+        try:
+            if store.standing().state != "empty":  # no process of it has ever run here: nobody waits for it
+                yield service
+        finally:
+            store.stop()
 
 
 def _missing(stores: Mapping[str, Store], wanted: Mapping[str, str]) -> Iterator[str]:
