@@ -57,6 +57,8 @@ PURE = (
     "services/billing/ledger.py",
     "services/billing/numbers.py",
     "services/history/downloads.py",
+    "services/history/drawing.py",
+    "services/history/lanes.py",
     "services/history/filters.py",
     "services/history/fold.py",
     "services/history/report.py",

@@ -11,10 +11,10 @@ from decimal import Decimal
 import msgspec
 
 from proto.values import UNKNOWN_TENANT
-from services.history.model import Client, Known, Leg, Overview, Story, Switch
-from services.history.sentences import leg_name, sentence
+from services.history.lanes import Drawing, drawing, in_order, names_of, since
+from services.history.model import Client, Known, Overview, Story, Switch
+from services.history.sentences import sentence
 from services.history.words import (
-    CAUSES,
     DIRECTIONS,
     RECORDINGS,
     RESULTS,
@@ -45,10 +45,6 @@ _TONES = {
     "ringing": "calm",
     "arrived": "calm",
 }
-
-_RANK = {"call.arrived": 0, "legs.bridged": 2, "call.answered": 3, "leg.ended": 4, "leg.charged": 5}
-_OTHERS = 1
-"""What happened at one microsecond is told in this order."""
 
 
 class CallLine(msgspec.Struct, frozen=True):
@@ -109,6 +105,7 @@ class OverviewPage(msgspec.Struct, frozen=True):
 class StepLine(msgspec.Struct, frozen=True):
     """One line of the story."""
 
+    number: int
     at: str
     since_start: str
     text: str
@@ -118,24 +115,11 @@ class StepLine(msgspec.Struct, frozen=True):
     what: str
 
 
-class LegBar(msgspec.Struct, frozen=True):
-    """A leg in the picture. Lengths are in thousandths of the picture's width."""
-
-    name: str
-    outcome: str
-    y: int
-    ring_x: int
-    ring_width: int
-    talk_x: int
-    talk_width: int
-
-
 class CallPage(msgspec.Struct, frozen=True):
     """The page of one call."""
 
     line: CallLine
-    bars: tuple[LegBar, ...]
-    height: int
+    drawing: Drawing
     steps: tuple[StepLine, ...]
     estimated: bool
 
@@ -194,49 +178,25 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
 
 def call_page(story: Story, lang: Lang, now_us: int) -> CallPage:
     """The story of one call: its line, a picture of its legs, and each step with its reasons."""
-    names = {leg: leg_name(heard.kind, heard.direction, heard.destination, lang) for leg, heard in story.legs}
+    names = names_of(story.legs, lang)
     row, zone = story.known.row, story.client.timezone
-    begin = row.started_at_us
-    end = max(begin + 1, row.ended_at_us or now_us)
-    bars = tuple(_bar(n, names[leg], heard, begin, end, lang) for n, (leg, heard) in enumerate(story.legs))
     return CallPage(
         line=call_line(story.known, story.client, lang, now_us),
-        bars=bars,
-        height=len(bars) * BAR_PITCH + 4,
+        drawing=drawing(story, lang, now_us),
         steps=tuple(
             StepLine(
+                number=number,
                 at=clock_time(step.at_us, zone),
-                since_start=f"+{max(0, step.at_us - begin) / 1_000_000:.3f}",
+                since_start=since(step.at_us, row.started_at_us),
                 text=sentence(step, names, lang),
                 why=tuple(shown(reason, 200) for reason in step.why),
                 estimated=step.estimated,
                 at_us=step.at_us,
                 what=step.what,
             )
-            for step in sorted(story.steps, key=lambda step: (step.at_us, _RANK.get(step.what, _OTHERS), step.id))
+            for number, step in enumerate(in_order(story.steps), 1)
         ),
         estimated=row.estimated,
-    )
-
-
-BAR_PITCH = 34
-
-
-def _bar(position: int, name: str, leg: Leg, begin: int, end: int, lang: Lang) -> LegBar:
-    def place(at_us: int | None) -> int:
-        return min(1000, max(0, (end if at_us is None else at_us) - begin) * 1000 // (end - begin))
-
-    started = place(leg.started_at_us if leg.started_at_us is not None else begin)
-    over = place(leg.ended_at_us)
-    answered = place(leg.answered_at_us) if leg.answered_at_us is not None else over
-    return LegBar(
-        name=name,
-        outcome=word(CAUSES, leg.cause, lang) if leg.ended_at_us is not None else "",
-        y=position * BAR_PITCH + 4,
-        ring_x=started,
-        ring_width=max(2, answered - started),
-        talk_x=answered,
-        talk_width=max(0, over - answered),
     )
 
 

@@ -7,8 +7,10 @@ something changed. What a page says stands in `pages.py`; what is asked of the s
 from __future__ import annotations
 
 from flask import Blueprint, Response, abort, render_template
+from markupsafe import Markup
 
 from services.history import pages, reads, report_web
+from services.history.drawing import svg
 from services.history.live import FEED
 from services.history.report_web import as_json, language, readers
 from services.runtime import clock
@@ -39,12 +41,19 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
     @room.get("/calls/<tenant>/<call>")
     @readers
     def story(tenant: str, call: str) -> str:
-        return render_template("history/call.html", page=_story(store, tenant, call))
+        page = _story(store, tenant, call)
+        return render_template("history/call.html", page=page, picture=Markup(svg(page.drawing, language())))
 
     @room.get("/calls/<tenant>/<call>.json")
     @readers
     def story_json(tenant: str, call: str) -> Response:
         return as_json(_story(store, tenant, call))
+
+    @room.get("/calls/<tenant>/<call>/drawing.svg")
+    @readers
+    def drawing(tenant: str, call: str) -> Response:
+        lang = language()
+        return Response(svg(_story(store, tenant, call).drawing, lang, record=True), mimetype="image/svg+xml")
 
     @room.get("/live")
     @readers

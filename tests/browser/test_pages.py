@@ -45,17 +45,17 @@ def test_a_new_call_appears_and_changes_without_a_reload(page: object, served: S
 def test_the_story_of_a_call_is_a_picture_of_its_legs_and_each_step_with_its_reason(page: object) -> None:
     page.locator("#last-calls tr", has_text="山田 太郎").get_by_role("link").click()  # type: ignore[attr-defined]
     page.get_by_role("heading", name="回線の流れ").wait_for()  # type: ignore[attr-defined]
-    bars = page.locator("#picture .leg")  # type: ignore[attr-defined]
-    assert [bars.nth(n).locator(".leg-name").inner_text().split("\n")[0] for n in range(bars.count())] == [
+    lanes = page.locator("#picture .lane")  # type: ignore[attr-defined]
+    assert [lanes.nth(n).locator(".lane-name").text_content() for n in range(lanes.count())] == [
         "発信者",
         "電話機 1001",
         "転送先 090-1234-5678",
     ]
-    rang, talked = bars.nth(2).locator(".ringing").bounding_box(), bars.nth(2).locator(".talking").bounding_box()
-    missed = bars.nth(1).locator(".ringing").bounding_box()
+    rang, talked = lanes.nth(2).locator(".ringing").bounding_box(), lanes.nth(2).locator(".talking").bounding_box()
+    missed = lanes.nth(1).locator(".ringing").bounding_box()
     assert missed["x"] + missed["width"] <= rang["x"] + 2, "the mobile rings after the desk phone gave up"
     assert talked["width"] > 5 * missed["width"]
-    page.get_by_text("転送先 090-1234-5678と通話開始").wait_for()  # type: ignore[attr-defined]
+    page.get_by_role("cell", name="転送先 090-1234-5678と通話開始").wait_for()  # type: ignore[attr-defined]
     page.locator("#steps .why").get_by_text("hours office: open").wait_for()  # type: ignore[attr-defined]
     keep(page, "-call")
 

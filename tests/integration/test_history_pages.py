@@ -310,6 +310,7 @@ def test_who_looks_at_a_call_is_written_down(house: PagesHouse, admin: Visitor) 
     admin.get("/")
     admin.get("/calls/acme/c1")
     admin.get("/calls/acme/c1.json")  # the open page looks again
+    admin.get("/calls/acme/c1/drawing.svg")
     assert accesses(house) == [("admin", "call", "acme", "c1")]
     now_us = clock.now_us()
     for person, later_us in (("suzuki", 0), ("admin", reads.VISIT_US + 1)):
@@ -317,6 +318,20 @@ def test_who_looks_at_a_call_is_written_down(house: PagesHouse, admin: Visitor) 
             lambda tx, p=person, us=later_us: reads.story(tx, None, "acme", "c1", p, now_us + us)  # type: ignore[misc]
         )
     assert [row[0] for row in accesses(house)] == ["admin", "suzuki", "admin"]
+
+
+@pytest.mark.requirement("D8")
+def test_the_picture_of_a_call_is_a_file_of_its_own_for_those_who_see_the_call(
+    house: PagesHouse, admin: Visitor
+) -> None:
+    house.tell(stories.forwarded("c1").facts)
+    house.drained()
+    answer = admin.get("/calls/acme/c1/drawing.svg")
+    assert answer.headers["Content-Type"].startswith("image/svg+xml")
+    assert "電話機 1001が終了(応答なし)" in answer.text
+    assert "style" not in answer.text
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' in admin.get("/calls/acme/c1").text
+    assert person(house, "mori", "read_only", "zeta").get("/calls/acme/c1/drawing.svg").status == 404
 
 
 def accesses(house: PagesHouse) -> list[tuple[str, ...]]:

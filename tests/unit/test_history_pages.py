@@ -157,13 +157,6 @@ def test_what_happened_at_the_same_time_is_told_cause_first() -> None:
     assert page_of(story, "en").steps[0].what == "call.arrived"  # type: ignore[attr-defined]
 
 
-def test_the_picture_places_ringing_and_talking_in_proportion() -> None:
-    bars = page_of(stories.forwarded("c1"), "en").bars  # type: ignore[attr-defined]
-    mobile = next(bar for bar in bars if "090" in bar.name)
-    assert (mobile.ring_x, mobile.talk_x) == (134, 166)
-    assert mobile.talk_x + mobile.talk_width == 999
-
-
 HOSTILE = [
     "<script>alert(1)</script>",
     "a\r\nvariable_tt_tenant: victim",
