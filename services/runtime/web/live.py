@@ -16,13 +16,19 @@ import gevent.event
 from flask import Blueprint, Response, request
 from flask.sansio.app import App
 
+from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.web.access import Person, current_person, watch_session
 
 COMMENT_EVERY_S = 15.0
-KEPT = 256
+KEPT = 4_096
 """Notices that a returning page may still get; after more it is told to load anew."""
 PER_CLIENT = 64
+REST_S = 0.4
+"""After news a page is left alone for so long, and then told the rest at once: it would not look more often anyway."""
+RIGHTS_FOR_US = 2_000_000
+"""So long an open stream trusts what it knows of its person: hundreds of pages would ask the store at each notice. A
+notice says nothing of a call, and what the page then fetches is checked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class _Client:
     ready: gevent.event.Event = field(default_factory=gevent.event.Event)
     overflowed: bool = False
     farewell: str = ""
+    ended: gevent.event.Event = field(default_factory=gevent.event.Event)
 
     def push(self, notice: Notice) -> None:
         if len(self.waiting) >= PER_CLIENT:
@@ -51,18 +58,19 @@ class _Client:
 
     def close(self, farewell: str) -> None:
         self.farewell = farewell
+        self.ended.set()
         self.ready.set()
 
 
 class Feed:
     """News of one room. `publish` is called on the hub after a commit; it never waits for a reader."""
 
-    def __init__(self, comment_every_s: float = COMMENT_EVERY_S) -> None:
+    def __init__(self, comment_every_s: float = COMMENT_EVERY_S, rest_s: float = REST_S) -> None:
         self._life = secrets.token_hex(4)
         self._number = 0
         self._kept: deque[Notice] = deque(maxlen=KEPT)
         self._clients: dict[str, _Client] = {}
-        self._comment_every_s = comment_every_s
+        self._comment_every_s, self._rest_s = comment_every_s, rest_s
 
     def publish(self, name: str, tenant: str, data: str = "") -> None:
         """Tell every open page whose person may see this client's data."""
@@ -97,20 +105,24 @@ class Feed:
         try:
             yield b"retry: 2000\n\n"
             yield from self._missed(client, last)
+            reader, known_until_us = None, 0
             while not client.farewell:
                 woken = client.ready.wait(self._comment_every_s)
                 client.ready.clear()
-                try:
-                    reader = watch()
-                except Unavailable:  # the page comes again in two seconds
-                    client.close("closing")
-                    continue
+                now_us = clock.monotonic_us()
+                if now_us >= known_until_us:
+                    try:
+                        reader, known_until_us = watch(), now_us + RIGHTS_FOR_US
+                    except Unavailable:  # the page comes again in two seconds
+                        client.close("closing")
+                        continue
                 if reader is None:
                     client.close("ended")
                 elif not woken:
                     yield b": still here\n\n"
                 else:
                     yield from self._tell(client, reader)
+                    client.ended.wait(self._rest_s)
             yield f"event: {client.farewell}\ndata:\n\n".encode()
         finally:
             if self._clients.get(person) is client:

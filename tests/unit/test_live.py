@@ -1,0 +1,68 @@
+"""Five hundred open pages on one process: each hears all news of its client, also over a break, and of nobody else's."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import gevent
+import pytest
+
+from services.runtime.web.access import Person
+from services.runtime.web.live import Feed
+
+PAGES, CLIENTS, NEWS = 500, 50, 400
+DEADLINE_S = 60
+EVENT = re.compile(r"id: (\S+)\nevent: (\S+)\ndata: (\S*)\n")
+
+
+@dataclass
+class Page:
+    """A browser that loses its line now and then, and comes again with the last id that it has seen."""
+
+    feed: Feed
+    name: str
+    tenant: str
+    last: str = ""
+    heard: list[str] = field(default_factory=list)
+    resets: int = 0
+
+    def watch(self) -> Person:
+        return Person(self.name, self.name, "tenant_administrator", (self.tenant,))
+
+    def read(self, leaves: Callable[[], bool]) -> None:
+        while True:
+            for piece in self.feed.stream(self.name, self.watch, self.last):
+                for number, event, data in EVENT.findall(piece.decode()):
+                    self.last = number
+                    self.resets += event == "reset"
+                    if event == "changed":
+                        self.heard.append(data)
+                if f"{self.tenant}-last" in self.heard:
+                    return
+                if leaves():
+                    break
+
+
+@pytest.mark.requirement("D7")
+def test_five_hundred_pages_hear_all_news_of_their_client_over_breaks_too() -> None:
+    feed, dice = Feed(rest_s=0.01), random.Random(7)
+    pages = [Page(feed, f"p{n}", f"c{n % CLIENTS}") for n in range(PAGES)]
+    readers = [gevent.spawn(page.read, lambda: dice.random() < 0.05) for page in pages]
+    gevent.sleep(0)
+    told: dict[str, list[str]] = {f"c{n}": [] for n in range(CLIENTS)}
+    for n in range(NEWS):
+        tenant = f"c{dice.randrange(CLIENTS)}"
+        told[tenant].append(f"{tenant}-{n}")
+        feed.publish("changed", tenant, told[tenant][-1])
+        gevent.sleep(0.001)
+    for tenant, news in told.items():
+        news.append(f"{tenant}-last")
+        feed.publish("changed", tenant, news[-1])
+    gevent.joinall(readers, timeout=DEADLINE_S)
+    assert all(reader.ready() for reader in readers), "somebody still waits for the last word"
+    assert sum(page.resets for page in pages) == 0, "nobody was away for longer than what is kept"
+    for page in pages:
+        assert page.heard == told[page.tenant]
