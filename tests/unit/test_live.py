@@ -1,4 +1,4 @@
-"""Five hundred open pages on one process: each hears all news of its client, also over a break, and of nobody else's."""
+"""Five hundred open pages on one process: each hears all news of its client, also over a break, and nobody else's."""
 
 from __future__ import annotations
 
