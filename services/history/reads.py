@@ -6,8 +6,9 @@ database. Whoever looks at one call is written down in the same transaction (JAP
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -108,8 +109,16 @@ def known(row: Any) -> Known:
 
 
 def _struct(shape: Any, row: Any) -> Any:
-    values = {}
-    for field in msgspec.structs.fields(shape):
-        value = getattr(row, field.name)
-        values[field.name] = Decimal(value) if field.type is Decimal else value
-    return shape(**values)
+    return shape(**{name: read(getattr(row, name)) for name, read in _readers_of(shape)})
+
+
+@cache
+def _readers_of(shape: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Each field, and what makes its value of the column's; asked once, since msgspec works it out anew each time."""
+    return tuple(
+        (field.name, Decimal if field.type is Decimal else _as_it_is) for field in msgspec.structs.fields(shape)
+    )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
