@@ -38,7 +38,9 @@ class Raw(msgspec.Struct, frozen=True):
     lines: dict[Path, int]
 
 
-class _Refused(Exception):
+class Unreadable(Exception):
+    """Why a text is no tenant file, whatever it means."""
+
     def __init__(self, text: str, line: int, path: Path = (), hint: str = "", value: object = None) -> None:
         super().__init__(text)
         self.problem = Problem(text=text, line=line, path=path, hint=hint, value=value)
@@ -47,31 +49,31 @@ class _Refused(Exception):
 def read_yaml(data: bytes) -> Raw:
     """The one YAML document in `data`: mappings, lists, texts (`Plain` where unquoted) and None.
 
-    Raises _Refused for anything else: tags, duplicate keys, several documents, too large, too deep, not UTF-8.
+    Raises Unreadable for anything else: tags, duplicate keys, several documents, too large, too deep, not UTF-8.
     """
     if len(data) > MAX_BYTES:
-        raise _Refused(f"has {len(data)} bytes; at most {MAX_BYTES} are read", 0)
+        raise Unreadable(f"has {len(data)} bytes; at most {MAX_BYTES} are read", 0)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _Refused("is not UTF-8", line, hint="save the file as UTF-8") from None
+        raise Unreadable("is not UTF-8", line, hint="save the file as UTF-8") from None
     try:
         return _Builder(yaml.parse(text, Loader=yaml.CSafeLoader)).document()
     except yaml.YAMLError as error:
         raise _unreadable(error, text) from None
 
 
-def _unreadable(error: yaml.YAMLError, text: str) -> _Refused:
+def _unreadable(error: yaml.YAMLError, text: str) -> Unreadable:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = mark.line + 1 if mark is not None else 0
     if isinstance(error, yaml.reader.ReaderError):  # it names no line, but the byte (libyaml: problem_offset)
         line = text.encode().count(b"\n", 0, error.position) + 1
     source = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
     if "\t" in source[: len(source) - len(source.lstrip())]:
-        return _Refused("a tab stands at the beginning of the line", line, hint="indent with spaces")
+        return Unreadable("a tab stands at the beginning of the line", line, hint="indent with spaces")
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-    return _Refused(f"is not YAML: {what}", line, hint="a tab stands in the line" if "\t" in source else "")
+    return Unreadable(f"is not YAML: {what}", line, hint="a tab stands in the line" if "\t" in source else "")
 
 
 class _Builder:
@@ -91,7 +93,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 seen += 1
                 if seen > 1:
-                    raise _Refused("a second document begins (---)", _line(event))
+                    raise Unreadable("a second document begins (---)", _line(event))
                 value = self._value(next(self._events), ())
         return Raw(value, self._lines)
 
@@ -99,12 +101,12 @@ class _Builder:
         line = _line(event)
         self._lines.setdefault(path, line)
         if len(path) > MAX_DEPTH:
-            raise _Refused(f"is nested more than {MAX_DEPTH} deep", line, path[:3])
+            raise Unreadable(f"is nested more than {MAX_DEPTH} deep", line, path[:3])
         self._count(1, line, path)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, line, path)
         if event.tag not in _STANDARD_TAGS:
-            raise _Refused(f"has the tag {quoted(event.tag)}", line, path, hint="tags are not used in these files")
+            raise Unreadable(f"has the tag {quoted(event.tag)}", line, path, hint="tags are not used in these files")
         before = self._values
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
@@ -119,11 +121,11 @@ class _Builder:
     def _count(self, more: int, line: int, path: Path) -> None:
         self._values += more
         if self._values > MAX_VALUES:
-            raise _Refused(f"holds more than {MAX_VALUES} values", line, path, hint="aliases count each time")
+            raise Unreadable(f"holds more than {MAX_VALUES} values", line, path, hint="aliases count each time")
 
     def _alias(self, event: Any, line: int, path: Path) -> Any:
         if event.anchor not in self._anchors:
-            raise _Refused(f"the alias *{event.anchor[:40]} names nothing before it", line, path)
+            raise Unreadable(f"the alias *{event.anchor[:40]} names nothing before it", line, path)
         value, size = self._anchors[event.anchor]
         self._count(size, line, path)
         return value
@@ -143,10 +145,10 @@ class _Builder:
                 break
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent) or event.tag not in _STANDARD_TAGS:
-                raise _Refused("a key is a plain word", line, path)
+                raise Unreadable("a key is a plain word", line, path)
             key = str(event.value)
             if key in found:
-                raise _Refused("stands twice", line, (*path, key), hint=f"first in line {self._lines[*path, key]}")
+                raise Unreadable("stands twice", line, (*path, key), hint=f"first in line {self._lines[*path, key]}")
             self._lines[*path, key] = line
             found[key] = self._value(next(self._events), (*path, key))
         return found
@@ -166,7 +168,7 @@ def parse(kind: type[K], data: bytes, file: str) -> tuple[Document[K] | None, li
     """A file's bytes -> the struct, or everything that is wrong with its form."""
     try:
         raw = read_yaml(data)
-    except _Refused as refused:
+    except Unreadable as refused:
         return None, [msgspec.structs.replace(refused.problem, file=file)]
     if not isinstance(raw.value, dict):
         return None, [Problem(text="holds no keys", file=file, line=1, hint="the file begins with `tenant: name`")]
