@@ -1,8 +1,9 @@
 """Those who read events from a socket until they are normalised, each a process: `ours|greenswitch PORT COUNT`.
 
-Enters: an Event Socket that sends COUNT events. Leaves: one JSON line: seconds from the subscription to the last
-one normalised, and the most memory that the process ever held. Ours is the agent's way: link, spool, normaliser.
-greenswitch is used as its README shows, with a handler that takes 12 headers into a dict.
+Enters: an Event Socket that sends COUNT events. Leaves: one JSON line: seconds of CPU from the subscription to the last
+one normalised, and the most memory that the process ever held. Ours is the agent's way: link, spool (in memory, since
+the normaliser keeps up: less than 1 µs an event), normaliser, envelopes; nothing is published. greenswitch is used as
+its README shows, its reader and queue as they are, with a handler that takes 12 headers into a dict.
 """
 
 from __future__ import annotations
