@@ -1,7 +1,8 @@
 """Pages with a few calls in them, for the browser tests: `python -m tests.browser.serve FOLDER`.
 
-Enters: a folder; on stdin, one word per line (`answer`, `ring`, `stop`). Leaves: on stdout one JSON line with address
-and password, then `done` after each word. Its own process, because Playwright and gevent do not share one.
+Enters: a folder; on stdin, one word per line (`answer`, `ring`, `rush`: twenty calls a second for five seconds, `lose`,
+`stop`). Leaves: on stdout one JSON line with address and password, then `done` after each word. Its own process, since
+Playwright and gevent do not share one.
 """
 
 from gevent import monkey
@@ -12,6 +13,7 @@ import json  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import gevent  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from proto import events as e  # noqa: E402
@@ -23,6 +25,7 @@ from tests.pages_house import PagesHouse  # noqa: E402
 from tests.stores import Files  # noqa: E402
 
 MINUTE_US = 60 * stories.SECOND
+PER_SECOND = 20
 
 
 def stored_calls(now_us: int) -> list[stories.Story]:
@@ -90,6 +93,11 @@ def main() -> None:
             told = len(fresh.facts)
             fresh.answer("call-7-b", 2.0, "1001")
             house.tell(fresh.facts[told:])
+        elif word == "rush":
+            for number in range(5 * PER_SECOND):
+                caller = Party(number=f"0501234{number:04}")
+                house.tell(stories.forwarded(f"rush-{number}", start_us=clock.now_us(), caller=caller).facts)
+                gevent.sleep(1 / PER_SECOND)
         elif word == "lose":
             lost = stories.Story("switch", tenant="_platform", start_us=clock.now_us())
             lost.say(0, e.SwitchLost(switch="fs2", reason="connection refused"))

@@ -98,3 +98,14 @@ def test_the_log_in_on_a_narrow_screen(browser: object, served: Served) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     keep(tab, "-login")
     context.close()
+
+
+@pytest.mark.requirement("D7")
+def test_the_live_page_keeps_up_with_twenty_calls_a_second(page: object, served: Served) -> None:
+    """Last: what other tests look for is pushed off the page."""
+    page.get_by_text("自動更新中").wait_for()  # type: ignore[attr-defined]
+    page.evaluate("window.sameDocument = true")  # type: ignore[attr-defined]
+    served.say("rush")
+    page.locator("#last-calls").get_by_text("050-1234-0099").wait_for()  # type: ignore[attr-defined]
+    page.get_by_text("自動更新中").wait_for()  # type: ignore[attr-defined]
+    assert page.evaluate("window.sameDocument") is True  # type: ignore[attr-defined]
