@@ -24,6 +24,7 @@ from proto.facts import (
     ServiceStarted,
     TenantRevised,
     TimerFired,
+    Token,
 )
 from proto.message import Event
 from proto.values import DurationMs, EpochUs, Number, Party, TenantId
@@ -367,5 +368,6 @@ __all__ = [
     "SwitchLost",
     "TenantRevised",
     "TimerFired",
+    "Token",
     "Via",
 ]

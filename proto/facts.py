@@ -124,6 +124,16 @@ class RevisionApplied(Event, frozen=True, kw_only=True):
     """What of it got no place in the switch, one line each: a phone without a password, a target that is none."""
 
 
+class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a program shows in place of a log-in; its rights are those of its scopes and its person together."""
+
+    id: str
+    digest: str
+    """SHA-256 of the secret, hexadecimal; the secret itself has 256 random bits and stands nowhere."""
+    scopes: tuple[str, ...]
+    expires_at_us: EpochUs
+
+
 class PersonChanged(Event, frozen=True, kw_only=True):
     """A person may log in, with this role; cookies of an older session version are worthless."""
 
@@ -136,6 +146,8 @@ class PersonChanged(Event, frozen=True, kw_only=True):
     tenants: tuple[TenantId, ...] = ()
     session_version: int
     active: bool = True
+    tokens: tuple[Token, ...] = ()
+    """Those of their programs."""
 
 
 class ServiceStarted(Event, frozen=True, kw_only=True):

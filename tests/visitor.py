@@ -43,6 +43,8 @@ class Visitor:
     cookies: dict[str, str] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     """What this browser trusts; None: plain http."""
+    token: str = ""
+    """A program's, shown in place of cookies."""
 
     def get(self, path: str, accept: str = "text/html") -> Answer:
         """GET."""
@@ -75,6 +77,8 @@ class Visitor:
         if self.tls is not None:
             connection = http.client.HTTPSConnection("localhost", self.port, timeout=TIMEOUT_S, context=self.tls)
             headers["Referer"] = f"https://localhost:{self.port}{path}"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:

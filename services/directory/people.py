@@ -20,9 +20,10 @@ from gevent.lock import BoundedSemaphore
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, delete, or_, select, update
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged
+from proto.events import PersonChanged, Token
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
+from services.directory import tokens
 from services.directory.audit import audited
 from services.directory.ranks import concerns
 from services.runtime import clock
@@ -217,7 +218,7 @@ def locked(tx: Tx, person: str) -> tuple[PersonChanged, int]:
     found = next((row for row in rows if row.id == person), None)
     if found is None:
         raise KeyError(person)
-    return _person(found), sum(row.active for row in rows if row.role == "platform_operator")
+    return _person(found, tokens.of(tx, person)), sum(row.active for row in rows if row.role == "platform_operator")
 
 
 def renew(
@@ -248,20 +249,24 @@ def find(tx: Tx, person: str) -> PersonChanged | None:
     """The row without its password."""
     table = tx.tables["people"]
     row = tx.sql.execute(select(table).where(table.c.id == person)).first()
-    return _person(row) if row else None
+    return _person(row, tokens.of(tx, person)) if row else None
 
 
 def everybody(tx: Tx) -> list[PersonChanged]:
     """Every row without its password, by id."""
     table = tx.tables["people"]
-    return [_person(row) for row in tx.sql.execute(select(table).order_by(table.c.id))]
+    held = tokens.of_all(tx)
+    return [_person(row, held.get(row.id, ())) for row in tx.sql.execute(select(table).order_by(table.c.id))]
 
 
 def all_people(tx: Tx) -> list[Emit]:
     """Every person again, for a service that has just started and may have heard of nobody."""
     table = tx.tables["people"]
-    rows = tx.sql.execute(select(table).order_by(table.c.id)).all()
-    return [Emit(_person(row), tenant=PLATFORM_TENANT, call="", occurred_at_us=row.changed_at_us) for row in rows]
+    rows, held = tx.sql.execute(select(table).order_by(table.c.id)).all(), tokens.of_all(tx)
+    return [
+        Emit(_person(row, held.get(row.id, ())), tenant=PLATFORM_TENANT, call="", occurred_at_us=row.changed_at_us)
+        for row in rows
+    ]
 
 
 def _columns(person: PersonChanged) -> dict[str, Any]:
@@ -275,7 +280,7 @@ def _columns(person: PersonChanged) -> dict[str, Any]:
     }
 
 
-def _person(row: Any) -> PersonChanged:
+def _person(row: Any, held: tuple[Token, ...]) -> PersonChanged:
     return PersonChanged(
         person=row.id,
         name=row.name,
@@ -283,6 +288,7 @@ def _person(row: Any) -> PersonChanged:
         tenants=tuple(row.tenants.split()),
         session_version=row.session_version,
         active=row.active,
+        tokens=held,
     )
 
 

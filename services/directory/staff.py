@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import select
 
 from proto.events import PersonChanged
-from services.directory import people, ranks
+from services.directory import people, ranks, tokens
 from services.directory.audit import audited
 from services.directory.ranks import Actor, Refusal
 from services.runtime import clock
@@ -78,6 +78,9 @@ def change(store: Store, actor: Actor, person: str, alter: Callable[[PersonChang
         if ranks.ends_sessions(before, after):
             after = msgspec.structs.replace(after, session_version=before.session_version + 1)
         now_us = clock.now_us()
+        if before.active and not after.active and tokens.end(tx, person, now_us):
+            after = msgspec.structs.replace(after, tokens=())
+            audited(tx, actor.id, "program.ended", ranks.concerns(before), person, now_us=now_us)
         people.replace(tx, before, after, now_us)
         old, new = people.shown(before), people.shown(after)
         changed = [name for name in new if old[name] != new[name]]
@@ -121,6 +124,34 @@ def set_own_password(store: Store, person: str, password: str) -> PersonChanged:
     return store.run(
         lambda tx: people.renew(tx, people.locked(tx, person)[0], stored, person, clock.now_us()), people.TRIES
     )
+
+
+def make_token(store: Store, person: str, name: str, scopes: tuple[str, ...], days: int) -> str:
+    """A token for a program of this person, shown once. Raises ValueError for what cannot be."""
+
+    def work(tx: Tx) -> str:
+        now_us, (known, _) = clock.now_us(), people.locked(tx, person)
+        token_id, text = tokens.insert(tx, person, name, scopes, days, now_us)
+        people.replace(tx, known, msgspec.structs.replace(known, tokens=tokens.of(tx, person)), now_us)
+        made = {"name": name, "scopes": list(scopes), "days": days}
+        audited(tx, person, "program.added", ranks.concerns(known), token_id, after=made, now_us=now_us)
+        return text
+
+    return store.run(work, people.TRIES)
+
+
+def end_token(store: Store, person: str, token_id: str) -> bool:
+    """End a token of this person. False: they have none of that id."""
+
+    def work(tx: Tx) -> bool:
+        now_us, (known, _) = clock.now_us(), people.locked(tx, person)
+        if not tokens.end(tx, person, now_us, token_id):
+            return False
+        people.replace(tx, known, msgspec.structs.replace(known, tokens=tokens.of(tx, person)), now_us)
+        audited(tx, person, "program.ended", ranks.concerns(known), token_id, now_us=now_us)
+        return True
+
+    return store.run(work, people.TRIES)
 
 
 def _locked(tx: Tx, person: str) -> tuple[PersonChanged, int]:

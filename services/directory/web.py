@@ -18,6 +18,7 @@ from services.directory.web_account import add_account_pages, slowed
 from services.directory.web_audit import add_audit_pages
 from services.directory.web_people import add_people_pages
 from services.directory.web_second_factor import add_second_factor_pages, ask_for_code
+from services.directory.web_tokens import add_token_pages
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
@@ -48,6 +49,7 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
     add_second_factor_pages(room, store, tell)
     add_account_pages(room, store, tell)
     add_audit_pages(room, store)
+    add_token_pages(room, store, tell)
 
     @room.get("/login")
     @public

@@ -65,13 +65,9 @@ def add_account_pages(room: Blueprint, store: Store, tell: Callable[[], None]) -
         form, person = OwnPassword(), current_person()
         if not form.validate():
             return make_response(_page(form), 422)
-        verdict = people.log_in(store, person.id, form.old.data, request.remote_addr or "", clock.now_us())
-        if isinstance(verdict, people.Wait):
-            answer = make_response(_page(form, slowed(verdict)), 429)
-            answer.headers["Retry-After"] = str(verdict.seconds)
-            return answer
-        if isinstance(verdict, people.Wrong):
-            return make_response(_page(form, gettext("今のパスワードが違います。")), 422)
+        refused = wrong_password(store, form.old.data, lambda failure: _page(form, failure))
+        if refused is not None:
+            return refused
         if form.new.data == form.old.data:
             form.new.errors = [gettext("今のパスワードと違うものにしてください。")]
             return make_response(_page(form), 422)
@@ -82,6 +78,18 @@ def add_account_pages(room: Blueprint, store: Store, tell: Callable[[], None]) -
 
 def _page(form: OwnPassword, failure: str = "") -> str:
     return render_template("account/password.html", form=form, failure=failure)
+
+
+def wrong_password(store: Store, typed: str, page: Callable[[str], str]) -> Response | None:
+    """None if this is the visitor's password; else the page with what is wrong. Slowed like the log-in."""
+    verdict = people.log_in(store, current_person().id, typed, request.remote_addr or "", clock.now_us())
+    if isinstance(verdict, people.Wait):
+        answer = make_response(page(slowed(verdict)), 429)
+        answer.headers["Retry-After"] = str(verdict.seconds)
+        return answer
+    if isinstance(verdict, people.Wrong):
+        return make_response(page(gettext("今のパスワードが違います。")), 422)
+    return None
 
 
 def slowed(verdict: people.Wait) -> str:

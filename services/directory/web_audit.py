@@ -23,7 +23,7 @@ from services.directory.ranks import MANAGERS
 from services.directory.web_people import ROLES
 from services.runtime import clock
 from services.runtime.store import Store, Tx
-from services.runtime.web import Person, current_person, roles
+from services.runtime.web import Person, by_token, current_person, roles
 from services.runtime.web.forms import plain
 
 SHOWN = 50
@@ -35,6 +35,8 @@ WHAT = {
     "second_factor.off": lazy_gettext("二段階認証を解除"),
     "second_factor.codes": lazy_gettext("新しい回復コードを発行"),
     "second_factor.recovered": lazy_gettext("回復コードでログイン"),
+    "program.added": lazy_gettext("プログラムの鍵を発行"),
+    "program.ended": lazy_gettext("プログラムの鍵を無効化"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -44,6 +46,8 @@ VALUES = {
     "role": lazy_gettext("権限"),
     "clients": lazy_gettext("担当する会社"),
     "active": lazy_gettext("利用中"),
+    "scopes": lazy_gettext("できること"),
+    "days": lazy_gettext("有効な日数"),
     "left": lazy_gettext("残り"),
     "entries": lazy_gettext("件数"),
 }
@@ -83,11 +87,13 @@ def add_audit_pages(room: Blueprint, store: Store) -> None:
 
     @room.get("/audit.csv")
     @_readers
+    @by_token("audit:read")
     def audit_csv() -> Response:
         return _file(store, as_csv, "text/csv; charset=utf-8", "audit.csv")
 
     @room.get("/audit.jsonl")
     @_readers
+    @by_token("audit:read")
     def audit_json_lines() -> Response:
         return _file(store, as_json_lines, "application/x-ndjson", "audit.jsonl")
 

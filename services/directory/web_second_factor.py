@@ -20,7 +20,7 @@ from wtforms.validators import DataRequired
 from proto.events import PersonChanged
 from services.directory import people, second_factor, staff
 from services.directory.people import TRIES, Wait
-from services.directory.web_account import again, slowed
+from services.directory.web_account import again, slowed, wrong_password
 from services.directory.web_people import acting
 from services.runtime import clock
 from services.runtime.store import Store
@@ -169,15 +169,7 @@ def _add_own(room: Blueprint, store: Store, tell: Callable[[], None]) -> None:
         """None: the password was right."""
         if not form.validate():
             return make_response(_page(form), 422)
-        address, person = request.remote_addr or "", current_person()
-        verdict = people.log_in(store, person.id, form.old.data, address, clock.now_us())
-        if isinstance(verdict, people.Wait):
-            answer = make_response(_page(form, slowed(verdict)), 429)
-            answer.headers["Retry-After"] = str(verdict.seconds)
-            return answer
-        if isinstance(verdict, people.Wrong):
-            return make_response(_page(form, gettext("今のパスワードが違います。")), 422)
-        return None
+        return wrong_password(store, form.old.data, lambda failure: _page(form, failure))
 
     def _page(form: Password, failure: str = "") -> str:
         person = current_person().id

@@ -24,7 +24,7 @@ from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
 from services.runtime.store import Store, Tx
-from services.runtime.web import current_person, roles
+from services.runtime.web import by_token, current_person, roles
 from services.runtime.web.access import watch_session
 from services.runtime.web.language import current_language
 
@@ -54,6 +54,7 @@ def add_routes(room: Blueprint, store: Store) -> None:
 
     @room.get(f"{report.PATH}.json")
     @readers
+    @by_token("calls:read")
     def calls_json() -> Response:
         return as_json(_report(store))
 

@@ -15,7 +15,7 @@ from services.history.live import FEED
 from services.history.report_web import as_json, language, readers
 from services.runtime import clock
 from services.runtime.store import Store
-from services.runtime.web import current_person
+from services.runtime.web import by_token, current_person
 from services.runtime.web.live import Feed, serve_feed
 
 SHOWN = 50
@@ -35,6 +35,7 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
 
     @room.get("/calls.json")
     @readers
+    @by_token("calls:read")
     def overview_json() -> Response:
         return as_json(_overview(store))
 
@@ -46,6 +47,7 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
 
     @room.get("/calls/<tenant>/<call>.json")
     @readers
+    @by_token("calls:read")
     def story_json(tenant: str, call: str) -> Response:
         return as_json(_story(store, tenant, call))
 

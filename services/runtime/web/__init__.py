@@ -21,6 +21,7 @@ from services.runtime.web import access, errors, headers, language
 from services.runtime.web.access import (
     People,
     Person,
+    by_token,
     current_person,
     end_session,
     public,
@@ -74,6 +75,7 @@ def create_app(
 __all__ = [
     "People",
     "Person",
+    "by_token",
     "create_app",
     "current_person",
     "end_session",

@@ -1,11 +1,15 @@
 """Who may see what: sessions, roles, and the rule that every route declares its scope.
 
-Enters: signed cookies and the projection of PersonChanged. Leaves: `current_person()`, or a redirect to /login, 401 or
-403. Passwords are checked by directory, which then calls `start_session`; a tenant's data is filtered by `Person.sees`.
+Enters: signed cookies, tokens of programs, people as last heard. Leaves: `current_person()`, or a redirect to /login,
+401 or 403. Passwords are checked by directory, which then calls `start_session`; a tenant's data is filtered by
+`Person.sees`.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from urllib.parse import urlencode
 
 import gevent
 from flask import Flask, abort, current_app, g, redirect, request, session
+from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.wrappers import Response
 
 from proto.events import PersonChanged
@@ -25,11 +30,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 ROLES = frozenset(
     {"platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"}
 )
+TOKEN_SCOPES = frozenset({"calls:read", "audit:read"})
+"""What a program's token may be good for; a route says which of them opens it, besides the roles."""
 LOG_IN = "/login"
 """The one log-in of all pages; directory serves it."""
 HEARD_WITHIN_S = 5
 LOOK_AGAIN_S = 0.05
 _SCOPE = "_toritsugi_scope"
+_FOR_TOKENS = "_toritsugi_for_tokens"
 
 
 class UndeclaredScope(Exception):
@@ -70,6 +78,43 @@ def roles(*allowed: str) -> Callable[[View], View]:
     if not allowed or not ROLES.issuperset(allowed):
         raise ValueError(f"roles are {', '.join(sorted(ROLES))}; got {allowed}")
     return lambda view: _declare(view, frozenset(allowed))
+
+
+def by_token(scope: str) -> Callable[[View], View]:
+    """Programs may see it, too, by a token with this scope whose person may. Raises ValueError for an unknown scope."""
+    if scope not in TOKEN_SCOPES:
+        raise ValueError(f"scopes of tokens are {', '.join(sorted(TOKEN_SCOPES))}; got {scope}")
+
+    def declare(view: View) -> View:
+        setattr(view, _FOR_TOKENS, scope)
+        return view
+
+    return declare
+
+
+def token_text(person: str, secret: str) -> str:
+    """What a program shows (RFC 6750, 2.1: letters that need no quoting)."""
+    return f"{base64.urlsafe_b64encode(person.encode()).decode().rstrip('=')}.{secret}"
+
+
+def token_digest(secret: str) -> str:
+    """What is kept of a token's secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def person_of_token(text: str, people: People, now_us: int) -> tuple[Person, tuple[str, ...]] | None:
+    """Whose token this is and its scopes, if it holds now."""
+    name, _, secret = text[:1000].partition(".")
+    try:
+        known = people(base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode())
+    except ValueError:  # no base64, or no UTF-8 in it
+        return None
+    shown = token_digest(secret)
+    for token in known.tokens if known is not None and known.active else ():
+        if hmac.compare_digest(shown, token.digest) and now_us < token.expires_at_us:
+            assert known is not None
+            return Person(known.person, known.name, known.role, known.tenants), token.scopes
+    return None
 
 
 def _declare(view: View, allowed: frozenset[str]) -> View:
@@ -168,8 +213,11 @@ def wants_page() -> bool:
 def _check() -> Response | None:
     if is_file(current_app, request.endpoint):
         return None
-    g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
     view = current_app.view_functions.get(request.endpoint or "")
+    if request.authorization is not None and request.authorization.type == "bearer":
+        g.person = _by_token(request.authorization.token or "", view)
+    else:
+        g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
     allowed: frozenset[str] = frozenset() if view is None else getattr(view, _SCOPE)
     if not allowed:  # 404 and 405 come later and show nothing
         return None
@@ -180,3 +228,14 @@ def _check() -> Response | None:
     if g.person.role not in allowed:
         abort(403)
     return None
+
+
+def _by_token(text: str, view: Callable[..., Any] | None) -> Person:
+    """Whose program asks. A cookie that comes beside the token counts for nothing."""
+    found = person_of_token(text, current_app.extensions["toritsugi_people"], clock.now_us())
+    if found is None:
+        abort(401, www_authenticate=WWWAuthenticate("bearer", {"error": "invalid_token"}))
+    person, scopes = found
+    if getattr(view, _FOR_TOKENS, None) not in scopes:
+        abort(403)
+    return person

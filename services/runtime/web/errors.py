@@ -43,7 +43,7 @@ def _show(error: HTTPException) -> Response:
         return make_response(error.response)
     answer = _answer(code, str(SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])))
     for name, value in error.get_headers():
-        if name in ("Retry-After", "Allow"):
+        if name in ("Retry-After", "Allow", "WWW-Authenticate"):
             answer.headers[name] = value
     return answer
 
