@@ -135,6 +135,25 @@ def test_a_consultation_that_parks_afterwards_does_so_for_two_seconds() -> None:
         finish(listener, leg.uuid)
 
 
+def test_two_callers_of_one_phone_are_connected_and_its_second_call_waits_parked() -> None:
+    """Both called the phone: its second leg parks for two seconds, which is nothing to route, then it ends."""
+    with switch([Phone("1001", QUICK)]) as simulator:
+        listener = Listener(simulator.port)
+        first, second = (arrive(simulator, listener, CALLER) for _ in range(2))
+        send(listener, first, f"~{EXT.format(1)}~park")
+        kept = dialled(simulator, listener)
+        kept.far_hold()
+        listener.name("PLAYBACK_START", first.uuid)
+        send(listener, second, f"~{EXT.format(1)}~park")
+        asked = dialled(simulator, listener, 1)
+        assert kept.far_refer_replaces(asked)
+        assert listener.name("CHANNEL_PARK", asked.uuid)["Channel-State"] == "CS_PARK"
+        assert listener.name("CHANNEL_HANGUP_COMPLETE", asked.uuid)["Hangup-Cause"] == "ATTENDED_TRANSFER"
+        assert first.partner is second
+        first.hangup("NORMAL_CLEARING")
+        finish(listener, first.uuid)
+
+
 def test_connected_while_the_colleague_still_rings() -> None:
     """The caller hears music until the colleague answers, then they talk; the phone is long gone."""
     with switch([Phone("1001", QUICK), Phone("1002", Behaviour(after_s=0.8))]) as simulator:

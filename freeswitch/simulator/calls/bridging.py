@@ -62,7 +62,11 @@ class Talk:
 
     def _alone(self, leg: Channel) -> None:
         """The caller left first. Source: audio_bridge_on_exchange_media."""
-        if self.inner:
+        if leg.then is not None:
+            state, leg.then = leg.then, None
+            leg.variables["call_uuid"] = leg.call_uuid = leg.uuid
+            leg.divert(state)
+        elif self.inner:
             leg.variables["park_timeout"] = "3"
             _go_on_parked(leg)
         elif leg.is_true("park_after_bridge"):
