@@ -18,10 +18,12 @@ from services.connectors import service as connectors
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory import web_health
+from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
 from services.pulse import Pulse
 from services.rooms import AGENT, BUILDS, EVERYTHING, store_url
+from services.routing.explain import explain
 from services.runtime import projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
@@ -47,6 +49,8 @@ class House:
     queues: list[str] = field(default_factory=list)
     """Partition queues that are read in this process."""
     web: WebServer | None = None
+    files: directory.Files | None = None
+    """The clients' files, where directory is in this process."""
 
 
 def compose(settings: Settings, bus: Bus, names: Sequence[str] = EVERYTHING, heard: AfterCommit | None = None) -> House:
@@ -81,7 +85,8 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         courier = connectors.Courier(store, allow_private=settings.allow_private_webhooks)
         service = replace(service, after_commit=_both(service.after_commit, courier.look))
     if name == "directory":
-        house.parts.append((f"{name} files", directory.Files(store, house.bus, settings.tenants_dir)))
+        house.files = directory.Files(store, house.bus, settings.tenants_dir)
+        house.parts.append((f"{name} files", house.files))
     for queue in service_queue(name, settings.partitions).parts():
         house.queues.append(queue)
         house.parts.append((queue, Worker(service, store, house.bus, queue)))
@@ -146,6 +151,9 @@ def pages(house: House) -> Flask:
     if "directory" in house.stores:
         blueprints.append(directory_web.blueprint(house.stores["directory"], house.bus))
         blueprints.append(web_health.blueprint(house.stores["directory"], house.bus, house.settings.partitions))
+    if house.files is not None:
+        files = house.files
+        blueprints.append(settings_web.blueprint(files.store, files.folder, files.reload, explain))
     people = house.stores.get("history") or house.stores["directory"]
 
     def look_up(person: str) -> PersonChanged | None:

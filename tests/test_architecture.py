@@ -71,6 +71,7 @@ PURE = (
     "services/directory/documents.py",
     "services/directory/doubts.py",
     "services/directory/effects.py",
+    "services/directory/settings/week.py",
     "services/directory/words.py",
     "services/directory/route_tests.py",
     "services/directory/settle.py",

@@ -37,6 +37,8 @@ WHAT = {
     "second_factor.recovered": lazy_gettext("回復コードでログイン"),
     "program.added": lazy_gettext("プログラムの鍵を発行"),
     "program.ended": lazy_gettext("プログラムの鍵を無効化"),
+    "tenant_file.changed": lazy_gettext("会社の設定を変更"),
+    "tenant_file.removed": lazy_gettext("会社の設定を削除"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -50,6 +52,9 @@ VALUES = {
     "days": lazy_gettext("有効な日数"),
     "left": lazy_gettext("残り"),
     "entries": lazy_gettext("件数"),
+    "number": lazy_gettext("版"),
+    "file": lazy_gettext("ファイル"),
+    "why": lazy_gettext("理由"),
 }
 _readers = roles(*MANAGERS)
 
