@@ -1,0 +1,338 @@
+"""A client never sees anything of another: every route of the whole application, walked with every role of two clients.
+
+Both clients have names, numbers, people and calls that nobody mistakes. Each role of each of them, and a token of a
+program, asks every route of the application for the other client's things by every way that the route has: parts of its
+address, its query, its form. A route whose address has a part that this test knows no value for fails it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import gevent
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from proto.events import PersonChanged
+from proto.topics import outgoing
+from proto.values import PLATFORM_TENANT, Party
+from services.compose import House, compose, pages
+from services.directory import people, staff
+from services.directory.audit import oldest_first
+from services.directory.ranks import RANK, Role
+from services.rooms import BUILDS
+from services.runtime import clock
+from services.runtime.bus.embedded import EmbeddedBus
+from services.runtime.settings_values import Settings, Web
+from services.runtime.web.access import ROLES, TOKEN_SCOPES, is_file
+from tests import stories
+from tests.stores import Database
+from tests.visitor import Answer, Visitor
+
+PASSWORD = "correct horse battery"  # noqa: S105
+DEADLINE_S = 60
+PLATFORM = "switches: [{switch: fs1}]\ncarriers: [{name: trunk, gateway: trunk}]\n"
+LOG_IN = {"/login", "/login/code", "/logout"}
+"""Posts that are about the visitor's own session; what they refuse is shown in test_history_pages and elsewhere."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client whose things nobody mistakes for another's."""
+
+    id: str
+    name: str
+    number: str
+    caller: str
+    phone_owner: str
+
+    @property
+    def file(self) -> str:
+        """Its YAML."""
+        return (
+            f"tenant: {self.id}\nname: {self.name}\ncontract: {{from: 2026-04-01}}\ndomain: {self.id}.example\n"
+            f'ids: [{{id: "1001", name: {self.phone_owner}}}]\nlines: [{{line: desk, ids: ["1001"]}}]\n'
+            f"numbers: [{{number: {self.number}, kind: leased, mode: published, route: main}}]\n"
+            "routes: {main: [{do: [{ring: desk, for_s: 20}]}]}\nhours: {office: {mon-fri: ['9:00-18:00']}}\n"
+        )
+
+    @property
+    def call(self) -> str:
+        """Its one call."""
+        return f"call-of-{self.id}"
+
+    def person(self, role: str) -> str:
+        """Whoever has this role there."""
+        return f"{role.replace('_', '.')}.{self.id}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What stands in no question of a visitor, so in no answer either: names and numbers, as pages write them."""
+        plain, caller = self.number, self.caller
+        return (
+            self.name,
+            self.phone_owner,
+            f"{self.name}の人",
+            plain,
+            f"{plain[:2]}-{plain[2:6]}-{plain[6:]}",
+            f"+81{plain[1:]}",
+            caller,
+            f"{caller[:3]}-{caller[3:7]}-{caller[7:]}",
+            f"+81{caller[1:]}",
+        )
+
+
+NORTH = Client("north-north", "北の海商会", "0311112222", "09033334444", "北野 一")
+SOUTH = Client("south-south", "南の島物産", "0355556666", "08077778888", "南田 二")
+TENANT_ROLES: tuple[Role, ...] = tuple(role for role in RANK if role != "platform_operator")
+
+
+@dataclass
+class World:
+    """All services in one process, two clients in them, and the people of both, logged in."""
+
+    house: House
+    app: Flask
+    visitors: dict[tuple[str, str], Visitor] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        assert self.house.web is not None
+        return self.house.web.port
+
+    def settled(self) -> None:
+        """Wait until every queue is empty."""
+        with gevent.Timeout(DEADLINE_S):
+            while any(self.house.bus.depth(queue) for queue in self.house.queues):
+                gevent.sleep(0.02)
+
+    def tell(self, client: Client, story: stories.Story) -> None:
+        self.house.bus.publish([outgoing(fact) for fact in story.facts])
+
+    def person(self, role: Role, client: Client | None) -> Visitor:
+        """Somebody with this role, logged in."""
+        return self.visitors[role, client.id if client else ""]
+
+
+@pytest.fixture
+def world(tmp_path: Path, database: Database) -> Iterator[World]:
+    """The whole application, as it is composed."""
+    folder = tmp_path / "tenants"
+    folder.mkdir()
+    (folder / "platform.yaml").write_text(PLATFORM, encoding="utf-8")
+    for client in (NORTH, SOUTH):
+        (folder / f"{client.id}.yaml").write_text(client.file, encoding="utf-8")
+    settings = Settings(data_dir=tmp_path, tenants_dir=folder, database=database.url, web=Web(port=0))
+    house = compose(settings, EmbeddedBus(tmp_path / "bus.sqlite"), tuple(BUILDS))
+    for _, part in house.parts:
+        part.start()
+    world = World(house, pages(house))
+    fill(world)
+    yield world
+    for _, part in reversed(house.parts):
+        part.stop()
+
+
+def fill(world: World) -> None:
+    """Calls and people of both clients; everybody is logged in."""
+    store, now_us = world.house.stores["directory"], clock.now_us()
+    hashed = people._hash(PASSWORD, 2**8, 8, 1, b"salt")  # quick: eleven people log in
+    everybody = [(role, client) for client in (NORTH, SOUTH) for role in TENANT_ROLES]
+    for role, client in [*everybody, ("platform_operator", None)]:
+        row = PersonChanged(
+            person=client.person(role) if client else "root",
+            name=f"{client.name}の人" if client else "運営",
+            role=role,  # type: ignore[arg-type]
+            tenants=(client.id,) if client else (),
+            session_version=1,
+        )
+        store.run(lambda tx, row=row: people.insert(tx, row, hashed, "console", now_us))  # type: ignore[misc]
+    for client in (NORTH, SOUTH):
+        caller = Party(number=client.caller, name=f"{client.name}の人")
+        world.tell(client, stories.forwarded(client.call, tenant=client.id, caller=caller, dialled=client.number))
+        staff.make_token(store, client.person("tenant_administrator"), f"{client.name}の人", ("calls:read",), 30)
+    people.tell(store, world.house.bus)
+    world.settled()
+    for role, client in [*everybody, ("platform_operator", None)]:
+        visitor = Visitor(world.port)
+        assert visitor.log_in(client.person(role) if client else "root", PASSWORD).status == 303, role
+        world.visitors[role, client.id if client else ""] = visitor
+
+
+# -- what a visitor asks for ---------------------------------------------------------------------------------------
+
+
+def routes(world: World) -> list[Rule]:
+    """All of the application but its files."""
+    return [rule for rule in world.app.url_map.iter_rules() if not is_file(world.app, rule.endpoint)]
+
+
+def things_of(world: World, client: Client) -> dict[str, str]:
+    """The client's value of each part that an address may have."""
+    held = world.house.stores["directory"].run(lambda tx: people.find(tx, client.person("tenant_administrator")))
+    assert held is not None
+    return {
+        "tenant": client.id,
+        "call": client.call,
+        "person": client.person("employee"),
+        "token": held.tokens[0].id,
+        "name": "office",  # of the hours in its file
+    }
+
+
+def address(rule: Rule, things: dict[str, str]) -> str:
+    """The rule's address for these things. Fails for a part of which nothing is known here."""
+    unknown = rule.arguments - things.keys()
+    assert not unknown, f"{rule.rule}: say in things_of() what of a client its {', '.join(sorted(unknown))} is"
+    parts = "".join(quote(things[text]) if dynamic else text for dynamic, text in rule._trace)
+    return parts.partition("|")[2]
+
+
+def leaks(answer: Answer, of: Client) -> list[str]:
+    """What of this client stands in an answer, also within the files of a workbook."""
+    body = answer.body
+    if body.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            body = b"\n".join(archive.read(name) for name in archive.namelist())
+    text = body.decode("utf-8", "replace") + repr(answer.headers.items())
+    return [secret for secret in of.secrets if secret in text]
+
+
+def ask(visitor: Visitor, rule: Rule, path: str, form: dict[str, str]) -> dict[str, Answer]:
+    """Each method of the route."""
+    found = {}
+    if "GET" in rule.methods and path != "/live":
+        found["GET"] = visitor.get(path)
+        found["GET with a query"] = visitor.get(f"{path}?{urlencode(form)}")
+    for method in sorted(set(rule.methods or ()) - {"GET", "HEAD", "OPTIONS"}):
+        assert method == "POST", f"{rule.rule} has {method}: teach this test to ask so"
+        if path not in LOG_IN:
+            found[method] = visitor.post(path, form, token=False)
+    return found
+
+
+def walk(world: World, visitor: Visitor, other: Client) -> Iterator[tuple[Rule, str, Answer]]:
+    """Every route asked for the other client's things, and what came back."""
+    things = things_of(world, other)
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', visitor.get("/login").text)
+    assert token is not None
+    form = {
+        "csrf_token": token.group(1),
+        **dict.fromkeys(("tenant", "tenants", "client", "clients"), things["tenant"]),
+        **dict.fromkeys(("person", "who"), things["person"]),
+        "call": things["call"],
+        "name": "x",
+        "role": "employee",
+        "active": "no",
+        "scopes": "calls:read",
+    }
+    for rule in routes(world):
+        for method, answer in ask(visitor, rule, address(rule, things), form).items():
+            yield rule, method, answer
+
+
+def standing(world: World, client: Client) -> list[object]:
+    """What directory keeps of this client's people, and of the client itself."""
+
+    def read(tx: object) -> list[object]:
+        found = [person for person in people.everybody(tx) if client.id in person.tenants]  # type: ignore[arg-type]
+        revisions = tx.tables["revisions"]  # type: ignore[attr-defined]
+        rows = tx.sql.execute(revisions.select().where(revisions.c.tenant == client.id))  # type: ignore[attr-defined]
+        return [*found, *(tuple(row) for row in rows)]
+
+    return world.house.stores["directory"].run(read)
+
+
+# -- the walls -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("D10")
+def test_no_role_of_a_client_sees_or_changes_anything_of_another(world: World) -> None:
+    for own, other in ((NORTH, SOUTH), (SOUTH, NORTH)):
+        before = standing(world, other)
+        for role in TENANT_ROLES:
+            for rule, method, answer in walk(world, world.person(role, own), other):
+                where = f"{role} of {own.id}: {method} {rule.rule} -> {answer.status}"
+                assert not leaks(answer, other), f"{where}: {leaks(answer, other)}"
+                assert answer.status < 500, where
+                if rule.arguments:
+                    assert answer.status in (302, 403, 404), where
+        assert standing(world, other) == before
+    people_of = {client.person(role): client.id for client in (NORTH, SOUTH) for role in TENANT_ROLES}
+    for entry in oldest_first(world.house.stores["directory"]):
+        assert entry.tenant in (PLATFORM_TENANT, people_of.get(entry.who, entry.tenant)), entry
+
+
+@pytest.mark.requirement("D10")
+def test_a_token_opens_nothing_of_another_client_and_changes_nothing(world: World) -> None:
+    store = world.house.stores["directory"]
+    boss = NORTH.person("tenant_administrator")
+    token = staff.make_token(store, boss, "program", tuple(sorted(TOKEN_SCOPES)), 30)
+    people.tell(store, world.house.bus)
+    world.settled()
+    program, before = Visitor(world.port, token=token), (standing(world, NORTH), standing(world, SOUTH))
+    opened = set()
+    for rule in routes(world):
+        path = address(rule, things_of(world, SOUTH))
+        if "GET" in (rule.methods or ()):
+            answer = program.get(path)
+            assert not leaks(answer, SOUTH), rule.rule
+            assert answer.status in (200, 403, 404), f"{rule.rule} -> {answer.status}"
+            opened |= {rule.rule} if answer.status == 200 else set()
+        if "POST" in (rule.methods or ()):
+            assert program._ask("POST", path, "", "application/json").status in (400, 403), rule.rule
+    assert opened == {"/calls.json", "/report.json", "/audit.csv", "/audit.jsonl"}
+    assert any(secret in program.get("/calls.json").text for secret in NORTH.secrets), "and its own it sees"
+    assert (standing(world, NORTH), standing(world, SOUTH)) == before
+
+
+@pytest.mark.requirement("D10")
+def test_an_open_page_hears_of_its_own_client_alone(world: World) -> None:
+    for role in TENANT_ROLES:
+        visitor = world.person(role, NORTH)
+        if visitor.get("/").status == 403:
+            assert visitor.get("/live", accept="text/event-stream").status == 403
+            continue
+        stream = visitor.open_stream()
+        assert stream.next() == {"retry": "2000"}
+        number = clock.now_us()
+        world.tell(SOUTH, stories.abandoned(f"{SOUTH.call}-{number}", tenant=SOUTH.id))
+        world.settled()
+        world.tell(NORTH, stories.abandoned(f"{NORTH.call}-{number}", tenant=NORTH.id))
+        world.settled()
+        heard = stream.next_event()
+        assert heard["event"] == "changed"
+        assert not [text for text in (*SOUTH.secrets, SOUTH.id) if text in repr(heard)]
+        stream.close()
+
+
+def test_whoever_is_not_logged_in_sees_nothing_at_all(world: World) -> None:
+    for client in (NORTH, SOUTH):
+        for rule, method, answer in walk(world, Visitor(world.port), client):
+            assert not leaks(answer, client), rule.rule
+            public = rule.rule in LOG_IN
+            assert public or answer.status in (302, 401), f"{method} {rule.rule} -> {answer.status}"
+
+
+def test_this_test_would_see_a_wall_that_has_fallen(world: World) -> None:
+    """The platform's own operator sees both clients, on every page that shows any."""
+    seen = {
+        rule.rule
+        for client in (NORTH, SOUTH)
+        for rule in routes(world)
+        if "GET" in (rule.methods or ()) and rule.rule != "/live"
+        if leaks(world.person("platform_operator", None).get(address(rule, things_of(world, client))), client)
+    }
+    assert seen >= {"/", "/calls.json", "/calls/<tenant>/<call>", "/people", "/people/<person>", "/audit", "/audit.csv"}
+    assert seen >= {"/report", "/report.json", "/report.csv", "/report.xlsx"}
+
+
+def test_every_role_is_walked() -> None:
+    assert {*TENANT_ROLES, "platform_operator"} == ROLES
