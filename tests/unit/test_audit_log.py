@@ -112,7 +112,6 @@ def test_a_cut_off_end_is_found_by_a_head_that_was_kept_elsewhere(store: Store) 
     assert check(oldest_first(store), kept.head) == Broken(4, "it is not the one of the head that was kept")
 
 
-@pytest.mark.requirement("D14")
 def test_private_parts_are_erased_with_their_salt_and_the_chain_stays_whole(store: Store) -> None:
     head = all_entries(store)[-1]
     assert store.run(lambda tx: erase(tx, "admin", "acme", 3 * HOUR_US, 9 * HOUR_US)) == 1
