@@ -14,21 +14,26 @@ import msgspec
 from proto.envelope import Envelope
 from proto.events import PersonChanged, TenantRevised
 from proto.tenant import Tenant
+from proto.tenant.platform import Platform
 from proto.topics import all_queues, outgoing
-from services.directory import people, web_health
+from proto.values import PLATFORM_TENANT
+from services.directory import people, texts, web_health
 from services.directory import service as directory
 from services.directory import web as directory_web
+from services.directory.documents import PLATFORM_FILE
+from services.directory.settings import web as settings_web
 from services.history import service as history
 from services.history import web as history_web
 from services.history.model import Call
+from services.routing.explain import explain
 from services.runtime import clock, projections
 from services.runtime.bus.embedded import EmbeddedBus
-from services.runtime.store import Store
+from services.runtime.store import Store, Tx
 from services.runtime.web import create_app
 from services.runtime.web.live import Feed
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Worker
-from tests.clients import ACME
+from tests.clients import ACME, PLATFORM
 from tests.stores import Database
 
 DEADLINE_S = 30.0
@@ -55,7 +60,8 @@ class PagesHouse:
             Worker(directory_service, self.directory, self.bus, "directory.0"),
             Worker(history_service, self.history, self.bus, "history.0"),
         ]
-        self._folder = folder
+        self._folder, self._tenants = folder, folder / "tenants"
+        self._files = directory.Files(self.directory, self.bus, self._tenants)
         self.password = ""
         self.asked_in_vain = 0
         """How often a page looked for a person of whom it had not heard the latest."""
@@ -65,6 +71,8 @@ class PagesHouse:
         self.bus.start(all_queues(("fs1",)))
         self.directory.start()
         self.history.start()
+        self._tenants.mkdir()
+        self._in_force(PLATFORM_TENANT, PLATFORM_FILE, PLATFORM)
         self.admin, password = people.ensure_first_person(self.directory)
         self.password = password or ""
         for worker in self._workers:
@@ -73,6 +81,7 @@ class PagesHouse:
             [
                 directory_web.blueprint(self.directory, self.bus),
                 web_health.blueprint(self.directory, self.bus),
+                settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
                 history_web.blueprint(self.history, self.feed),
             ],
             key_file=self._folder / "session.key",
@@ -107,10 +116,28 @@ class PagesHouse:
 
     def add_client(self, tenant: Tenant) -> None:
         """A client whose file directory has read."""
-        row = {"tenant": tenant.tenant, "file": "", "revision": "1", "since_us": clock.now_us(), "gone": False}
-        row["body"] = msgspec.json.encode(tenant)
-        self.directory.run(lambda tx: tx.insert_once(tx.tables["revisions"], row))
+        self._in_force(tenant.tenant, f"{tenant.tenant}.yaml", tenant)
         self.tell([revised(tenant)])
+
+    def _in_force(self, name: str, file: str, body: Tenant | Platform) -> None:
+        """The file (JSON is YAML), its revision and its text, of which nobody is told."""
+        text, now_us = msgspec.json.encode(body), clock.now_us()
+        (self._tenants / file).write_bytes(text)
+        row = {"tenant": name, "file": file, "revision": "1", "gone": False}
+        of_text = {
+            "number": 1,
+            "at_us": now_us,
+            "who": "file",
+            "why": "",
+            "digest": texts.digest_of(text),
+            "text": text,
+        }
+
+        def insert(tx: Tx) -> None:
+            tx.insert_once(tx.tables["revisions"], {**row, "since_us": now_us, "body": text})
+            tx.insert_once(tx.tables["file_texts"], {**row, **of_text})
+
+        self.directory.run(insert)
 
     def tell(self, facts: Iterable[Envelope]) -> None:
         """Put facts on the bus."""
