@@ -63,10 +63,10 @@ lock: $(VENV)/run-ready
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -c deploy/requirements.lock -o deploy/requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/bench/peers.txt -o tests/bench/peers.lock
 
-# The picture of the page in README, taken by the browser test.
+# The pictures of the pages, taken by the browser test.
 picture: $(VENV)/test-ready
 	@tests/install-packages
-	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k "first_page or story"
+	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k "first_page or story or pictures"
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Please install Python 3.11 or newer: sudo apt install python3 python3-venv"; exit 1; }

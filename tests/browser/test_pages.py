@@ -100,6 +100,23 @@ def test_the_log_in_on_a_narrow_screen(browser: object, served: Served) -> None:
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "heading", "name"),
+    [
+        ("report", "通話履歴", "-report"),
+        ("settings/acme", "営業時間", "-hours"),
+        ("people", "利用者", "-people"),
+        ("health", "稼働状況", "-health"),
+    ],
+)
+def test_the_main_pages_are_as_in_the_pictures(
+    page: object, served: Served, path: str, heading: str, name: str
+) -> None:
+    page.goto(served.url + path)  # type: ignore[attr-defined]
+    page.get_by_role("heading", name=heading, exact=True).wait_for()  # type: ignore[attr-defined]
+    keep(page, name)
+
+
 @pytest.mark.requirement("D7")
 def test_the_live_page_keeps_up_with_twenty_calls_a_second(page: object, served: Served) -> None:
     """Last: what other tests look for is pushed off the page."""
