@@ -21,6 +21,7 @@ _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
 _CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\d+)"')
 _GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
 _ONE_GATEWAY = re.compile(r"^Name\s*\t(\S+)$.*?^Username\s*\t(\S*)$.*?^Proxy\s*\tsip:(\S+)$", re.MULTILINE | re.DOTALL)
+_LOT = re.compile(r'<lot name="([^"&]+)">')
 _PLAYS = ("playback", "endless_playback", "loop_playback")
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
@@ -52,6 +53,8 @@ class Configured:
     """Sound files that were asked for and are not there."""
     lengths_s: Mapping[str, float] = field(default_factory=dict)
     """How long sound files are that were heard to their end."""
+    lots: tuple[str, ...] = ()
+    """Lots in which somebody had been parked before: they stay, empty."""
 
 
 def configured(trace: Trace) -> Configured:
@@ -71,6 +74,7 @@ def configured(trace: Trace) -> Configured:
         directory=_directory(trace.events),
         missing=_missing(trace.events),
         lengths_s=_lengths_s(trace.events),
+        lots=tuple(next((_LOT.findall(said.reply) for said in trace.commands if "valet_info" in said.command), [])),
     )
 
 

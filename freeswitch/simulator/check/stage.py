@@ -125,6 +125,7 @@ class Stage:
         self.switch.scheduler.looks_after_s = _looks_after_s(self.trace)
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
+        self.switch.valet |= {lot: {} for lot in self.configured.lots}
         self.switch.sounds.missing |= self.configured.missing
         self.switch.sounds.lengths_s |= self.configured.lengths_s
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
@@ -406,8 +407,10 @@ def _beat_us(trace: Trace, core: str) -> int | None:
     for at, event in enumerate(told):
         if text(event, "Event-Name") == "HEARTBEAT":
             beat_us = stamp_us(event)
-            # Stamps are those of a tick of 20 ms: it beat after what else happened in that tick.
-            return beat_us + (TICK_US - 1 if any(stamp_us(one) == beat_us for one in told[:at]) else 0)
+            # Stamps are those of a tick of 20 ms: it beat after what else happened in that tick, or before it.
+            if any(stamp_us(one) == beat_us for one in told[:at]):
+                return beat_us + TICK_US - 1
+            return beat_us - (TICK_US - 1 if any(stamp_us(one) == beat_us for one in told[at + 1 :]) else 0)
     return None
 
 
