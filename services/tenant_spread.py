@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
-from proto.events import TenantRevised
+from proto.events import PlatformRevised, TenantRevised
 from proto.values import PLATFORM_TENANT
 from services import database
 from services.beside import TRIES, opened
@@ -53,7 +53,9 @@ def _missing(stores: Mapping[str, Store], wanted: Mapping[str, str]) -> Iterator
     for name, store in stores.items():
         look: Callable[[Tx], dict[str, str]] = _in_force if name == "directory" else _copies
         has = store.run(look, TRIES)
-        late = [tenant for tenant, revision in wanted.items() if has.get(tenant) != revision]
+        heard = name == "directory" or PlatformRevised in BUILDS[name]().handlers  # some need no platform
+        due = [tenant for tenant in wanted if heard or tenant != PLATFORM_TENANT]
+        late = [tenant for tenant in due if has.get(tenant) != wanted[tenant]]
         if late:
             yield f"{name}: {', '.join(late)}"
     reports = stores["directory"].run(applied, TRIES)

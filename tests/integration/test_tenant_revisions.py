@@ -20,7 +20,7 @@ from proto.topics import outgoing, service_queue
 from services.cli import main
 from services.directory import service as directory
 from services.directory.applied import applied
-from services.routing import service as routing
+from services.history import service as history
 from services.runtime import clock
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
@@ -33,13 +33,14 @@ ACME = "# アクメ\ntenant: acme\nname: {0}\ncontract: {{from: 2026-04-01}}\n"
 
 @dataclass
 class House:
-    """Directory with its watch, and routing, on one bus; commands are typed beside them."""
+    """Directory with its watch, and history, on one bus; commands are typed beside them."""
 
     folder: Path
     database: Database
     bus: EmbeddedBus
     store: Store
     files: directory.Files
+    history_worker: Worker
 
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -78,8 +79,8 @@ def house(tmp_path: Path, database: Database) -> Iterator[House]:
     (folder / "platform.yaml").write_text(PLATFORM, encoding="utf-8")
     (folder / "acme.yaml").write_text(ACME.format("アクメ"), encoding="utf-8")
     bus = EmbeddedBus(tmp_path / "bus.sqlite")
-    bus.start([service_queue("directory"), service_queue("routing")])
-    rooms = {"directory": directory.build(), "routing": routing.build()}
+    bus.start([service_queue("directory"), service_queue("history")])
+    rooms = {"directory": directory.build(), "history": history.build()}
     stores = {name: Store(database.store(name), room.metadata) for name, room in rooms.items()}
     for store in stores.values():
         store.start()
@@ -88,7 +89,7 @@ def house(tmp_path: Path, database: Database) -> Iterator[House]:
     for worker in workers:
         worker.start()
     files.start()
-    yield House(folder, database, bus, stores["directory"], files)
+    yield House(folder, database, bus, stores["directory"], files, workers[1])
     files.stop()
     for worker in workers:
         worker.stop()
@@ -177,6 +178,14 @@ def test_apply_names_the_switch_that_has_not_come_so_far(house: House, tmp_path:
     assert (told.exit_code, told.stderr) == (1, "not within 0.5 s: switch fs1: acme\n")
     house.report("fs1")
     assert house.type("apply", "--within", "10").stdout == "in force: acme, _platform\n"
+
+
+def test_apply_names_the_service_that_has_not_come_so_far(house: House, tmp_path: Path) -> None:
+    house.type("apply")
+    house.history_worker.stop()
+    told = house.type("apply", draft(tmp_path / "draft", ACME.format("新アクメ")), "--within", "0.5")
+    assert (told.exit_code, told.stderr) == (1, "not within 0.5 s: history: acme\n")
+    assert "新アクメ" in house.acme(), "it takes effect when they come"
 
 
 def test_everything_in_force_is_exported_as_a_zip_and_as_a_folder(house: House, tmp_path: Path) -> None:
