@@ -108,15 +108,15 @@ def test_the_rights_of_a_token_shrink_with_those_of_its_person(house: PagesHouse
     assert program.get("/calls.json").status == 403
 
 
-@pytest.mark.parametrize("token", ["x", "Ym9zcw.guess", "Ym9zcw.", ".", "é.x", "bm9ib2R5.x", "_____.x", "a" * 5000])
-def test_whatever_is_no_token_is_refused_and_no_cookie_helps(house: PagesHouse, token: str) -> None:
+def test_whatever_is_no_token_is_refused_and_no_cookie_helps(house: PagesHouse) -> None:
     visitor = Visitor(house.server.port)
     visitor.log_in("boss", "correct horse battery")
     assert visitor.get("/calls.json").status == 200
-    visitor.token = token
-    answer = visitor.get("/calls.json")
-    assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
+    for token in ("x", "Ym9zcw.guess", "Ym9zcw.", ".", "é.x", "bm9ib2R5.x", "_____.x", "a" * 5000):
+        visitor.token = token
+        answer = visitor.get("/calls.json")
+        assert answer.status == 401, token
+        assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
 
 
 def test_a_token_is_made_only_by_whoever_knows_the_password_and_for_what_there_is(house: PagesHouse) -> None:

@@ -12,7 +12,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import gevent
@@ -33,7 +32,7 @@ from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.settings_values import Settings, Web
 from services.runtime.web.access import ROLES, TOKEN_SCOPES, is_file
 from tests import stories
-from tests.stores import Database
+from tests.stores import KINDS, stores_of
 from tests.visitor import Answer, Visitor
 
 PASSWORD = "correct horse battery"  # noqa: S105
@@ -121,23 +120,23 @@ class World:
         return self.visitors[role, client.id if client else ""]
 
 
-@pytest.fixture
-def world(tmp_path: Path, database: Database) -> Iterator[World]:
-    """The whole application, as it is composed."""
-    folder = tmp_path / "tenants"
-    folder.mkdir()
+@pytest.fixture(scope="module", params=KINDS)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The whole application, as it is composed; what each test finds is the same, since no visitor may change it."""
+    data, folder = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("tenants")
     (folder / "platform.yaml").write_text(PLATFORM, encoding="utf-8")
     for client in (NORTH, SOUTH):
         (folder / f"{client.id}.yaml").write_text(client.file, encoding="utf-8")
-    settings = Settings(data_dir=tmp_path, tenants_dir=folder, database=database.url, web=Web(port=0))
-    house = compose(settings, EmbeddedBus(tmp_path / "bus.sqlite"), tuple(BUILDS))
-    for _, part in house.parts:
-        part.start()
-    world = World(house, pages(house))
-    fill(world)
-    yield world
-    for _, part in reversed(house.parts):
-        part.stop()
+    with stores_of(request.param, request, data) as database:
+        settings = Settings(data_dir=data, tenants_dir=folder, database=database.url, web=Web(port=0))
+        house = compose(settings, EmbeddedBus(data / "bus.sqlite"), tuple(BUILDS))
+        for _, part in house.parts:
+            part.start()
+        world = World(house, pages(house))
+        fill(world)
+        yield world
+        for _, part in reversed(house.parts):
+            part.stop()
 
 
 def fill(world: World) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
@@ -17,7 +18,7 @@ from services.cli import main
 from services.directory import service as directory
 from services.directory.audit import Wanted, audited, entries, erase, oldest_first
 from services.directory.audit_file import as_csv
-from services.directory.chain import Broken, Entry, Whole, check
+from services.directory.chain import START, Broken, Entry, Whole, check, digest, link
 from services.runtime.csv_file import line
 from services.runtime.store import Store, Tx
 from tests.stores import Database
@@ -98,6 +99,41 @@ def test_the_first_entry_that_somebody_touched_is_named(store: Store, how: str) 
     tamper, found = TAMPERED[how]
     store.run(tamper)
     assert check(oldest_first(store)) == found
+
+
+def _sealed(texts: list[str]) -> list[Entry]:
+    """A log of such entries."""
+    found, last = list[Entry](), START
+    for seq, text in enumerate(texts, 1):
+        content = digest("salt", text, None, None)
+        last = link(last, seq, seq, "admin", "a.b", "acme", content)
+        found.append(Entry(seq, seq, "admin", "a.b", "acme", text, None, None, "salt", content, last))
+    return found
+
+
+FORGED = {
+    "at_us": 0,
+    "who": "x",
+    "what": "x.y",
+    "tenant": "x",
+    "about": "\u3042",
+    "before": "x",
+    "after": "x",
+    "salt": "x",
+}
+
+
+@given(st.lists(st.text(), min_size=1, max_size=9), st.data())
+def test_whatever_is_changed_in_whichever_entry_it_is_the_one_that_is_named(
+    texts: list[str], data: st.DataObject
+) -> None:
+    log = _sealed(texts)
+    assert check(log) == Whole(len(log), f"{len(log)}:{log[-1].chain}")
+    at = data.draw(st.integers(0, len(log) - 1))
+    name = data.draw(st.sampled_from([*FORGED, "digest", "chain"]))
+    forged = msgspec.structs.replace(log[at], **{name: FORGED.get(name, "0" * 64)})
+    verdict = check([*log[:at], forged, *log[at + 1 :]])
+    assert forged == log[at] or (isinstance(verdict, Broken) and verdict.seq == at + 1)
 
 
 def test_a_cut_off_end_is_found_by_a_head_that_was_kept_elsewhere(store: Store) -> None:
