@@ -113,11 +113,13 @@ def _told(row: Any) -> Envelope:
     )
 
 
-def in_force(tx: Tx) -> InForce:
-    """What everybody works with now, from the last good copies."""
+def in_force(tx: Tx, of: str | None = None) -> InForce:
+    """What everybody works with now, from the last good copies; `of`: the platform and this client alone."""
     platform: Platform | None = None
     tenants: dict[str, Held] = {}
-    for row in tx.sql.execute(select(tx.tables["revisions"])):
+    table = tx.tables["revisions"]
+    query = select(table) if of is None else select(table).where(table.c.tenant.in_((PLATFORM_TENANT, of)))
+    for row in tx.sql.execute(query):
         if row.tenant == PLATFORM_TENANT:
             platform = msgspec.json.decode(row.body, type=Platform)
         elif not row.gone:

@@ -18,8 +18,9 @@ from services.directory.yaml_files import read_folder, with_texts
 
 def refusals(folder: Path, texts: Mapping[str, bytes], now: InForce) -> list[Problem]:
     """What would keep these texts from taking effect in this folder. Raises OSError."""
-    before = {_what(problem) for problem in errors(settle(read_folder(folder), now).problems)}
-    found = errors(settle(with_texts(read_folder(folder), texts), now).problems)
+    stands = read_folder(folder)
+    before = {_what(problem) for problem in errors(settle(stands, now).problems)}
+    found = errors(settle(with_texts(stands, texts), now).problems)
     return [problem for problem in found if problem.file in texts or _what(problem) not in before]
 
 

@@ -224,14 +224,11 @@ def read_folder(folder: FilePath) -> Folder:
 
 def with_texts(folder: Folder, texts: Mapping[str, bytes]) -> Folder:
     """The folder as it would be with these texts in its files, as the ones changed last."""
-    right = {document.file: document.text for document in folder.tenants}
-    if folder.platform is not None:
-        right[PLATFORM_FILE] = folder.platform.text
-    changed = _folder({**{name: text for name, text in right.items() if name not in texts}, **texts})
+    changed = _folder(texts)
     return Folder(
-        changed.platform,
-        changed.tenants,
-        tuple(dict.fromkeys([*(name for name in folder.broken if name not in texts), *changed.broken])),
+        changed.platform if PLATFORM_FILE in texts else folder.platform,
+        (*(document for document in folder.tenants if document.file not in texts), *changed.tenants),
+        (*(name for name in folder.broken if name not in texts), *changed.broken),
         (*(problem for problem in folder.problems if problem.file not in texts), *changed.problems),
     )
 

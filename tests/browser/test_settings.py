@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.browser.visitor import IN_A_BROWSER, Served, keep, log_in
 
 pytestmark = IN_A_BROWSER
 
 
-@pytest.mark.requirement("D4")
 def test_hours_are_tried_saved_and_taken_back_by_hand(page: object) -> None:
     page.get_by_role("link", name="設定").click()  # type: ignore[attr-defined]
     page.get_by_role("heading", name="営業時間").wait_for()  # type: ignore[attr-defined]

@@ -60,7 +60,6 @@ def typed(answer: Answer) -> dict[str, str]:
     return {name: value for name, value in found.items() if name in (*DAYS, "holidays", "closed", "special", "stands")}
 
 
-@pytest.mark.requirement("D4")
 def test_hours_are_tried_saved_and_taken_back(house: SettingsHouse, keiri: Visitor) -> None:
     before = house.acme()
     assert keiri.get("/settings").headers["Location"] == "/settings/acme", "one company: no list"

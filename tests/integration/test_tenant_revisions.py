@@ -104,7 +104,6 @@ def draft(folder: Path, text: str) -> str:
     return str(folder)
 
 
-@pytest.mark.requirement("D4")
 def test_a_change_is_checked_logged_in_force_and_taken_back(house: House, tmp_path: Path) -> None:
     told = house.type("apply", draft(tmp_path / "draft", ACME.format("新アクメ")), "--why", "社名変更")
     assert (told.exit_code, told.stdout) == (0, "acme.yaml written\nin force: acme\n")
@@ -167,7 +166,6 @@ def test_comments_are_kept_though_they_make_no_revision(house: House) -> None:
     assert first["revision"] == second["revision"] and first["digest"] != second["digest"]
 
 
-@pytest.mark.requirement("R23")
 def test_apply_names_the_switch_that_has_not_come_so_far(house: House, tmp_path: Path) -> None:
     house.report("fs1")
     with gevent.Timeout(10):

@@ -141,7 +141,7 @@ class Settings:
             abort(404)
 
         def read(tx: Tx) -> Client | None:
-            now, last = in_force(tx), texts.latest(tx, name)
+            now, last = in_force(tx, name), texts.latest(tx, name)
             if last is None or name not in now.tenants or now.platform is None:
                 return None
             found = texts.text_of(tx, name, last.number)
