@@ -38,9 +38,8 @@ _COLUMN_OF: dict[type, Any] = {bool: Boolean, int: BigInteger}
 def add_tables(metadata: MetaData) -> None:
     """calls, legs, steps, decisions, command results, tallies, switches, access log."""
     calls = Table("calls", metadata, *_call_key(), *_columns(Row))
-    Index("calls_by_end", calls.c.state, calls.c.ended_at_us)
-    Index("calls_by_tenant", calls.c.tenant, calls.c.state, calls.c.ended_at_us)
-    _add_report_indexes(calls)
+    Index("calls_live", calls.c.started_at_us, sqlite_where=text(LIVE), postgresql_where=text(LIVE))
+    _add_indexes_of_ended(calls)
     legs = Table("legs", metadata, *_call_key(), Column("leg", Text, primary_key=True), *_columns(Leg))
     Index("legs_by_leg", legs.c.leg)
     Table(
@@ -102,15 +101,18 @@ def add_tables(metadata: MetaData) -> None:
     Index("access_log_by_person", access.c.person, access.c.tenant, access.c.call, access.c.at_us)
 
 
+LIVE = "state != 'ended'"
 OVER = "state = 'ended'"
 """Only calls that are over stand in the report, and so in its indexes: a call in progress changes none of them."""
 
 
-def _add_report_indexes(calls: Table) -> None:
-    """One for each thing by which calls are looked for, each in the report's order (`search.py` says which is used)."""
+def _add_indexes_of_ended(calls: Table) -> None:
+    """Two for the newest ends, one for each thing by which calls are looked for in the report's order (`search.py`)."""
     order = (calls.c.started_at_us, calls.c.tenant, calls.c.call)
     within = (calls.c.started_at_us, calls.c.call)
     for name, columns in {
+        "calls_by_end": (calls.c.ended_at_us,),
+        "calls_by_tenant": (calls.c.tenant, calls.c.ended_at_us),
         "report": order,
         "report_by_tenant": (calls.c.tenant, *within, calls.c.result),
         "report_by_direction": (calls.c.tenant, calls.c.direction, *within),

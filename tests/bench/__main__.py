@@ -23,6 +23,7 @@ from tests.bench import (
     overload,
     parsers,
     publishing,
+    reports,
     resync,
     running,
     sockets,
@@ -106,6 +107,16 @@ def _conf(bench: Bench) -> list[Bar]:
     return conf.bars(bench.folder, bench.count(conf.MANY))
 
 
+def _reports(bench: Bench) -> list[Bar]:
+    many, times = bench.count(reports.MANY, 2 * reports.FEW), bench.count(reports.TIMES, 20)
+    lite = [f"sqlite:///{bench.folder / name}.sqlite" for name in ("few", "many")]
+    found = reports.bars(bench.processes, lite[0], lite[1], "SQLite", many, times)
+    if postgres.installed():
+        with postgres.running(fsync=True) as server:
+            found += reports.bars(bench.processes, server.url(), server.url(), "PostgreSQL", many, times)
+    return found
+
+
 GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "parsers": _parsers,
     "sockets": _sockets,
@@ -119,6 +130,7 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "calls": _calls,
     "resync": _resync,
     "conf": _conf,
+    "reports": _reports,
 }
 
 

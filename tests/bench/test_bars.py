@@ -10,7 +10,7 @@ import pytest
 from services.eventsocket.heard import Heard
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.parties import text
-from tests.bench import charging, feeder, parsers, publishing
+from tests.bench import charging, feeder, parsers, publishing, reports
 from tests.bench.bar import Bar, json_lines, per_second, table, within
 from tests.rabbitmq import Broker
 
@@ -52,3 +52,8 @@ def test_legs_are_charged_by_both(tmp_path: Path) -> None:
 def test_both_publish(broker: Broker) -> None:
     for who in (publishing.ours, publishing.one_by_one):
         assert who(broker.url(), 70) > 0
+
+
+def test_every_page_is_shown_over_few_and_many_calls(tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path / name}.sqlite" for name in ("few", "many")]
+    assert all(len(few) == len(many) == 1 for few, many in reports.measure(urls[0], urls[1], 200, 1).values())

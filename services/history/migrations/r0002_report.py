@@ -14,8 +14,11 @@ down_revision = "history_0001"
 branch_labels = None
 depends_on = None
 
+_LIVE = text("state != 'ended'")
 _OVER = text("state = 'ended'")
 _INDEXES = {
+    "calls_by_end": ["ended_at_us"],
+    "calls_by_tenant": ["tenant", "ended_at_us"],
     "report": ["started_at_us", "tenant", "call"],
     "report_by_tenant": ["tenant", "started_at_us", "call", "result"],
     "report_by_direction": ["tenant", "direction", "started_at_us", "call"],
@@ -41,5 +44,8 @@ def upgrade() -> None:
     for name in ("placed_by", "own_number", "other_number"):
         op.add_column("calls", Column(name, Text(), nullable=False, server_default=""))
     op.execute(_FILL)
+    for name in ("calls_by_end", "calls_by_tenant"):
+        op.drop_index(name, "calls")
+    op.create_index("calls_live", "calls", ["started_at_us"], sqlite_where=_LIVE, postgresql_where=_LIVE)
     for name, columns in _INDEXES.items():
         op.create_index(name, "calls", columns, sqlite_where=_OVER, postgresql_where=_OVER)
