@@ -333,5 +333,32 @@ def test_this_test_would_see_a_wall_that_has_fallen(world: World) -> None:
     assert seen >= {"/report", "/report.json", "/report.csv", "/report.xlsx"}
 
 
+@pytest.mark.parametrize(
+    "hostile", ["\x00", "'\"<b>${x}&;|", "\u202e" + "あ" * 2000, "../../etc/passwd", "-1", "😀\r\nX: y"]
+)
+def test_no_route_fails_whatever_stands_in_its_address_query_or_form(world: World, hostile: str) -> None:
+    admin, things = world.person("platform_operator", None), dict.fromkeys(things_of(world, NORTH), hostile)
+    names = (
+        "tenant",
+        "who",
+        "since",
+        "until",
+        "before",
+        "from",
+        "to",
+        "direction",
+        "result",
+        "employee",
+        "number",
+        "talk",
+    )
+    for rule in routes(world):
+        form = dict.fromkeys((*names, "name", "person", "role", "tenants", "code", "old", "lang", "next"), hostile)
+        for method, answer in ask(admin, rule, address(rule, things), form).items():
+            assert answer.status < 500, f"{method} {rule.rule} -> {answer.status}"
+            if answer.headers.get("Content-Type", "").startswith("text/html"):
+                assert "<b>$" not in answer.text, rule.rule
+
+
 def test_every_role_is_walked() -> None:
     assert {*TENANT_ROLES, "platform_operator"} == ROLES

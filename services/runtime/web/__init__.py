@@ -17,7 +17,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services.runtime import clock
-from services.runtime.web import access, errors, headers, language
+from services.runtime.web import access, errors, forms, headers, language
 from services.runtime.web.access import (
     People,
     Person,
@@ -61,6 +61,7 @@ def create_app(
     rooms = list(blueprints)
     Bootstrap5(app)
     language.set_up(app, [Path(room.root_path) for room in rooms])
+    forms.set_up(app)
     access.set_up(app, people)
     CSRFProtect(app)  # after access: whoever is not logged in is sent to log in, not told about a token
     headers.set_up(app)

@@ -106,9 +106,10 @@ def person_of_token(text: str, people: People, now_us: int) -> tuple[Person, tup
     """Whose token this is and its scopes, if it holds now."""
     name, _, secret = text[:1000].partition(".")
     try:
-        known = people(base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode())
+        named = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
     except ValueError:  # no base64, or no UTF-8 in it
         return None
+    known = people(named) if named.isprintable() else None
     shown = token_digest(secret)
     for token in known.tokens if known is not None and known.active else ():
         if hmac.compare_digest(shown, token.digest) and now_us < token.expires_at_us:
