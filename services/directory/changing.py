@@ -41,7 +41,7 @@ def put(
 
     `expected`: file -> digest of the text that must still stand there (None: no file), else somebody was faster.
     """
-    problems = refusals(folder, new, store.run(in_force, TRIES))
+    problems = refusals(new, store.run(in_force, TRIES))
     if problems:
         raise Refused("would not take effect", problems)
     for file, digest in (expected or {}).items():

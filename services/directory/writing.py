@@ -1,6 +1,6 @@
 """Writes a client's file: checked before, wholly or not at all, never over somebody else's unfinished work.
 
-Enters: a folder, what is in force, the text that a file shall have. Leaves: the file, or the problems because of which
+Enters: what is in force, a folder, the text that a file shall have. Leaves: the file, or the problems because of which
 it stays. When it takes effect belongs to `service.py`, which watches the folder.
 """
 
@@ -11,17 +11,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from services.directory.documents import PLATFORM_FILE, Document, Folder
 from services.directory.problems import Problem, errors
 from services.directory.settle import InForce, settle
-from services.directory.yaml_files import read_folder, with_texts
+from services.directory.yaml_files import with_texts
 
 
-def refusals(folder: Path, texts: Mapping[str, bytes], now: InForce) -> list[Problem]:
-    """What would keep these texts from taking effect in this folder. Raises OSError."""
-    stands = read_folder(folder)
-    before = {_what(problem) for problem in errors(settle(stands, now).problems)}
-    found = errors(settle(with_texts(stands, texts), now).problems)
-    return [problem for problem in found if problem.file in texts or _what(problem) not in before]
+def refusals(texts: Mapping[str, bytes], now: InForce) -> list[Problem]:
+    """What would keep these texts from taking effect beside what is in force (not beside what lies in the folder)."""
+    platform = Document(PLATFORM_FILE, now.platform, {}) if now.platform is not None else None
+    clients = tuple(Document(held.file, held.body, {}) for held in now.tenants.values())
+    standing = Folder(platform, clients, (), ())
+    found = errors(settle(with_texts(standing, texts), now).problems)
+    if all(problem.file in texts for problem in found):
+        return found
+    known = {_what(problem) for problem in errors(settle(standing, now).problems)}
+    return [problem for problem in found if problem.file in texts or _what(problem) not in known]
 
 
 def _what(problem: Problem) -> tuple[str, str, str]:
