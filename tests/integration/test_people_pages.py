@@ -89,7 +89,9 @@ def test_a_change_ends_the_sessions_of_its_person_at_once(house: PagesHouse, adm
         assert admin.post(path, form).status == 303
         house.drained()
         assert yamada.get("/account").status == status
-    renewed = shown(admin.post("/people/yamada/password", {}))
+    told = admin.post("/people/yamada/password", {})
+    assert 'href="/?lang=en"' in told.text, "no link to a page that can only be posted to"
+    renewed = shown(told)
     house.drained()
     yamada = logged_in(house, "yamada", renewed)
     assert admin.post("/people/yamada/active", {"active": "no"}).status == 303
