@@ -25,7 +25,7 @@ from proto.contract import export
 from services import bus_definitions as users_of_bus
 from services import database as stores_command
 from services.audit_commands import audit
-from services.beside import ask, at_stores, language
+from services.beside import ask, at_stores, language, opened
 from services.billing import held
 from services.billing import service as billing
 from services.connectors import deliveries
@@ -34,6 +34,8 @@ from services.dead_letters import letters
 from services.eventsocket import decode as esl_decode
 from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
+from services.history import service as histories
+from services.history.rebuild import Done, rebuild
 from services.people_commands import people
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
@@ -350,6 +352,22 @@ def webhooks_enable(tenant: str, url: str, at: Settings) -> None:
     """Post to URL again, which said 410 Gone: what ends from now on; `replay` sends what was held back."""
     if not ask(at, connectors.build(), lambda tx: deliveries.enable(tx, tenant, url)):
         raise click.ClickException(f"{tenant} has no endpoint {url}")
+
+
+@main.group()
+def history() -> None:
+    """The histories of calls."""
+
+
+@history.command("rebuild")
+@at_stores
+def history_rebuild(at: Settings) -> None:
+    """Make the line of every call anew from the facts that were heard of it, beside the running processes."""
+    done = Done(0, 0)
+    with opened(at, histories.build()) as store:
+        for done in rebuild(store):
+            click.echo(f"\r{done.calls:,} calls", err=True, nl=False)
+    click.echo(f"\r{done.calls:,} calls, {done.changed:,} of them changed", err=True)
 
 
 @main.group()

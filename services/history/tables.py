@@ -139,7 +139,8 @@ def _columns(shape: type[msgspec.Struct]) -> list[Column[Any]]:
     return found
 
 
-def _plain(value: msgspec.Struct) -> dict[str, Any]:
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """The columns of a row: money as text, text cut."""
     cut = {}
     for name, item in msgspec.structs.asdict(value).items():
         cut[name] = str(item) if isinstance(item, Decimal) else item[:TEXT] if isinstance(item, str) else item
@@ -148,12 +149,12 @@ def _plain(value: msgspec.Struct) -> dict[str, Any]:
 
 def write_call(tx: Tx, tenant: str, call: str, row: Row, new: bool) -> None:
     """The line of the call as it now is; `new`: it has none yet."""
-    _write(tx, "calls", {"tenant": tenant, "call": call}, _plain(row), new)
+    _write(tx, "calls", {"tenant": tenant, "call": call}, plain(row), new)
 
 
 def write_leg(tx: Tx, tenant: str, call: str, name: str, leg: Leg, new: bool) -> None:
     """The leg as it now is; `new`: it has no row yet."""
-    _write(tx, "legs", {"tenant": tenant, "call": call, "leg": name}, _plain(leg), new)
+    _write(tx, "legs", {"tenant": tenant, "call": call, "leg": name}, plain(leg), new)
 
 
 def write_step(tx: Tx, tenant: str, call: str, step: Step) -> None:

@@ -1,7 +1,7 @@
 """What the report of calls is looked up by: own and other number, who called, how long was recorded, and indexes.
 
-Enters: revision 1. Leaves: revision 2. The numbers of calls that stand already are filled in here; who called and how
-long was recorded is known only of calls whose facts were kept: `toritsugi history rebuild` fills that in.
+Enters: revision 1. Leaves: revision 2. The numbers of calls that stand already are filled in here; which phone called
+and how long was recorded was not kept of them and stays empty. Indexes hold calls that are over, or those that are not.
 """
 
 from __future__ import annotations
