@@ -36,7 +36,7 @@ SELECT CASE WHEN i % 2 = 0 THEN 'c0' ELSE 'c' || (i % {others}) END, 'call-' || 
   CASE WHEN r < 7 THEN t + 9000000 END,
   CASE WHEN i < {live} THEN NULL ELSE t + 60000000 END, CASE WHEN outward THEN other ELSE own END,
   CASE WHEN outward THEN own ELSE other END, '山田 ' || (i % 5000), 'shown',
-  CASE WHEN i % 9973 = 42 THEN 'emergency' WHEN outward THEN 'outbound' ELSE 'inbound' END,
+  CASE WHEN i >= {count} - 40 THEN 'emergency' WHEN outward THEN 'outbound' ELSE 'inbound' END,
   CASE WHEN i < {live} THEN 'talking' ELSE 'ended' END,
   CASE WHEN i < {live} THEN '' WHEN r < 7 THEN 'answered'
     WHEN i % 5003 = 7 THEN 'failed' WHEN r < 9 THEN 'missed' ELSE 'busy' END,

@@ -60,6 +60,26 @@ def test_the_story_of_a_call_is_a_picture_of_its_legs_and_each_step_with_its_rea
     keep(page, "-call")
 
 
+@pytest.mark.requirement("D2")
+def test_calls_are_found_with_the_keyboard_alone_and_saved(page: object) -> None:
+    page.get_by_role("link", name="通話履歴").click()  # type: ignore[attr-defined]
+    page.get_by_role("heading", name="終わった通話").wait_for()  # type: ignore[attr-defined]
+    page.get_by_label("相手の電話番号").focus()  # type: ignore[attr-defined]
+    page.keyboard.type("０６−６１２３")  # type: ignore[attr-defined]
+    page.keyboard.press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("link", name="条件を消す").wait_for()  # type: ignore[attr-defined]
+    page.wait_for_url("**number=*")  # type: ignore[attr-defined]
+    rows = page.locator(".calls tr:not(.day)", has_text="06-6123-4567")  # type: ignore[attr-defined]
+    rows.first.wait_for()
+    assert page.locator(".calls tbody tr:not(.day)").count() == rows.count() == 1  # type: ignore[attr-defined]
+    with page.expect_download() as saved:  # type: ignore[attr-defined]
+        page.get_by_role("link", name="CSV").click()  # type: ignore[attr-defined]
+    assert "06-6123-4567" in saved.value.path().read_text(encoding="utf-8-sig")
+    page.set_viewport_size({"width": 360, "height": 740})  # type: ignore[attr-defined]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # type: ignore[attr-defined]
+    keep(page, "-report")
+
+
 def test_the_language_link_changes_everything_and_is_remembered(page: object, served: Served) -> None:
     page.get_by_role("link", name="English").click()  # type: ignore[attr-defined]
     page.get_by_role("heading", name="Calls in progress").wait_for()  # type: ignore[attr-defined]
