@@ -190,6 +190,24 @@ def test_a_call_is_fetched_from_a_slot_that_is_not_announced_yet() -> None:
 MENU = "play_and_get_digits:1 1 2 1000 # silence_stream://50 silence_stream://50 tt_choice [12]"
 
 
+def test_what_the_directory_says_of_a_user_is_set_on_a_call_and_blocked_keys_reach_nobody() -> None:
+    with switch([Phone("1001", QUICK, variables={"accountcode": "1001"})]) as simulator:
+        listener = Listener(simulator.port)
+        leg = arrive(simulator, listener, CALLER)
+        send(
+            listener,
+            leg,
+            "~set_user:1001~block_dtmf~answer~play_and_get_digits:1 1 1 1000 # silence_stream://100 x tt_d~park",
+        )
+        listener.name("PLAYBACK_STOP", leg.uuid)
+        leg.far_digit("4")
+        parked = listener.name("CHANNEL_PARK", leg.uuid, nth=2)
+        assert (parked["variable_accountcode"], parked["variable_user_name"]) == ("1001", "1001")
+        assert parked["variable_read_result"] != "success"
+        leg.hangup("NORMAL_CLEARING")
+        finish(listener, leg.uuid)
+
+
 @pytest.mark.parametrize(
     ("keys", "choice", "result", "invalid"),
     [

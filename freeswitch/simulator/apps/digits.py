@@ -88,6 +88,15 @@ def queue_dtmf(_switch: Switch, channel: Channel, data: str) -> None:
         channel.keys.put(Key(digit, SENT_SAMPLES, "APP"))
 
 
+def block_dtmf(_switch: Switch, channel: Channel, _data: str) -> None:
+    """Keys of the far end are heard by nobody from now on. Source: switch_ivr_block_dtmf_session."""
+    channel.blocks_keys = True
+
+
+def unblock_dtmf(_switch: Switch, channel: Channel, _data: str) -> None:
+    channel.blocks_keys = False
+
+
 def flush_dtmf(_switch: Switch, channel: Channel, _data: str) -> None:
     """Nobody will read the keys that wait."""
     channel.keys.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import Switch
 
 _EXCEEDED = "limit_exceeded"
@@ -27,6 +28,14 @@ def limit(switch: Switch, channel: Channel, data: str) -> None:
     else:
         channel.transfer(exten, dialplan, context)
     channel.check()
+
+
+def limit_execute(switch: Switch, channel: Channel, data: str) -> None:
+    """`hash <realm> <id> <max>[/<interval s>] <application> <data>`: if there is room, which is free again after it."""
+    backend, realm, key, most, name, argument, *_rest = [*data.split(" ", 5), "", "", "", "", "", ""]
+    if name and argument and backend == "hash" and _take(switch, channel, realm, key, most):
+        channel.execute(App(name, argument))
+        switch.release_limits(channel)
 
 
 def _take(switch: Switch, channel: Channel, realm: str, key: str, most: str) -> bool:

@@ -155,6 +155,19 @@ def stop_record_session(switch: Switch, channel: Channel, data: str) -> None:
             switch.recorder.stop(channel, path)
 
 
+def displace_session(switch: Switch, channel: Channel, data: str) -> None:
+    """`<path> [<flags>] [+<limit s>]`; flag `l` plays it again and again."""
+    path, *rest = [*data.split(" "), ""]
+    limit = next((one[1:] for one in rest if one.startswith("+")), "")
+    flags = next((one for one in rest if one and "+" not in one), "")
+    if path:
+        sounds.displace(switch.sounds, channel, path, plan.whole(limit), endless="l" in flags)
+
+
+def stop_displace_session(_switch: Switch, channel: Channel, data: str) -> None:
+    channel.stop_bug("displace", data)
+
+
 def sleep(_switch: Switch, channel: Channel, data: str) -> None:
     """Milliseconds; a key ends it and is left to what follows, unless variable sleep_eat_digits has it swallowed."""
     channel.reads_keys = channel.is_true("sleep_eat_digits")

@@ -38,6 +38,12 @@ def bind_meta_app(_switch: Switch, channel: Channel, data: str) -> None:
     channel.meta_keys.bind(*found)
 
 
+def unbind_meta_app(_switch: Switch, channel: Channel, data: str) -> None:
+    """`[<key>]`: no longer bound; without a key none is."""
+    if channel.meta_keys is not None:
+        channel.meta_keys.unbind(data[:1])
+
+
 def intercept(switch: Switch, channel: Channel, data: str) -> None:
     """`[-bleg] <uuid>`: takes a leg away from whomever it talks to; that one ends with PICKED_OFF."""
     words = [*plan.words(data), "", ""]

@@ -97,8 +97,18 @@ def verbose_events(_switch: Switch, channel: Channel, data: str) -> None:
     channel.verbose = not data or plan.says_yes(data)
 
 
+def set_user(switch: Switch, channel: Channel, data: str) -> None:
+    """`<id>[@<domain>]`: the variables of that entry of the directory."""
+    name, _, domain = data.split(" ")[0].partition("@")
+    phone = switch.phones.get(f"{name}@{domain or switch.domain}")
+    if phone is not None:
+        about = {"user_context": "default", **phone.variables, "user_name": phone.id, "domain_name": phone.domain}
+        for variable, value in about.items():
+            channel.set(variable, value)
+
+
 def nothing(_switch: Switch, _channel: Channel, _data: str) -> None:
-    """`eval` and `log` change nothing on the call."""
+    """`eval` and `log` change nothing on the call; others only its sound, of which no event tells."""
 
 
 def bridge_export(_switch: Switch, channel: Channel, data: str) -> None:

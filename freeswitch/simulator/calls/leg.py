@@ -56,6 +56,7 @@ class Leg(Waiter):
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
         self.renamed = ""
+        self.blocks_keys = False
         self.verbose = False
         """All its events tell its variables (verbose_events)."""
         self.sounds = False

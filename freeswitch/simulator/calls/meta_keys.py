@@ -47,6 +47,14 @@ class MetaKeys:
             if name in legs:
                 self._sides[from_other].keys[key] = binding
 
+    def unbind(self, key: str) -> None:
+        """Of both sides; without a key all."""
+        for side in self._sides.values():
+            if key:
+                side.keys.pop(key, None)
+            else:
+                side.keys.clear()
+
     def press(self, key: str, now_s: int, *, from_other: bool) -> tuple[bool, Binding | None]:
         """Whether the key is swallowed, and what it starts."""
         side = self._sides[from_other]

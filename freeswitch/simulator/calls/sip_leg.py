@@ -126,7 +126,7 @@ class SipLeg(Channel):
 
     def far_digit(self, digit: str, samples: int = PRESSED_SAMPLES) -> None:
         """A key, by RFC 2833, held for so many samples."""
-        if not self._meta_key(digit, from_other=False):
+        if not self.blocks_keys and not self._meta_key(digit, from_other=False):
             self.key(Key(digit, samples))
 
     def heard(self, key: Key) -> None:

@@ -72,6 +72,25 @@ def play(
     return "FILE PLAYED"
 
 
+def displace(library: Library, channel: Channel, path: str, limit_s: int = 0, *, endless: bool = False) -> bool:
+    """The far end hears this in the place of everything else, until it ends; whether it could be begun. MEDIA_BUG_START
+    … MEDIA_BUG_STOP. Source: switch_ivr_displace_session.
+    """
+    channel.early_media()
+    if ("displace", path) in channel.bugs or path in library.missing:
+        return False
+    channel.start_bug("displace", path)
+    seconds = [limit_s or None, None if endless else library.seconds(path)]
+    if ends_s := min((one for one in seconds if one is not None), default=None):
+        channel.home.spawn(_stop_displacing, channel, path, ends_s)
+    return True
+
+
+def _stop_displacing(channel: Channel, path: str, seconds: float) -> None:
+    if not channel.clock.wait(channel.gone, seconds):
+        channel.stop_bug("displace", path)
+
+
 def _hears(channel: Channel, seconds: float | None, until: Callable[[], bool]) -> bool:
     """Whether it was broken off; what is broadcast meanwhile takes no time from it."""
     while True:

@@ -1,13 +1,13 @@
 """The command uuid_displace: whoever is at the far end of a leg hears a sound in the place of everything else.
 
-Enters: a leg, start or stop, what to hear. Leaves: MEDIA_BUG_START, and MEDIA_BUG_STOP when the sound ends. Source:
-mod_commands.c (session_displace_function), switch_ivr_async.c (switch_ivr_displace_session).
+Enters: argument. Leaves: the real one's words; the sound is calls/sounds.py's. Source: mod_commands.c
+(session_displace_function).
 """
 
 from __future__ import annotations
 
 from freeswitch.simulator import plan
-from freeswitch.simulator.calls.channel import Channel
+from freeswitch.simulator.calls import sounds
 from freeswitch.simulator.commands.console import NO_SESSION, SUCCESS, Console, Table, usage
 
 _USAGE = usage("<uuid> [start|stop] <path> [<limit>] [mux]")
@@ -23,22 +23,11 @@ def displace(console: Console, argument: str) -> str:
     if channel is None:
         return NO_SESSION
     if action.lower() == "start":
-        channel.early_media()
-        if ("displace", path) in channel.bugs or path in console.switch.sounds.missing:
-            return "-ERR Cannot displace session!\n"
-        channel.start_bug("displace", path)
-        seconds = [plan.whole(limit) or None, None if "l" in flags else console.switch.sounds.seconds(path)]
-        if ends_s := min((one for one in seconds if one is not None), default=None):
-            console.switch.spawn(_stop_later, channel, path, ends_s)
-        return SUCCESS
+        done = sounds.displace(console.switch.sounds, channel, path, plan.whole(limit), endless="l" in flags)
+        return SUCCESS if done else "-ERR Cannot displace session!\n"
     if action.lower() == "stop":
         return SUCCESS if channel.stop_bug("displace", path) else "-ERR Cannot stop displace session!\n"
     return _USAGE
-
-
-def _stop_later(channel: Channel, path: str, seconds: float) -> None:
-    if not channel.clock.wait(channel.gone, seconds):
-        channel.stop_bug("displace", path)
 
 
 TABLE: Table = {"uuid_displace": displace}
