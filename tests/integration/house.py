@@ -135,7 +135,8 @@ class Tap:
 def may_say(envelope: Envelope) -> bool:
     """Whether `proto/topics.py` gives the service that said this the right to."""
     service = "eventsocket" if envelope.source.startswith("switch/") else envelope.source
-    return type(envelope.body) in (*SAYS.get(service, ()), ServiceStarted, ServiceAlive, TimerFired) or service not in SAYS
+    everybodys = (ServiceStarted, ServiceAlive, TimerFired)
+    return type(envelope.body) in (*SAYS.get(service, ()), *everybodys) or service not in SAYS
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from proto.plan import Phone, Reject, Ring
 from proto.topics import Outgoing, outgoing
 from proto.values import Party, command_id
 from services.eventsocket import commander as commander_module
-from services.eventsocket import taken
 from services.eventsocket import marks as marks_module
+from services.eventsocket import taken
 from services.eventsocket.render import render
 from services.eventsocket.service import Agent, SwitchSettings, metadata
 from services.eventsocket.taken import Taken

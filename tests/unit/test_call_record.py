@@ -81,7 +81,8 @@ def test_call_records_alone_tell_who_talked_with_whom_and_from_when(number: int)
     recorded = traces.load(number).cdrs.keys()  # a switch that is killed writes none of the legs that are up
     heard = {pair: at_us for pair, at_us in heard.items() if recorded >= set(pair)}
     assert alone.keys() == heard.keys()
-    assert all(abs(alone[pair] - at_us) < 30_000 for pair, at_us in heard.items())
+    # The record is stamped when the legs are joined, the event when it is made: a busy machine lay between them.
+    assert all(abs(alone[pair] - at_us) < 50_000 for pair, at_us in heard.items())
 
 
 def test_of_two_legs_that_a_command_joined_the_record_tells_which_was_joined_to_which() -> None:
