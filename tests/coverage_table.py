@@ -4,15 +4,17 @@ Enters: the rows, and the marks `@pytest.mark.requirement("R1")` of all tests (c
 row, `R1<TAB>nodeid nodeid…` or `R1<TAB>-`, then `covered N of 95`. A mark that names no row is an error.
 """
 
-from __future__ import annotations
+from gevent import monkey
 
-import contextlib
-import io
-import re
-import sys
-from pathlib import Path
+monkey.patch_all()
 
-import pytest
+import contextlib  # noqa: E402
+import io  # noqa: E402
+import re  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
 
 ROWS = Path(__file__).parents[1] / "docs" / "requirements.md"
 _ROW = re.compile(r"^\| ([A-Z][0-9]+) \|", re.MULTILINE)
