@@ -108,6 +108,8 @@ def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
     no = "0" if url.startswith("sqlite") else "false"
 
     def fill(tx: Tx) -> None:
+        if tx.sql.dialect.name == "postgresql":
+            tx.sql.execute(text("SET LOCAL statement_timeout = 0"))
         indexes = sorted(tx.tables["calls"].indexes, key=str)
         for index in indexes:
             index.drop(tx.sql)
