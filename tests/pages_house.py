@@ -35,6 +35,7 @@ from services.runtime.web.server import WebServer
 from services.runtime.worker import Worker
 from tests.clients import ACME, PLATFORM
 from tests.stores import Database
+from tests.visitor import Visitor
 
 DEADLINE_S = 30.0
 
@@ -109,6 +110,16 @@ class PagesHouse:
         if known != told:
             self.asked_in_vain += 1
         return known
+
+    def visitor(self, name: str, role: str, *tenants: str) -> Visitor:
+        """Somebody of this role for these clients, logged in."""
+        row = PersonChanged(person=name, name=name, role=role, tenants=tenants, session_version=1)  # type: ignore[arg-type]
+        people.add_person(self.directory, row, "correct horse")
+        self.publish_people()
+        self.until(lambda: self.person(name) is not None)
+        visitor = Visitor(self.server.port)
+        assert visitor.log_in(name, "correct horse").status == 303
+        return visitor
 
     def publish_people(self) -> None:
         """Tell the pages of people who were added or renewed."""

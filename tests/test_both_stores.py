@@ -50,7 +50,7 @@ ON_ONE = {
         "integration/test_dead_letters.py::office",
     ),
     "the process ends before it opens a store": ("integration/test_run_refused.py::commands",),
-    "what a browser draws; the same pages are read from both in test_history_pages.py": ("browser/serve.py::main",),
+    "what a browser draws; the same pages are read from both in pages/test_history.py": ("browser/serve.py::main",),
 }
 """Why a store stands on one kind of database -> where it is opened (`*`: anywhere in that file)."""
 

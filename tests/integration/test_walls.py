@@ -39,7 +39,7 @@ PASSWORD = "correct horse battery"  # noqa: S105
 DEADLINE_S = 60
 PLATFORM = "switches: [{switch: fs1}]\ncarriers: [{name: trunk, gateway: trunk}]\n"
 LOG_IN = {"/login", "/login/code", "/logout"}
-"""Posts that are about the visitor's own session; what they refuse is shown in test_history_pages and elsewhere."""
+"""Posts that are about the visitor's own session; what they refuse is shown in pages/test_history and elsewhere."""
 
 
 @dataclass(frozen=True)

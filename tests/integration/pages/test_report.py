@@ -6,7 +6,7 @@ import csv
 import http.client
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,24 +14,20 @@ import openpyxl
 import pytest
 from sqlalchemy import select
 
-from proto.events import CallAnswered, CallArrived, LegAnswered, PersonChanged
+from proto.events import CallAnswered, CallArrived, LegAnswered
 from proto.values import Party
-from services.directory import people
 from services.history import report_web, search, workbook
 from services.runtime.store import Tx
 from tests import stories
 from tests.pages_house import PagesHouse
-from tests.stores import Database
 from tests.visitor import Answer, Visitor
 
 DAY_S = 24 * 3600
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
+def house(house: PagesHouse) -> PagesHouse:
     """Pages of two clients: what acme's people did on two days, and one call of another client."""
-    house = PagesHouse(tmp_path, database)
-    house.start()
     later = stories.FRIDAY_US + DAY_S * stories.SECOND
     for story in (
         stories.forwarded("c1"),
@@ -43,32 +39,13 @@ def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
     ):
         house.tell(story.facts)
     house.drained()
-    yield house
-    house.stop()
-
-
-@pytest.fixture
-def admin(house: PagesHouse) -> Visitor:
-    """The platform operator, logged in."""
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in("admin", house.password).status == 303
-    return visitor
+    return house
 
 
 @pytest.fixture
 def reader(house: PagesHouse) -> Visitor:
     """Somebody who may see acme's calls alone."""
-    return person(house, "mori", "acme")
-
-
-def person(house: PagesHouse, name: str, *tenants: str) -> Visitor:
-    row = PersonChanged(person=name, name=name, role="read_only", tenants=tenants, session_version=1)
-    people.add_person(house.directory, row, "correct horse")
-    house.publish_people()
-    house.until(lambda: house.person(name) is not None)
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in(name, "correct horse").status == 303
-    return visitor
+    return house.visitor("mori", "read_only", "acme")
 
 
 def outgoing(call: str, start_us: int) -> stories.Story:
@@ -158,7 +135,7 @@ def test_the_page_says_in_both_languages_who_called_whom_and_how_each_day_went(r
 def test_whoever_sees_several_clients_chooses_one_or_sees_them_in_one_order(house: PagesHouse, admin: Visitor) -> None:
     assert found(admin) == ["z1", "c4", "c3", "c2", "c1"]
     assert found(admin, client="zeta") == ["z1"]
-    both = person(house, "reseller", "acme", "zeta")
+    both = house.visitor("reseller", "read_only", "acme", "zeta")
     assert found(both) == ["z1", "c4", "c3", "c2", "c1"]
     assert found(both, number="09011112222") == ["z1", "c1"]
     assert '<option value="zeta"' in both.get("/report").text

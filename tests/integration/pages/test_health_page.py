@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proto.envelope import Envelope
-from proto.events import AgentState, PersonChanged, RevisionApplied, ServiceAlive
+from proto.events import AgentState, RevisionApplied, ServiceAlive
 from proto.message import Event
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
-from services.directory import people
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from tests.pages_house import PagesHouse
-from tests.stores import Database
 from tests.visitor import Visitor
 
 MINUTE_US = 60_000_000
-
-
-@pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
-    house = PagesHouse(tmp_path, database)
-    house.start()
-    yield house
-    house.stop()
-
-
-@pytest.fixture
-def admin(house: PagesHouse) -> Visitor:
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in("admin", house.password).status == 303
-    return visitor
 
 
 def tell(house: PagesHouse, body: Event, ago_us: int = 0, tenant: str = PLATFORM_TENANT) -> None:
@@ -119,11 +100,6 @@ def test_a_bus_that_is_away_is_said(house: PagesHouse, admin: Visitor, monkeypat
 @pytest.mark.requirement("D10")
 @pytest.mark.parametrize("role", ["reseller", "tenant_administrator", "answering_operator", "employee", "read_only"])
 def test_only_who_runs_the_platform_sees_it(house: PagesHouse, role: str) -> None:
-    visitor = Visitor(house.server.port)
-    row = PersonChanged(person="sato", name="佐藤", role=role, tenants=("acme",), session_version=1)  # type: ignore[arg-type]
-    people.add_person(house.directory, row, "correct horse")
-    house.publish_people()
-    house.until(lambda: house.person("sato") is not None)
-    assert visitor.log_in("sato", "correct horse").status == 303
+    visitor = house.visitor("sato", role, "acme")
     assert visitor.get("/health").status == 403
     assert visitor.get("/health.json", "application/json").status == 403

@@ -12,13 +12,10 @@ from proto.events import CallEnded
 from services.history import service as history
 from tests import stories
 from tests.integration.one_room import OneRoom, running
-from tests.integration.test_history_pages import admin, house
 from tests.pages_house import PagesHouse
 from tests.stores import Database
 from tests.stories import Story
 from tests.visitor import Visitor
-
-__all__ = ["admin", "house"]
 
 
 @pytest.fixture

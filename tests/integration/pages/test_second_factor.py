@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import gevent
 import pyotp
@@ -15,25 +13,7 @@ from services.directory import people, second_factor
 from services.directory.audit import oldest_first
 from services.runtime import clock
 from tests.pages_house import PagesHouse
-from tests.stores import Database
 from tests.visitor import Answer, Visitor
-
-
-@pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
-    """Pages with nothing in them."""
-    house = PagesHouse(tmp_path, database)
-    house.start()
-    yield house
-    house.stop()
-
-
-@pytest.fixture
-def admin(house: PagesHouse) -> Visitor:
-    """The platform operator, logged in."""
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in("admin", house.password).status == 303
-    return visitor
 
 
 class Phone:

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -17,26 +15,14 @@ from services.directory.audit import oldest_first
 from services.directory.chain import Entry
 from tests.clients import ACME
 from tests.pages_house import PagesHouse
-from tests.stores import Database
 from tests.visitor import Answer, Visitor
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
+def house(house: PagesHouse) -> PagesHouse:
     """Pages with two clients."""
-    house = PagesHouse(tmp_path, database)
-    house.start()
     house.add_client(msgspec.convert({**ACME, "tenant": "beta", "name": "株式会社ベータ"}, Tenant))
-    yield house
-    house.stop()
-
-
-@pytest.fixture
-def admin(house: PagesHouse) -> Visitor:
-    """The platform operator, logged in."""
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in("admin", house.password).status == 303
-    return visitor
+    return house
 
 
 def shown(answer: Answer) -> str:

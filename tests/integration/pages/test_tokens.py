@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,24 +14,20 @@ from services.directory.ranks import Actor
 from services.runtime import clock
 from tests import stories
 from tests.pages_house import PagesHouse
-from tests.stores import Database
 from tests.visitor import Visitor
 
 ROOT = Actor("admin", "platform_operator")
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
+def house(house: PagesHouse) -> PagesHouse:
     """Pages with a call of acme and one of another client."""
-    house = PagesHouse(tmp_path, database)
-    house.start()
     house.tell([*stories.forwarded("c1").facts, *stories.forwarded("c2", tenant="other").facts])
     boss = PersonChanged(person="boss", name="boss", role="tenant_administrator", tenants=("acme",), session_version=1)
     people.add_person(house.directory, boss, "correct horse battery")
     house.publish_people()
     house.drained()
-    yield house
-    house.stop()
+    return house
 
 
 def make(house: PagesHouse, scope: str = "calls:read", days: str = "30") -> Visitor:

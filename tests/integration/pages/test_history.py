@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
@@ -13,7 +12,6 @@ from flask import Blueprint
 from itsdangerous import TimestampSigner
 from sqlalchemy import select
 
-from proto.events import PersonChanged
 from proto.values import Party
 from services.directory import people
 from services.directory import service as directory
@@ -28,34 +26,6 @@ from tests import stories
 from tests.pages_house import PagesHouse
 from tests.stores import Database
 from tests.visitor import Visitor
-
-
-@pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[PagesHouse]:
-    """Pages with nothing in them yet."""
-    house = PagesHouse(tmp_path, database, comment_every_s=0.2)
-    house.start()
-    yield house
-    house.stop()
-
-
-@pytest.fixture
-def admin(house: PagesHouse) -> Visitor:
-    """The platform operator, logged in."""
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in("admin", house.password).status == 303
-    return visitor
-
-
-def person(house: PagesHouse, name: str, role: str, *tenants: str) -> Visitor:
-    """Somebody else, logged in."""
-    row = PersonChanged(person=name, name=name, role=role, tenants=tenants, session_version=1)  # type: ignore[arg-type]
-    people.add_person(house.directory, row, "correct horse")
-    house.publish_people()
-    house.until(lambda: house.person(name) is not None)
-    visitor = Visitor(house.server.port)
-    assert visitor.log_in(name, "correct horse").status == 303
-    return visitor
 
 
 def test_calls_are_shown_with_result_and_charge_in_japanese_and_english(house: PagesHouse, admin: Visitor) -> None:
@@ -277,7 +247,7 @@ def test_a_tenants_administrator_sees_no_other_tenants_calls(house: PagesHouse) 
     other = stories.forwarded("c2", tenant="other", caller=Party(number="09099998888"))
     house.tell([*stories.forwarded("c1").facts, *other.facts])
     house.drained()
-    visitor = person(house, "suzuki", "tenant_administrator", "acme")
+    visitor = house.visitor("suzuki", "tenant_administrator", "acme")
     assert [line["tenant"] for line in visitor.get("/calls.json").json()["last"]] == ["acme"]
     assert "090-9999-8888" not in visitor.get("/").text
     assert visitor.get("/calls/acme/c1").status == 200
@@ -286,7 +256,7 @@ def test_a_tenants_administrator_sees_no_other_tenants_calls(house: PagesHouse) 
 
 
 def test_a_tenants_administrator_is_not_even_told_that_another_tenant_has_a_call(house: PagesHouse) -> None:
-    visitor = person(house, "suzuki", "tenant_administrator", "acme")
+    visitor = house.visitor("suzuki", "tenant_administrator", "acme")
     stream = visitor.open_stream()
     assert stream.next() == {"retry": "2000"}
     house.tell(stories.abandoned("c2", tenant="other").facts)
@@ -299,7 +269,7 @@ def test_a_tenants_administrator_is_not_even_told_that_another_tenant_has_a_call
 
 @pytest.mark.parametrize("role", ["employee", "answering_operator"])
 def test_roles_without_a_right_to_histories_are_turned_away(house: PagesHouse, role: str) -> None:
-    visitor = person(house, "tanaka", role, "acme")
+    visitor = house.visitor("tanaka", role, "acme")
     answer = visitor.get("/")
     assert answer.status == 403
     assert "この画面を見る権限がありません。" in answer.text
@@ -332,7 +302,7 @@ def test_the_picture_of_a_call_is_a_file_of_its_own_for_those_who_see_the_call(
     assert "電話機 1001が終了(応答なし)" in answer.text
     assert "style" not in answer.text
     assert '<svg xmlns="http://www.w3.org/2000/svg"' in admin.get("/calls/acme/c1").text
-    assert person(house, "mori", "read_only", "zeta").get("/calls/acme/c1/drawing.svg").status == 404
+    assert house.visitor("mori", "read_only", "zeta").get("/calls/acme/c1/drawing.svg").status == 404
 
 
 def accesses(house: PagesHouse) -> list[tuple[str, ...]]:
