@@ -1,6 +1,6 @@
 """Runs the tests with gevent in place, as the services run: `python -m tests [pytest's arguments]`.
 
-Without arguments: all but the browser's, in three processes side by side, so that one computes while others wait. The
+Without arguments: all but the browser's, in four processes side by side, so that one computes while others wait. The
 files that use a broker are together in two of them, each of which starts its own once. What they write goes into memory
 where there is enough: that files survive a power cut is nothing a test could show.
 """
@@ -23,16 +23,18 @@ from tests.memory import place  # noqa: E402
 
 
 def parts() -> list[list[str]]:
-    """Files that have to do with a broker: those in which a house hears of calls, the others; and files without one."""
+    """Files that have to do with a broker: those in which a house hears of calls, the others; files without one, by
+    halves."""
     files = [one for one in sorted(Path("tests").rglob("test_*.py")) if one.parts[1] != "browser"]
     brokers = [one for one in files if "broker" in one.read_text(encoding="utf-8")]
     whole = [one for one in brokers if one.parts[1] == "integration" and one.name != "test_run.py"]
     rest = [one for one in brokers if one not in whole]
-    return [[str(one) for one in some] for some in (whole, rest, [one for one in files if one not in brokers])]
+    without = [one for one in files if one not in brokers]
+    return [[str(one) for one in some] for some in (whole, rest, without[::2], without[1::2])]
 
 
 def side_by_side() -> int:
-    """All parts; what the second and third say is shown after the first. The worst of their exit codes."""
+    """All parts; what the others say is shown after the first. The worst of their exit codes."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=place()))
         Path(folder).chmod(0o711)  # a database server of the tests may run as another user

@@ -17,6 +17,8 @@ import psycopg
 import pytest
 
 from freeswitch.simulator import Channel
+from services.eventsocket.beliefs import Beliefs
+from services.eventsocket.journal import Journal
 from tests.command import ROOT, until
 from tests.faults.switch import PASSWORD, Switch, write_clients
 from tests.stores import Database
@@ -98,6 +100,12 @@ class Ours:
         except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
             return []
 
+    def kept(self) -> int:
+        """Of how many legs the agent's journal has their answer: it is written just after the bus has the fact."""
+        beliefs = Beliefs()
+        Journal(self.folder / "data" / "fs1.legs").take_over(beliefs)
+        return sum(leg.answered for leg in beliefs.legs_up())
+
     def ended(self) -> dict[str, bool]:
         """Leg -> whether its end is estimated, as history has it."""
         return {str(leg): bool(e) for leg, e in self.rows("history", ENDED)}
@@ -131,6 +139,7 @@ def test_a_process_that_dies_or_stands_still_with_talks_up(ours: Ours, fault: st
     callers = _talks(ours, calls)
     up = {leg.uuid for leg in switch.up()}
     until(lambda: len(ours.rows("history", "SELECT leg FROM legs WHERE answered_at_us IS NOT NULL")) == 2 * calls)
+    until(lambda: ours.kept() == 2 * calls)
     process.send_signal(signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
     for caller in callers[::2]:
         switch.hang_up(caller)

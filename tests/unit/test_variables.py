@@ -47,7 +47,7 @@ def ours(setting: bool) -> dict[str, set[str]]:
     after = r'(?:=|": |" value)' if setting else r'(?!=|": |" value)\b'
     found: dict[str, set[str]] = {}
     for room in ROOMS:
-        for name in re.findall(rf"\b(tt_[a-z_]+){after}", code(room)):
+        for name in re.findall(rf"\b(?:variable_)?(tt_[a-z_]+){after}", code(room)):
             found.setdefault(name, set()).add(room)
     return found
 
