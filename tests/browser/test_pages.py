@@ -125,7 +125,6 @@ def test_the_log_in_on_a_narrow_screen(browser: object, served: Served) -> None:
     [
         ("report", "通話履歴", "-report"),
         ("settings/acme", "営業時間", "-hours"),
-        ("people", "利用者", "-people"),
         ("health", "稼働状況", "-health"),
     ],
 )
