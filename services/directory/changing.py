@@ -13,7 +13,7 @@ from pathlib import Path
 from services.directory import texts
 from services.directory.problems import Problem
 from services.directory.service import in_force
-from services.directory.writing import differing, read_or_none, refusals, replace_file
+from services.directory.writing import alone, differing, read_or_none, refusals, replace_file
 from services.runtime.store import Store, Tx
 
 TRIES = 10
@@ -44,11 +44,7 @@ def put(
     problems = refusals(new, store.run(in_force, TRIES))
     if problems:
         raise Refused("would not take effect", problems)
-    for file, digest in (expected or {}).items():
-        stands = read_or_none(folder / file)
-        if (None if stands is None else texts.digest_of(stands)) != digest:
-            raise Refused(f"{file} was changed meanwhile and has not taken effect so")
-
+    _check_standing(folder, expected or {})
     changed = differing(folder, new)
 
     def note_all(tx: Tx) -> None:
@@ -56,8 +52,17 @@ def put(
             texts.note(tx, file, text, who, why, now_us)
 
     store.run(note_all, TRIES)
-    for file, text in changed.items():
-        replace_file(folder / file, text)
+    with alone(folder):  # others may have come so far meanwhile, in this process or another
+        _check_standing(folder, expected or {})
+        for file, text in changed.items():
+            replace_file(folder / file, text)
+
+
+def _check_standing(folder: Path, expected: Mapping[str, str | None]) -> None:
+    for file, digest in expected.items():
+        stands = read_or_none(folder / file)
+        if (None if stands is None else texts.digest_of(stands)) != digest:
+            raise Refused(f"{file} was changed meanwhile and has not taken effect so")
 
 
 def take_back(

@@ -6,9 +6,10 @@ it stays. When it takes effect belongs to `service.py`, which watches the folder
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.directory.documents import PLATFORM_FILE, Document, Folder
@@ -31,6 +32,14 @@ def refusals(texts: Mapping[str, bytes], now: InForce) -> list[Problem]:
 
 def _what(problem: Problem) -> tuple[str, str, str]:
     return problem.file, problem.key, problem.text
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One writer of the folder at a time, whichever process it is in; nothing inside may wait. Raises OSError."""
+    with (folder / ".writing").open("a") as file:  # a leading dot: the watch does not read it
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def replace_file(path: Path, text: bytes) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import settings as tries
@@ -102,6 +103,18 @@ def test_who_comes_second_is_told(house: SettingsHouse, keiri: Visitor) -> None:
     answer = keiri.post(PAGE, {**form, "sun": "9:00-12:00", "do": "save"})
     assert answer.status == 409 and "その間に設定が変わりました" in answer.text
     assert "sun" not in house.acme()
+
+
+def test_of_two_who_save_in_the_same_moment_one_is_told(house: SettingsHouse, keiri: Visitor) -> None:
+    form = typed(keiri.get(PAGE))
+    saving = [
+        gevent.spawn(visitor.post, PAGE, {**form, day: "9:00-12:00", "do": "save"})
+        for visitor, day in ((keiri, "sat"), (logged_in(house, "admin"), "sun"))
+    ]
+    gevent.joinall(saving, raise_error=True)
+    assert sorted(one.value.status for one in saving) == [303, 409]
+    told_saved = "sat" if saving[0].value.status == 303 else "sun"
+    assert re.findall(r"\b(sat|sun):", house.acme()) == [told_saved]
 
 
 def test_a_file_that_an_operator_is_changing_is_left_alone(house: SettingsHouse, keiri: Visitor) -> None:
