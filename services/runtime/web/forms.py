@@ -7,16 +7,38 @@ Enters: what a visitor typed. Leaves: the same as plain text: full-width letters
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from flask import Flask, abort, request
+from flask import Flask, abort, current_app, request
 from wtforms import SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
+
+View = TypeVar("View", bound=Callable[..., Any])
+_LARGEST = "_toritsugi_largest_upload"
+
+
+def uploads(largest_bytes: int) -> Callable[[View], View]:
+    """A view that takes files: its requests may be so large, all others as the application says."""
+
+    def declare(view: View) -> View:
+        setattr(view, _LARGEST, largest_bytes)
+        return view
+
+    return declare
 
 
 def set_up(app: Flask) -> None:
     """Refuse what is no text before anybody looks at it."""
+    app.before_request(_allow_uploads)
     app.before_request(_refuse_nul)
+
+
+def _allow_uploads() -> None:
+    """Before anybody reads the form. How large an upload may be is known from its view, which the address names."""
+    largest = getattr(current_app.view_functions.get(request.endpoint or ""), _LARGEST, None)
+    if largest is not None:
+        request.max_content_length = largest
 
 
 def _refuse_nul() -> None:
