@@ -111,6 +111,16 @@ def test_a_locked_database_is_unavailable_and_works_again_afterwards(store: Stor
     assert store.run(lambda tx: tx.first_times(["a"], 1)) == {"a"}
 
 
+def test_who_may_try_again_outlives_a_lock(store: Store, database: Database) -> None:
+    with database.locked("one", "seen"):
+        waits = gevent.spawn(store.run, lambda tx: tx.first_times(["a"], 1), 1000)
+        for _ in range(2):  # the store's thread has tried both in turn
+            with pytest.raises(Unavailable, match="lock"):
+                store.run(lambda tx: tx.first_times(["b"], 1))
+        assert not waits.ready()
+    assert waits.get() == {"a"}
+
+
 def test_everybody_else_goes_on_while_the_database_is_locked(store: Store, database: Database) -> None:
     turns = [0]
 

@@ -17,8 +17,11 @@ class Conflict(Exception):
     """Somebody else changed the row since it was read: run the closure again."""
 
 
+class Locked(Unavailable):
+    """Somebody else kept the row, or the file, for longer than a statement waits: run the closure again, or later."""
+
+
 _LOCKED_OR_GONE = {
-    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
@@ -34,8 +37,10 @@ _OVERTAKEN = {"40001", "40P01"}
 """serialization_failure, deadlock_detected."""
 _AWAY_CLASSES = ("08", "28", "53", "57", "58")
 """connection, authorization, resources (disk full, too many connections), operator's hand or time-out, system."""
-_AWAY = {"25P03", "3D000", "55P03"}
-"""idle_in_transaction_session_timeout, no such database, lock_not_available."""
+_AWAY = {"25P03", "3D000"}
+"""idle_in_transaction_session_timeout, no such database."""
+_LOCKED = "55P03"
+"""lock_not_available."""
 
 
 def first_line(error: DBAPIError) -> str:
@@ -49,7 +54,7 @@ def is_cut(error: DBAPIError) -> bool:
 
 
 def as_ours(error: DBAPIError) -> Exception:
-    """Unavailable, Conflict, or the error itself.
+    """Unavailable (Locked), Conflict, or the error itself.
 
     `no such column` is an OperationalError of SQLite as well as `database is locked`, and a row too large for an index
     is one of psycopg as well as `disk full`: only their codes tell them apart.
@@ -57,6 +62,8 @@ def as_ours(error: DBAPIError) -> Exception:
     lite, code = getattr(error.orig, "sqlite_errorcode", None), getattr(error.orig, "sqlstate", None)
     if code in _OVERTAKEN:
         return Conflict(first_line(error))
+    if code == _LOCKED or (lite is not None and lite & 0xFF == sqlite3.SQLITE_BUSY):
+        return Locked(first_line(error))
     if lite is not None:
         away = lite & 0xFF in _LOCKED_OR_GONE
     elif code is not None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.runtime.bus import Unavailable
 from services.runtime.store.engine import make_engine, schema_of
-from services.runtime.store.errors import Conflict, as_ours, first_line, is_cut
+from services.runtime.store.errors import Conflict, Locked, as_ours, first_line, is_cut
 from services.runtime.store.schema import Standing, bring_up, look, make_ready
 from services.runtime.store.tables import add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
@@ -90,14 +90,14 @@ class Store:
         """`work` in one transaction on the store's thread; its result. What it raises rolls back and comes out here.
 
         Raises Unavailable when the database is locked or gone, and after `stop`; Conflict when another process was
-        first: run it again. With `tries` more than 1 the latter is done here, at once.
+        first: run it again. With `tries` more than 1 that is done here, at once; so is what only met a lock.
         """
         while True:
             tries -= 1
             try:
                 result = self._call(lambda: self._transact(work))
                 break
-            except Conflict:
+            except (Conflict, Locked):
                 if tries <= 0:
                     raise
         if self.next_timer_us < self.awaited_us:
