@@ -18,6 +18,9 @@ from services.connectors import service as connectors
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory import web_health
+from services.directory.identity import web as identity_web
+from services.directory.phones import web as phones_web
+from services.directory.phones.issuing import Reach
 from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
@@ -157,6 +160,7 @@ def pages(house: House) -> Flask:
     people = house.stores.get("history") or house.stores["directory"]
 
     def look_up(person: str) -> PersonChanged | None:
+        blueprints.append(identity_web.blueprint(files.store, files.reload))
         return people.run(lambda tx: projections.person(tx, person))
 
     settings = house.settings

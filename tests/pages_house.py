@@ -21,6 +21,7 @@ from services.directory import people, texts, web_health
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory.documents import PLATFORM_FILE
+from services.directory.identity import web as identity_web
 from services.directory.settings import web as settings_web
 from services.history import service as history
 from services.history import web as history_web
@@ -83,6 +84,7 @@ class PagesHouse:
                 directory_web.blueprint(self.directory, self.bus),
                 web_health.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
+                identity_web.blueprint(self.directory, self._files.reload),
                 history_web.blueprint(self.history, self.feed),
             ],
             key_file=self._folder / "session.key",

@@ -75,6 +75,7 @@ PURE = (
     "services/directory/words.py",
     "services/directory/route_tests.py",
     "services/directory/settle.py",
+    "services/directory/identity/model.py",
     "services/directory/audit_file.py",
     "services/directory/chain.py",
     "services/directory/ranks.py",

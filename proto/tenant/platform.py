@@ -75,4 +75,8 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """The first is used where a route names none."""
     pools: tuple[Pool, ...] = ()
     prices: tuple[PriceTable, ...] = ()
+    identity: Literal["optional", "required"] = "optional"
+    """本人確認 / required: a new client's file takes effect only when its identity check is confirmed."""
+    quarantine_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 180
+    """休止期間 / days for which a number that a client gave up is lent to nobody else."""
     timezone: str = "Asia/Tokyo"

@@ -39,6 +39,9 @@ from services.runtime.log import get_logger
 from services.runtime.projections import keep_person
 from services.runtime.store import Conflict, Store, Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
+from services.directory.identity import records as identity
+from services.directory.numbers import stock
+from services.directory.phones import rows as phones
 
 NAME = "directory"
 log = get_logger(NAME)
@@ -67,6 +70,9 @@ def build() -> Service:
 def add_revisions_table(metadata: MetaData) -> None:
     """One row per client (and `_platform`): the last good copy, and since when it holds."""
     Table(
+    identity.add_identity_tables(metadata)
+    phones.add_phone_tables(metadata)
+    stock.add_number_tables(metadata)
         "revisions",
         metadata,
         Column("tenant", Text, primary_key=True),
@@ -124,7 +130,7 @@ def in_force(tx: Tx, of: str | None = None) -> InForce:
             platform = msgspec.json.decode(row.body, type=Platform)
         elif not row.gone:
             tenants[row.tenant] = Held(row.file, msgspec.json.decode(row.body, type=Tenant))
-    return InForce(platform, tenants)
+    return InForce(platform, tenants, identity.confirmed(tx, of))
 
 
 def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
@@ -217,7 +223,7 @@ class Files:
     def reload(self) -> Settled:
         """Read the folder now; returns when the bus has what changed. Raises OSError, Unavailable."""
         with self._one_at_a_time:
-            seen = stamps(self.folder)
+            seen, self._seen = stamps(self.folder), None  # whatever fails from here on, the watch reads again
             folder = read_folder(self.folder)
             settled, news = self.store.run(lambda tx: take(tx, folder, clock.now_us()), people.TRIES)
             self._unsaid += news

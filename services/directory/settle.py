@@ -33,6 +33,8 @@ class InForce(msgspec.Struct, frozen=True):
 
     platform: Platform | None = None
     tenants: dict[str, Held] = {}
+    identified: frozenset[str] | None = None
+    """Clients whose identity check is confirmed; None: nobody asks (`tenants check` sees files alone)."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -97,11 +99,25 @@ def _fit(folder: Folder, now: InForce, platform: Platform) -> tuple[list[Documen
             problems.append(_located(problem, document, tenant))
             continue
         files[tenant] = document.file
-        found = [_located(problem, document, tenant) for problem in check_tenant(document.body, platform)]
+        checked = [*check_tenant(document.body, platform), *_unidentified(tenant, now, platform)]
+        found = [_located(problem, document, tenant) for problem in checked]
         problems += found
         if not errors(found):
             fit.append(document)
     return fit, problems
+
+
+def _unidentified(tenant: str, now: InForce, platform: Platform) -> Iterator[Problem]:
+    """犯罪収益移転防止法 4条: before the service begins. Who is served already goes on, with a warning."""
+    if platform.identity == "required" and now.identified is not None and tenant not in now.identified:
+        begun = tenant in now.tenants
+        yield Problem(
+            text="has no confirmed identity check (本人確認)" + ("" if begun else ", so its service cannot begin"),
+            path=("tenant",),
+            value=tenant,
+            hint=f"confirm it on the page /identity/{tenant}",
+            level="warning" if begun else "error",
+        )
 
 
 def _without_clashes(

@@ -39,6 +39,15 @@ WHAT = {
     "program.ended": lazy_gettext("プログラムの鍵を無効化"),
     "tenant_file.changed": lazy_gettext("会社の設定を変更"),
     "tenant_file.removed": lazy_gettext("会社の設定を削除"),
+    "identity.changed": lazy_gettext("本人確認の記録を変更"),
+    "identity.confirmed": lazy_gettext("本人確認を完了"),
+    "identity.looked": lazy_gettext("本人確認の記録を閲覧"),
+    "identity.file_added": lazy_gettext("本人確認書類の写しを追加"),
+    "identity.exported": lazy_gettext("本人確認の証拠を取り出し"),
+    "identity.erased": lazy_gettext("本人確認の記録を消去"),
+    "phone.credential_issued": lazy_gettext("電話機のパスワードを発行"),
+    "phone.credential_revoked": lazy_gettext("電話機のパスワードを無効化"),
+    "phone.settings_fetched": lazy_gettext("電話機が設定を読み取り"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -55,6 +64,12 @@ VALUES = {
     "number": lazy_gettext("版"),
     "file": lazy_gettext("ファイル"),
     "why": lazy_gettext("理由"),
+    "serial": lazy_gettext("回"),
+    "domains": lazy_gettext("ドメイン"),
+    "address": lazy_gettext("読み取り元"),
+    "format": lazy_gettext("形式"),
+    "fields": lazy_gettext("項目"),
+    "size": lazy_gettext("大きさ"),
 }
 _readers = roles(*MANAGERS)
 

@@ -25,6 +25,8 @@ from proto.values import PLATFORM_TENANT, Party
 from services.compose import House, compose, pages
 from services.directory import people, staff
 from services.directory.audit import oldest_first
+from services.directory.identity import records as identity
+from services.directory.identity.model import Record
 from services.directory.ranks import RANK, Role
 from services.rooms import BUILDS
 from services.runtime import clock
@@ -158,6 +160,7 @@ def fill(world: World) -> None:
         world.tell(client, stories.forwarded(client.call, tenant=client.id, caller=caller, dialled=client.number))
         staff.make_token(store, client.person("tenant_administrator"), f"{client.name}の人", ("calls:read",), 30)
     people.tell(store, world.house.bus)
+        store.run(lambda tx, of=client: check_identity(tx, of, now_us))  # type: ignore[misc]
     world.settled()
     for role, client in [*everybody, ("platform_operator", None)]:
         visitor = Visitor(world.port)
@@ -166,6 +169,13 @@ def fill(world: World) -> None:
 
 
 # -- what a visitor asks for ---------------------------------------------------------------------------------------
+def check_identity(tx: Tx, client: Client, now_us: int) -> None:
+    """A record that names the client's people, and a copy of a paper that does."""
+    record = Record(name=client.name, contact=client.phone_owner, note=client.caller)
+    identity.save(tx, "root", client.id, record, 0, False, "", now_us)
+    identity.add_copy(tx, "root", client.id, "x.pdf", b"%PDF-" + client.name.encode(), now_us)
+
+
 
 
 def routes(world: World) -> list[Rule]:
@@ -184,6 +194,7 @@ def things_of(world: World, client: Client) -> dict[str, str]:
         "token": held.tokens[0].id,
         "name": "office",  # of the hours in its file
     }
+        "copy": world.house.stores["directory"].run(lambda tx: identity.copies(tx, client.id)[0].id),
 
 
 def address(rule: Rule, things: dict[str, str]) -> str:
