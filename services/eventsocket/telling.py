@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import gevent
 import gevent.event
@@ -53,6 +54,10 @@ class _Batch:
     def failed(self) -> bool:
         return self.sent is not None and self.sent.ready() and not self.sent.value
 
+    def wait(self) -> None:
+        if self.sent is not None:
+            self.sent.join()
+
 
 class Telling:
     """Of one agent."""
@@ -78,16 +83,17 @@ class Telling:
 
     def run(self) -> None:
         """Until it shall stop and everything is told, or what is left must wait on disk for the next life."""
-        while len(self._spool) or not self._stopping.is_set():
-            items = self._spool.peek(BATCH, beyond=self._ahead) if self._ahead < UNDER_WAY else ()
+        while self._conclude() and (len(self._spool) or not self._stopping.is_set()):
+            full = self._ahead >= UNDER_WAY
+            items = () if full else self._spool.peek(BATCH, beyond=self._ahead)
+            if self._failed:
+                continue  # first again what left before
             if items:
                 self._send(items)
-            elif self._under_way and len(self._spool) > self._ahead:
-                gevent.joinall([one.sent for one in self._under_way if one.sent], count=1)
+            elif self._under_way and (full or len(self._spool) > self._ahead):
+                self._under_way[0].wait()  # nothing more can leave before
             elif not self._under_way and self._stopping.is_set():
                 return  # the disk fails: what is on it comes in the next life
-            if not self._conclude():
-                return
 
     def say(self, messages: Sequence[Outgoing]) -> bool:
         """Until the bus has them, in place and in order. False: we stop first, and the spool keeps them."""
@@ -124,23 +130,27 @@ class Telling:
             return False
         return True
 
+    @property
+    def _failed(self) -> bool:
+        return any(one.failed for one in self._under_way)
+
     def _conclude(self) -> bool:
-        """Be done with what the bus has, oldest first; if a batch failed, it goes again with all that left after it,
-        before anything new. False: we stop first."""
-        if any(one.failed for one in self._under_way):
-            gevent.joinall([one.sent for one in self._under_way if one.sent])
-            if not self.say([message for one in self._under_way for message in one.messages]):
-                return False
-            self._settle([*self._under_way])
-            return True
-        told: list[_Batch] = []
-        for one in self._under_way:
-            if not one.ready:
-                break
-            told.append(one)
-        if told:
+        """Be done with what the bus has, oldest first, and with what it takes meanwhile: whoever waits after this is
+        woken by the next. If a batch failed, it goes again with all that left after it, before anything new.
+
+        False: we stop first.
+        """
+        while True:
+            if self._failed:
+                gevent.joinall([one.sent for one in self._under_way if one.sent])
+                if not self.say([message for one in self._under_way for message in one.messages]):
+                    return False
+                told = [*self._under_way]
+            else:
+                told = list(takewhile(lambda one: one.ready, self._under_way))
+            if not told:
+                return True
             self._settle(told)
-        return True
 
     def _settle(self, told: Sequence[_Batch]) -> None:
         for one in told:
