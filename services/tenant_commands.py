@@ -22,6 +22,7 @@ from services.directory import service as directory
 from services.directory.applied import applied
 from services.directory.words import Lang
 from services.directory.yaml_files import read_folder
+from services.import_commands import import_
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.settings import Settings
@@ -90,5 +91,5 @@ def tenants_applied(at: Settings) -> None:
     sys.exit(0 if all(one.in_force for one in found) else 1)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, import_):
     tenants.add_command(command)

@@ -147,7 +147,11 @@ def export(target: Path, at: Settings) -> None:
 
 
 def _wait(at: Settings, new: dict[str, bytes], within_s: float) -> NoReturn:
-    """Name who has not come so far; exit code 1 if anybody."""
+    sys.exit(1 if wait(at, new, within_s) else 0)
+
+
+def wait(at: Settings, new: dict[str, bytes], within_s: float, quiet: bool = False) -> bool:
+    """Whether somebody does not work with these texts within the time: named, as what is wrong with them is."""
     wanted: dict[str, str] = {}
     for name, text in new.items():
         kind: type[Tenant | Platform] = Platform if name == PLATFORM_FILE else Tenant
@@ -160,9 +164,9 @@ def _wait(at: Settings, new: dict[str, bytes], within_s: float) -> NoReturn:
     missing = behind(at, wanted, within_s)
     for one in missing:
         click.echo(f"not within {within_s:g} s: {one}", err=True)
-    if not missing:
+    if not missing and not quiet:
         click.echo(f"in force: {', '.join(wanted)}")
-    sys.exit(1 if missing or len(wanted) < len(new) else 0)
+    return bool(missing) or len(wanted) < len(new)
 
 
 def _refuse(refused: Refused) -> NoReturn:

@@ -7,7 +7,8 @@ saved them; or `Refused`, and nothing has changed. How edits keep comments belon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from services.directory import texts
@@ -15,6 +16,7 @@ from services.directory.problems import Problem
 from services.directory.service import in_force
 from services.directory.writing import alone, differing, read_or_none, refusals, replace_file
 from services.runtime.store import Store, Tx
+from services.runtime.threads import in_thread
 
 TRIES = 10
 """The running processes work on the same rows."""
@@ -56,6 +58,46 @@ def put(
         _check_standing(folder, expected or {})
         for file, text in changed.items():
             replace_file(folder / file, text)
+
+
+def put_each(
+    store: Store,
+    folder: Path,
+    new: Mapping[str, bytes],
+    who: str,
+    why: str,
+    now_us: int,
+    expected: Mapping[str, str | None],
+    wrote: Callable[[str], None],
+) -> dict[str, str]:
+    """Give many files new texts, one after the other and beside the hub; `wrote` is told each file that is dealt with.
+
+    Each file is written wholly or not at all; of those that somebody changed meanwhile the reason comes back. Raises as
+    `put`, before anything is written, if one of them would not take effect.
+    """
+    now = store.run(in_force, TRIES)
+    if problems := in_thread(lambda: refusals(new, now)):
+        raise Refused("would not take effect", problems)
+
+    def note_all(tx: Tx) -> None:
+        for file, text in new.items():
+            texts.note(tx, file, text, who, why, now_us)
+
+    store.run(note_all, TRIES)
+    left: dict[str, str] = {}
+    for file, text in new.items():
+        try:
+            in_thread(partial(_write, folder, file, text, expected))
+        except Refused as refused:
+            left[file] = str(refused)
+        wrote(file)
+    return left
+
+
+def _write(folder: Path, file: str, text: bytes, expected: Mapping[str, str | None]) -> None:
+    with alone(folder):
+        _check_standing(folder, {file: expected[file]} if file in expected else {})
+        replace_file(folder / file, text)
 
 
 def _check_standing(folder: Path, expected: Mapping[str, str | None]) -> None:

@@ -78,7 +78,7 @@ def _set(text: str, path: Path, value: Any) -> str:
     begin, end = node.start_mark.index, _end(text, node)
     quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
     space = " " if text[begin - 1 : begin] in (":", "-") else ""
-    return text[:begin] + space + _rendered(value, quoted) + text[end:]
+    return text[:begin] + space + rendered(value, quoted) + text[end:]
 
 
 def _set_entries(text: str, path: Path, old: list[Any], value: list[Any]) -> str:
@@ -119,9 +119,9 @@ def _below(node: yaml.Node, step: str | int) -> yaml.Node | None:
 def _add(text: str, node: Any, key: str | int, value: Any) -> str:
     """A new entry behind the last one."""
     if isinstance(node, yaml.MappingNode) and isinstance(key, str):
-        entry, last = f"{key}: {_rendered(value)}", node.value[-1][1] if node.value else None
+        entry, last = f"{key}: {rendered(value)}", node.value[-1][1] if node.value else None
     elif isinstance(node, yaml.SequenceNode) and key == len(node.value):
-        entry, last = _rendered(value), node.value[-1] if node.value else None
+        entry, last = rendered(value), node.value[-1] if node.value else None
     else:
         raise CannotEdit(f"{key}: there is nothing to add it to")
     if last is None:
@@ -170,16 +170,16 @@ def _line_end(text: str, index: int) -> int:
     return len(text) if found < 0 else found
 
 
-def _rendered(value: Any, quoted: bool = False) -> str:
+def rendered(value: Any, quoted: bool = False) -> str:
     """A value on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_rendered(entry, quoted) for entry in value)}]"
+        return f"[{', '.join(rendered(entry, quoted) for entry in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_rendered(below)}' for key, below in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {rendered(below)}' for key, below in value.items())}}}"
     if not quoted and _PLAIN.fullmatch(value) and not _QUOTED.fullmatch(value):
         return str(value)
     escaped = json.dumps(value, ensure_ascii=False)
@@ -201,7 +201,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(below) for key, below in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    return value if value is None else _rendered(value) if isinstance(value, bool | int) else str(value)
+    return value if value is None else rendered(value) if isinstance(value, bool | int) else str(value)
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:

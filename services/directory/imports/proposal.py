@@ -1,0 +1,129 @@
+"""PURE Sheets against what stands -> what an import would make: each client's text, and every note by row.
+
+Enters: sheets, what is in force, the texts of the files that stand, how a text is made. Leaves: a `Proposal`. The texts
+are checked as any file is (`writing.refusals`); what that finds is told at the cell it came from. Writing stands in
+`carry.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from marshmallow import ValidationError
+
+from proto.schemas import flatten, read
+from proto.tenant import Tenant
+from services.directory.imports.clients import Draft, drafts
+from services.directory.imports.destinations import add_numbers
+from services.directory.imports.model import Made, Note, Place, Proposal, Sheet, errors
+from services.directory.imports.records import records_of
+from services.directory.imports.said import in_japanese
+from services.directory.problems import Path, Problem
+from services.directory.settle import InForce
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A client's file as it took effect."""
+
+    file: str
+    text: bytes
+    digest: str
+
+
+Refusals = Callable[[Mapping[str, bytes]], list[Problem]]
+"""What would keep these texts from taking effect, beside what is in force."""
+TextOf = Callable[[dict[str, Any], Standing | None, dict[str, Any] | None], bytes]
+"""The text of a file with these values: a new one, or that which stands, changed. Raises ValueError."""
+
+
+def proposal(
+    sheets: Iterable[Sheet],
+    now: InForce,
+    standing: Mapping[str, Standing],
+    text_of: TextOf,
+    refusals: Refusals,
+) -> Proposal:
+    """What would be made of these sheets."""
+    records, notes = records_of(sheets)
+    known = {name: held.body for name, held in now.tenants.items()}
+    found, more = drafts(records, known)
+    notes += _not_said_yet(more, notes)
+    pools = [] if now.platform is None else [pool.pool for pool in now.platform.pools]
+    unread = {note.client for note in notes if note.level == "error"}
+    for draft in found:
+        draft.unread = draft.client in unread
+        add_numbers(draft, [one for one in records["numbers"] if one.client == draft.client], pools)
+        notes += draft.notes
+    made = [_made(draft, standing.get(draft.client), text_of, notes) for draft in found]
+    texts = {one.file: one.text for one, _ in made if one.text}
+    by_file = {one.file: draft for one, draft in made}
+    for problem in refusals(texts):
+        if problem.file in by_file:
+            notes.append(_told(by_file[problem.file], problem.path, problem))
+    if not found and not errors(notes):
+        say = ("取り込む行がありません", "there is nothing to import")
+        notes.append(Note(place=Place(next((sheet.file for sheet in sheets), "-")), say=say))
+    wrong = {note.client for note in notes if note.level == "error"}
+    clients = tuple(msgspec.structs.replace(one, wrong=one.client in wrong) for one, _ in made)
+    return Proposal(clients, tuple(sorted(notes, key=_order)))
+
+
+def _not_said_yet(more: list[Note], notes: list[Note]) -> list[Note]:
+    """Rows of a client whose own row is wrong are not wrong for that."""
+    wrong = {note.client for note in notes if note.level == "error" and note.client}
+    return [note for note in more if note.client not in wrong]
+
+
+def _order(note: Note) -> tuple[Any, ...]:
+    return (note.place.file, note.place.sheet, note.place.row, note.level)
+
+
+def _made(draft: Draft, stands: Standing | None, text_of: TextOf, notes: list[Note]) -> tuple[Made, Draft]:
+    """The client as it would be; without a text if it has errors already, or its values make no file."""
+    file = stands.file if stands is not None else f"{draft.client}.yaml"
+    same, text = draft.plain == draft.standing, b""
+    if not draft.unread and not errors(draft.notes) and not same:
+        text = _text(draft, stands, text_of, notes)
+    made = Made(
+        client=draft.client,
+        name=str(draft.plain.get("name", "")),
+        what="same" if same else "new" if draft.standing is None else "completed",
+        file=file,
+        text=text,
+        expected=None if stands is None else stands.digest,
+        numbers=tuple(one["number"] for one in draft.plain.get("numbers", ())),
+        devices=len(draft.plain.get("ids", ())),
+    )
+    return made, draft
+
+
+def _text(draft: Draft, stands: Standing | None, text_of: TextOf, notes: list[Note]) -> bytes:
+    try:
+        read(Tenant, draft.plain)
+        return text_of(draft.plain, stands, draft.standing)
+    except ValidationError as error:
+        for path, wrong in flatten(error.messages):
+            problem = Problem(text=str(wrong), path=path)
+            notes.append(_told(draft, path, problem))
+    except ValueError as error:
+        record, key = draft.origin(())
+        say = ("のファイルは人の手で変えてください", "must be changed by hand")
+        notes.append(record.error(key, say, hint=str(error)))
+    return b""
+
+
+def _told(draft: Draft, path: Path, problem: Problem) -> Note:
+    """A mistake in the file that would be, at the cell that it came from."""
+    record, key = draft.origin(path)
+    value = None if problem.value is None else str(problem.value)
+    return Note(
+        place=record.at(key),
+        say=(in_japanese(problem.text), problem.text),
+        value=value,
+        allowed=problem.allowed,
+        hint=problem.hint,
+        level=problem.level,
+        client=draft.client,
+    )
