@@ -81,10 +81,15 @@ def needs_base(tenants: Iterable[Tenant]) -> bool:
     return any(is_geographic(entry.number) for tenant in tenants for entry in tenant.numbers)
 
 
+def needed(party: Party, base: bool) -> frozenset[str]:
+    """The fields without which a check cannot be confirmed; `base`: as `needs_base` says."""
+    return frozenset((*_ALWAYS, *_OF_PARTY[party], *(("base",) if base else ())))
+
+
 def missing(record: Record, base: bool) -> tuple[str, ...]:
-    """The fields without which the check cannot be confirmed, in the order of the form."""
-    needed = {*_ALWAYS, *_OF_PARTY[record.party], *(("base",) if base else ())}
-    return tuple(name for name in Record.__struct_fields__ if name in needed and not getattr(record, name))
+    """Those of them that are still empty, in the order of the form."""
+    wanted = needed(record.party, base)
+    return tuple(name for name in Record.__struct_fields__ if name in wanted and not getattr(record, name))
 
 
 def wrong(record: Record, today: date) -> dict[str, Wrong]:

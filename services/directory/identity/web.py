@@ -152,7 +152,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
             labels=LABELS,
             hints=HINTS,
             lines=_LINES,
-            missing=model.missing(now.last.record if now.last is not None else Record(), now.needs_base),
+            needed=model.needed((now.last.record if now.last is not None else Record()).party, now.needs_base),
             versions=_shown(store.run(lambda tx: records.versions(tx, now.tenant))),
             copies=store.run(lambda tx: records.copies(tx, now.tenant)),
             at_text=_at,
