@@ -110,15 +110,16 @@ def days(effect: Effect, lang: Lang) -> str:
     if effect.only:
         return f"{', '.join(_spans(effect.days))} {time}"
     first = min(effect.days)
-    weekdays = _weekdays(sorted(day.weekday() for day in effect.days), lang)
-    return f"{weekdays} {time}（{first}から）" if lang == "ja" else f"{weekdays} {time} (from {first})"
+    named = weekdays(sorted(day.weekday() for day in effect.days), lang)
+    return f"{named} {time}（{first}から）" if lang == "ja" else f"{named} {time} (from {first})"
 
 
 def _clock(minute: int) -> str:
     return f"{minute // 60}:{minute % 60:02}"
 
 
-def _weekdays(found: Sequence[int], lang: Lang) -> str:
+def weekdays(found: Sequence[int], lang: Lang) -> str:
+    """`月〜金・日`: days of the week (0: Monday), those that follow each other as one."""
     names = _WEEK[lang == "en"]
     if len(found) == 7:
         return "毎日" if lang == "ja" else "every day"

@@ -6,9 +6,12 @@ comes out otherwise, with routing's reasons. Pure. How a call is decided belongs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from proto.plan import AnyStep, Forward, HandOver, Play, Reject, Ring, TakeMessage, Wait
 from proto.tenant import Tenant
@@ -16,33 +19,66 @@ from proto.tenant.platform import Platform
 from proto.tenant.routes import ACTIONS, Action, RouteTest
 from proto.values import Party, to_epoch_us
 from services.directory.problems import Problem
-from services.directory.words import step_in_words
+from services.directory.words import cause_of, step_in_words
 
-Explain = Callable[[Tenant | None, Platform, str, Party, int], tuple[Sequence[AnyStep], Sequence[str]]]
-"""(tenant, platform, dialled number, caller, time in µs) -> the plan and, in words, each rule that was looked at."""
 
-_REJECTS = {"busy": "USER_BUSY", "not_in_use": "UNALLOCATED_NUMBER", "refused": "CALL_REJECTED"}
+class Explain(Protocol):
+    """routing's `explain`: the plan of a call and, in words, each rule that was looked at."""
+
+    def __call__(
+        self, tenant: Tenant | None, platform: Platform, dialled: str, caller: Party, at_us: int, phone: str = "", /
+    ) -> tuple[Sequence[AnyStep], Sequence[str]]:
+        """`phone`: the own device that calls; empty: the call comes from outside."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A test that does not come out as expected, and what the call would meet instead."""
+
+    index: int
+    test: RouteTest
+    plan: tuple[AnyStep, ...]
+    why: tuple[str, ...]
 
 
 def run_tests(tenant: Tenant, platform: Platform, explain: Explain) -> list[Problem]:
     """One problem for each test that does not come out as expected."""
-    found: list[Problem] = []
+    found = [*_unanswerable(tenant)]
+    for failed in failing(tenant, platform, explain):
+        text = f"expected {in_words(failed.test.expect)}, but the call would {described(failed.plan)}"
+        value, hint = _name(failed.test), "; ".join(failed.why)
+        found.append(Problem(text=text, path=("tests", failed.index), value=value, hint=hint))
+    return sorted(found, key=lambda problem: problem.path[1])
+
+
+def _unanswerable(tenant: Tenant) -> Iterator[Problem]:
     own = {entry.number for entry in tenant.numbers}
     for i, test in enumerate(tenant.tests):
         if test.call not in own:
-            found.append(Problem(text="is no number of this client", path=("tests", i, "call"), value=test.call))
-            continue
-        try:
-            at_us = moment_us(test.at, tenant.timezone)
-        except ValueError:
-            found.append(Problem(text="is no day of the calendar", path=("tests", i, "at"), value=test.at))
+            yield Problem(text="is no number of this client", path=("tests", i, "call"), value=test.call)
+        elif _at_us(test, tenant) is None:
+            yield Problem(text="is no day of the calendar", path=("tests", i, "at"), value=test.at)
+
+
+def failing(tenant: Tenant, platform: Platform, explain: Explain) -> list[Failed]:
+    """The tests whose calls would go elsewhere; those about no call that could be made are left out."""
+    found: list[Failed] = []
+    own = {entry.number for entry in tenant.numbers}
+    for i, test in enumerate(tenant.tests):
+        at_us = _at_us(test, tenant)
+        if test.call not in own or at_us is None:
             continue
         caller = Party(test.from_) if test.from_ else Party(presentation="unavailable")
         plan, why = explain(tenant, platform, test.call, caller, at_us)
         if not comes_out(test.expect, plan, tenant):
-            text = f"expected {in_words(test.expect)}, but the call would {described(plan)}"
-            found.append(Problem(text=text, path=("tests", i), value=_name(test), hint="; ".join(why)))
+            found.append(Failed(i, test, tuple(plan), tuple(why)))
     return found
+
+
+def _at_us(test: RouteTest, tenant: Tenant) -> int | None:
+    try:
+        return moment_us(test.at, tenant.timezone)
+    except ValueError:
+        return None
 
 
 def moment_us(at: str, timezone: str) -> int:
@@ -55,7 +91,7 @@ def comes_out(expect: Action, plan: Sequence[AnyStep], tenant: Tenant) -> bool:
     """Whether the plan's first step is the one expected; `for_s` and `confirm` count only where the test names them."""
     if expect.reject is not None:  # an announcement may come before
         rest = [step for step in plan if not isinstance(step, Play)]
-        return bool(rest) and isinstance(rest[0], Reject) and rest[0].cause == _REJECTS[expect.reject]
+        return bool(rest) and isinstance(rest[0], Reject) and rest[0].cause == cause_of(expect)
     return bool(plan) and _is(plan[0], expect, tenant)
 
 

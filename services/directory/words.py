@@ -13,6 +13,7 @@ import phonenumbers
 
 from proto.plan import AnyStep, Forward, HandOver, Play, Reject, Ring, TakeMessage, Wait
 from proto.tenant import Tenant
+from proto.tenant.routes import Action
 
 Lang = Literal["ja", "en"]
 
@@ -57,6 +58,44 @@ def step_in_words(step: AnyStep, lang: Lang, names: dict[str, str]) -> str:
         case Reject(cause=cause):
             japanese, english = _REFUSED.get(cause, (f"終話する（{cause}）", cause))
             return japanese if ja else f"be refused ({english})"
+
+
+def action_in_words(action: Action, tenant: Tenant, lang: Lang) -> str:
+    """A step as it stands in the file, before anybody knows who could take the call at that moment."""
+    ja = lang == "ja"
+    seconds = "" if action.for_s is None else f"{action.for_s}秒" if ja else f" for {action.for_s} s"
+    if action.ring is not None:
+        who = called(action.ring, tenant, lang)
+        return f"{who}を{seconds}呼び出す" if ja else f"ring {who}{seconds}"
+    if action.forward is not None:
+        to = written(action.forward)
+        key = "" if action.confirm is None else "（1を押した人だけにつなぐ）" if ja else " (whoever presses 1)"
+        return f"{to}へ{seconds}転送する{key}" if ja else f"be forwarded to {to}{seconds}{key}"
+    if action.voicemail is not None:
+        return step_in_words(TakeMessage(action.voicemail), lang, {})
+    if action.queue is not None:
+        return f"待ち行列「{action.queue}」で待つ" if ja else f"wait in the queue {action.queue}"
+    if action.play is not None:
+        return step_in_words(Play(action.play), lang, {})
+    return step_in_words(Reject(cause_of(action)), lang, {})
+
+
+def cause_of(action: Action) -> Literal["USER_BUSY", "UNALLOCATED_NUMBER", "CALL_REJECTED"]:
+    """How a plan names the way in which this step refuses."""
+    if action.reject == "busy":
+        return "USER_BUSY"
+    return "UNALLOCATED_NUMBER" if action.reject == "not_in_use" else "CALL_REJECTED"
+
+
+def called(name: str, tenant: Tenant, lang: Lang) -> str:
+    """A line or a device by the name of its person, a group as a group."""
+    names = {own.id: own.name for own in tenant.ids}
+    if name in names:
+        return f"{names[name]}（{name}）" if lang == "ja" else f"{names[name]} ({name})"
+    for line in tenant.lines:
+        if line.line == name:
+            return "・".join(dict.fromkeys(names.get(own, own) for own in line.ids))
+    return f"グループ「{name}」" if lang == "ja" else f"the group {name}"
 
 
 def written(number: str) -> str:

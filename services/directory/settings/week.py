@@ -65,6 +65,12 @@ def week_changes(hours: Hours, week: Mapping[str, Ranges]) -> dict[str, Any]:
     return changes
 
 
+def changed_by(key: str, hours: Hours, week: Mapping[str, Ranges]) -> str:
+    """The first day that has a key of the file change (`mon-fri` is changed by its Monday, or by its Tuesday …)."""
+    days = [day for day in DAYS if key.replace("-", "_") in (day, *_GROUPS[day])]
+    return next((day for day in days if week[day] != as_week(hours)[day]), days[0])
+
+
 def read_ranges(typed: str) -> Ranges:
     """`9:00-12:00, 13:00〜18:00`, full-width too -> ranges; nothing means closed. Raises ValueError."""
     text = _DASHES.sub("-", unicodedata.normalize("NFKC", typed).strip())

@@ -1,0 +1,76 @@
+"""What is wrong with a change, in the words of the company's people and beside the field that says it.
+
+Enters: problems of `check.py`, tests of the file that no longer come out, a page's changes. Leaves: sentences by field
+(empty: none of them) in the visitor's language. A problem that has no words here is told as the operator sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask_babel import gettext, lazy_gettext
+
+from proto.tenant import Tenant
+from services.directory.problems import Problem
+from services.directory.route_tests import Failed
+from services.directory.settings.client import Tried
+from services.directory.settings.frame import Change
+from services.directory.words import Lang, action_in_words, in_words, written
+
+WORDS = {
+    "is the client's own number: the call would come back": lazy_gettext(
+        "この会社自身の番号へは転送できません。電話が戻ってきてしまいます。"
+    ),
+    "calls are never forwarded to an emergency service": lazy_gettext("110・118・119 へは転送できません。"),
+    "goes round in a loop": lazy_gettext("転送が一回りして元の回線に戻ってしまいます。"),
+    "passes a call on more than": lazy_gettext(
+        "転送が続きすぎます。途中の回線で留守番電話などに終わるようにしてください。"
+    ),
+    "is empty": lazy_gettext("始まりと終わりが同じ時刻です。一日中なら 0:00-24:00 と入力してください。"),
+    "is no day of the calendar": lazy_gettext("暦にない日です。"),
+    "ends before it begins": lazy_gettext("終わりの日が始まりの日より前になっています。"),
+    "a leased number never originates": lazy_gettext("貸出番号からは電話をかけられません。"),
+}
+"""How a problem of the file begins -> what people read."""
+
+
+def by_field(tried: Tried, changes: Sequence[Change], lang: Lang) -> dict[str, list[str]]:
+    """Why the text must not be saved; under an empty name what no field says."""
+    found: dict[str, list[str]] = {}
+    for problem in tried.problems:
+        said = found.setdefault(_field(problem, changes), [])
+        if (sentence := _sentence(problem)) not in said:
+            said.append(sentence)
+    if tried.tenant is not None:
+        for failed in tried.failed:
+            found.setdefault("", []).append(expected(failed, tried.tenant, lang))
+    return found
+
+
+def _field(problem: Problem, changes: Sequence[Change]) -> str:
+    for change in changes:
+        depth = min(len(change.path), len(problem.path))
+        if change.path[:depth] == problem.path[:depth]:
+            return change.field
+    return ""
+
+
+def _sentence(problem: Problem) -> str:
+    known = next((words for begins, words in WORDS.items() if problem.text.startswith(begins)), None)
+    return (
+        str(known) if known is not None else str(gettext("この内容では設定できません：%(reason)s", reason=str(problem)))
+    )
+
+
+def expected(failed: Failed, tenant: Tenant, lang: Lang) -> str:
+    """A test of the file, as somebody who never saw the file understands it."""
+    return str(
+        gettext(
+            "運営者が決めた確認に合いません：%(at)s に %(number)s へかけた電話は「%(expected)s」のはずですが、"
+            "この変更では「%(found)s」になります。必要な変更でしたら運営者にお知らせください。",
+            at=failed.test.at,
+            number=written(failed.test.call),
+            expected=action_in_words(failed.test.expect, tenant, lang),
+            found=in_words(failed.plan, tenant, lang),
+        )
+    )
