@@ -29,6 +29,8 @@ EXAMINED = 2_000
 """So many calls at most are held against the conditions that no index answers, per client and page."""
 MOST_COUNTED = 20_000
 """A day with more calls than that is said to have more."""
+FIRST = "!"
+"""In place of a call: before all of them."""
 Driver = tuple[str, str] | None
 """Column and value that an index answers; None: the order alone."""
 Run = Callable[[Callable[[Tx], Found]], Found]
@@ -158,7 +160,14 @@ def _ask(
     # The only offset: bounded, and over the index alone.
     last = looked_up.with_only_columns(table.c.started_at_us, table.c.tenant, table.c.call).offset(EXAMINED - 1)
     end = tx.sql.execute(last.limit(1)).first()
-    return rows, None if end is None else _place(end)
+    return rows, None if end is None else _end(_place(end), tenant)
+
+
+def _end(last: Place, tenant: str | None) -> Place:
+    """Where to go on: behind the last one examined, or, if that is another client's, of which nobody here may know, at
+    its microsecond again (the place is the first of the next one)."""
+    mine = tenant is None or last.tenant == tenant
+    return last if mine else Place(last.started_at_us + 1, tenant or "", FIRST)
 
 
 def _range(column: Any, tenant: str | None, driver: Driver, wanted: Filter, timezone: str) -> list[ColumnElement[bool]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import http.client
 import io
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -81,8 +83,17 @@ def outgoing(call: str, start_us: int) -> stories.Story:
 
 def found(visitor: Visitor, **asked: str) -> list[str]:
     """The calls that the report shows, in its order."""
-    page = visitor.get(f"/report.json?{urlencode(asked)}").json()
-    return [line["call"] for day in page["days"] for line in day["lines"]]
+    return calls_of(visitor.get(f"/report?{urlencode(asked)}").text)
+
+
+def calls_of(page: str) -> list[str]:
+    return re.findall(r'class="number" href="/calls/[a-z]+/([a-z0-9]+)"', page)
+
+
+def older(page: str) -> str:
+    """Where the page says that earlier calls are."""
+    link = re.search(r'href="([^"]+)" rel="next"', page)
+    return html.unescape(link[1]) if link else ""
 
 
 FILTERS: list[tuple[dict[str, str], list[str]]] = [
@@ -146,7 +157,7 @@ def test_nobody_finds_calls_of_other_clients_by_any_address(house: PagesHouse, r
     for asked in ({"client": "zeta"}, {"before": f"{10**17}~zeta~z1"}, {"number": "09011112222", "client": "zeta"}):
         assert "z1" not in found(reader, **asked)
     assert "zeta" not in reader.get("/report").text
-    assert Visitor(house.server.port).get("/report.json").status == 401
+    assert Visitor(house.server.port).get("/report").status == 302
 
 
 def test_page_by_page_every_call_comes_once(reader: Visitor, admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,12 +171,12 @@ def test_page_by_page_every_call_comes_once(reader: Visitor, admin: Visitor, mon
         monkeypatch.setattr(search.find, "__defaults__", (size,))
         seen, address = [], "/report"
         while address:
-            page = visitor.get(address.replace("/report", "/report.json", 1)).json()
-            here = [line["call"] for day in page["days"] for line in day["lines"]]
+            page = visitor.get(address).text
+            here = calls_of(page)
             assert len(here) <= size
             seen += here
-            address = page["older"]
-            assert (page["newest"] == "") == (len(seen) == len(here))
+            address = older(page)
+            assert ("最新の通話に戻る" not in page) == (len(seen) == len(here))
         assert seen == calls
 
 
@@ -173,12 +184,29 @@ def test_a_page_that_has_looked_far_enough_says_so_and_goes_on_from_there(
     reader: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "EXAMINED", 2)
-    first = reader.get("/report.json?talk=60").json()
-    assert first["days"] == []
-    assert first["searched_to"] == "2026年11月22日(日) 14:05"
-    assert "さらに前を探す" in reader.get("/report?talk=60").text
-    second = reader.get(first["older"].replace("/report", "/report.json")).json()
-    assert [line["call"] for line in second["days"][0]["lines"]] == ["c1"]
+    first = reader.get("/report?talk=60").text
+    assert calls_of(first) == []
+    assert "2026年11月22日(日) 14:05" in first
+    assert "さらに前を探す" in first
+    assert calls_of(reader.get(older(first)).text) == ["c1"]
+
+
+@pytest.mark.requirement("D10")
+def test_a_search_that_stops_among_calls_of_others_names_none_of_them(
+    house: PagesHouse, reader: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that many clients' people call: it is looked up among all calls, and each link says how far."""
+    monkeypatch.setattr(search, "EXAMINED", 2)
+    for n in range(5):
+        house.tell(stories.forwarded(f"secret{n}", tenant="zeta", start_us=stories.FRIDAY_US + n + 1).facts)
+    house.drained()
+    seen, address, pages = [], "/report?number=09011112222", 0
+    while address and pages < 9:
+        answer = reader.get(address.replace("/report", "/report.json", 1))
+        assert "zeta" not in answer.text and "secret" not in answer.text
+        seen += [line["call"] for day in answer.json()["days"] for line in day["lines"]]
+        address, pages = answer.json()["older"], pages + 1
+    assert (seen, pages > 2) == (["c1"], True)
 
 
 def test_what_cannot_be_read_is_said_beside_its_field_and_the_rest_is_shown(reader: Visitor) -> None:
