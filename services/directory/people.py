@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,11 @@ SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without letters that are easily misread on a screen."""
 
-FREE_TRIES = {"pair": 3, "address": 10, "account": 100, "code": 5}
+FREE_TRIES = {"pair": 3, "address": 10, "account": 100, "code": 5, "provision": 50}
 """Failures before waiting begins. pair: one account from one address; an office of many people shares one address;
 whoever fails from elsewhere keeps nobody out, unless from very many addresses. code: the second factor of one account;
-who comes to try one has the password already."""
+who comes to try one has the password already. provision: settings of phones, asked for from one address; an office's
+phones all ask again when they restart."""
 FIRST_WAIT_US = 1_000_000
 _QUARTER_OF_AN_HOUR_US = 15 * 60 * 1_000_000
 LONGEST_WAIT_US = {
@@ -53,8 +54,12 @@ LONGEST_WAIT_US = {
     "address": _QUARTER_OF_AN_HOUR_US,
     "account": 60_000_000,
     "code": _QUARTER_OF_AN_HOUR_US,
+    "provision": 60_000_000,
 }
 FORGET_AFTER_US = 24 * 3600 * 1_000_000
+FADES_US = {"address": 10 * 60 * 1_000_000, "account": 10 * 60 * 1_000_000}
+"""After so long one failure is forgotten: an office in which people mistype now and then is never without a log-in for
+24 hours. A `pair` or `code` begins anew with each success, and needs none of this."""
 
 _hashing = BoundedSemaphore(2)
 """So that a flood of log-ins takes 64 MB, not all there is."""
@@ -313,12 +318,12 @@ def log_in(store: Store, name: str, password: str, address: str, now_us: int) ->
     """
     account, address = unicodedata.normalize("NFKC", name).strip()[:64], address[:100]
     keys = (("pair", f"{account} {address}"), ("address", address), ("account", account))
-    wait_us, person, stored = store.run(lambda tx: _before(tx, keys, account, now_us), TRIES)
-    if wait_us > 0:
-        return Wait(-(-wait_us // 1_000_000))
+    tried, person, stored = store.run(lambda tx: _before(tx, keys, account, now_us), TRIES)
+    if tried.wait_us > 0:
+        return Wait(-(-tried.wait_us // 1_000_000))
     fits = password_fits(password[:1000], stored or _nobody())
     if fits and stored is not None and person is not None and person.active:
-        store.run(lambda tx: take_back(tx, keys), TRIES)
+        store.run(lambda tx: take_back(tx, tried), TRIES)
         return Welcome(person)
     return Wrong()
 
@@ -331,48 +336,66 @@ def wait_us(scope: str, failures: int, last_at_us: int, now_us: int) -> int:
     return max(0, last_at_us + min(FIRST_WAIT_US << min(surplus, 20), LONGEST_WAIT_US[scope]) - now_us)
 
 
-Keys = Iterable[tuple[str, str]]
+Keys = Sequence[tuple[str, str]]
 """(scope, who or where), scopes as in FREE_TRIES."""
 
 
-def _before(tx: Tx, keys: Keys, account: str, now_us: int) -> tuple[int, PersonChanged | None, str | None]:
-    people, wait_us = tx.tables["people"], count_try(tx, keys, now_us)
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try, and what had failed before it."""
+
+    wait_us: int
+    """More than 0: it was none, since nothing may be tried for so long."""
+    at_us: int
+    stood: Mapping[tuple[str, str], tuple[int, int]]
+    """Of each of its keys: failures that counted, and the time of the last."""
+
+
+def _before(tx: Tx, keys: Keys, account: str, now_us: int) -> tuple[Try, PersonChanged | None, str | None]:
+    people, tried = tx.tables["people"], count_try(tx, keys, now_us)
     stored = tx.sql.execute(select(people.c.password).where(people.c.id == account)).scalar()
-    return wait_us, find(tx, account), stored
+    return tried, find(tx, account), stored
 
 
-def count_try(tx: Tx, keys: Keys, now_us: int) -> int:
-    """0 if something may be tried now, which is counted as failed until `take_back`; else how long to wait."""
-    table = tx.tables["login_failures"]
+def faded(scope: str, failures: int, last_at_us: int, now_us: int) -> int:
+    """Of so many failures, how many still count."""
+    return max(0, failures - max(0, now_us - last_at_us) // FADES_US[scope]) if scope in FADES_US else failures
+
+
+def count_try(tx: Tx, keys: Keys, now_us: int) -> Try:
+    """Whether something may be tried now (`wait_us` is 0): then it counts as failed until `take_back`."""
+    table, longest = tx.tables["login_failures"], 0
     tx.sql.execute(delete(table).where(table.c.last_at_us < now_us - FORGET_AFTER_US))
-    longest = 0
+    stood: dict[tuple[str, str], tuple[int, int]] = {}
     for scope, key in keys:
-        row = tx.sql.execute(select(table).where(table.c.scope == scope, table.c.key == key)).first()
+        row = tx.first(table, ("failures", "last_at_us"), scope=scope, key=key)
         if row is not None:
-            longest = max(longest, wait_us(scope, row.failures, row.last_at_us, now_us))
+            failures = faded(scope, row.failures, row.last_at_us, now_us)
+            longest = max(longest, wait_us(scope, failures, row.last_at_us, now_us))
+            stood[scope, key] = failures, row.last_at_us
     if longest == 0:
-        _count_failure(tx, keys, now_us)
-    return longest
+        for scope, key in keys:
+            failures = stood[scope, key][0] + 1 if (scope, key) in stood else 1
+            _set(tx, scope, key, failures, now_us)
+    return Try(longest, now_us, {(scope, key): stood.get((scope, key), (0, 0)) for scope, key in keys})
 
 
-def _count_failure(tx: Tx, keys: Keys, now_us: int) -> None:
+def _set(tx: Tx, scope: str, key: str, failures: int, last_at_us: int) -> None:
     table = tx.tables["login_failures"]
-    for scope, key in keys:
-        here = (table.c.scope == scope) & (table.c.key == key)
-        changed = tx.sql.execute(update(table).where(here).values(failures=table.c.failures + 1, last_at_us=now_us))
-        if changed.rowcount == 0:
-            tx.insert_once(table, {"scope": scope, "key": key, "failures": 1, "last_at_us": now_us})
+    tx.delete(table, scope=scope, key=key)
+    row = {"scope": scope, "key": key, "failures": failures, "last_at_us": last_at_us}
+    if failures > 0 and not tx.insert_once(table, row):
+        raise Conflict(f"log-ins of {scope}")
 
 
-def take_back(tx: Tx, keys: Keys) -> None:
+def take_back(tx: Tx, tried: Try) -> None:
     """The try was a good one: it counts nowhere, and this visitor's own mistakes before it are forgotten."""
-    table = tx.tables["login_failures"]
-    for scope, key in keys:
-        here = (table.c.scope == scope) & (table.c.key == key)
-        if scope in ("pair", "code"):
-            tx.sql.execute(delete(table).where(here))
-        else:
-            tx.sql.execute(update(table).where(here, table.c.failures > 0).values(failures=table.c.failures - 1))
+    for (scope, key), (_, last_at_us) in tried.stood.items():
+        row = tx.first(tx.tables["login_failures"], ("failures", "last_at_us"), scope=scope, key=key)
+        if row is not None:
+            others = row.last_at_us != tried.at_us  # tried since
+            own = scope in ("pair", "code")
+            _set(tx, scope, key, 0 if own else row.failures - 1, row.last_at_us if others else last_at_us)
 
 
 def _nobody() -> str:

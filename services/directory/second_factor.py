@@ -99,12 +99,12 @@ def log_in(store: Store, person: str, typed: str, from_address: str, now_us: int
     keys = (("code", person), ("address", from_address[:100]))
 
     def work(tx: Tx) -> bool | Wait:
-        wait_us = people.count_try(tx, keys, now_us)
-        if wait_us > 0:
-            return Wait(-(-wait_us // 1_000_000))
+        tried = people.count_try(tx, keys, now_us)
+        if tried.wait_us > 0:
+            return Wait(-(-tried.wait_us // 1_000_000))
         right = person in in_effect(tx) and _take(tx, person, _plain(typed), now_us)
         if right:
-            people.take_back(tx, keys)
+            people.take_back(tx, tried)
         return right
 
     return store.run(work, people.TRIES)

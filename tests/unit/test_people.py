@@ -217,3 +217,51 @@ def test_the_commands_do_what_the_pages_do(store: Store, database: Database) -> 
     listed = [json.loads(line) for line in type_in(database, "list").stdout.splitlines()]
     assert [one["person"] for one in listed] == ["admin", "yamada"]
     assert {one.who.partition(":")[0] for one in oldest_first(store)} == {"console", "yamada"}
+
+
+def test_an_office_that_never_sleeps_is_not_locked_out_by_its_own_mistakes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every half hour for two days somebody mistypes once and is then let in; all come from one address."""
+    monkeypatch.setattr(people, "SCRYPT_N", 2**8)
+    names = [f"clerk{n}" for n in range(8)]
+    passwords = {name: staff.add(store, ROOT, wanted(name, "employee", "acme")) for name in names}
+    minute_us, at_us = 60_000_000, 1_000_000
+    for n in range(96):
+        name, at_us = names[n % len(names)], at_us + 29 * minute_us
+        assert people.log_in(store, name, "slip", "192.0.2.1", at_us) == people.Wrong(), f"at the {n}th half hour"
+        at_us += minute_us
+        right = people.log_in(store, name, passwords[name], "192.0.2.1", at_us)
+        assert isinstance(right, people.Welcome), f"at the {n}th half hour: {right}"
+
+
+def test_many_good_log_ins_at_once_make_nobody_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight in the morning, after some have mistyped."""
+    monkeypatch.setattr(people, "SCRYPT_N", 2**8)
+    password = staff.add(store, ROOT, wanted("clerk", "employee", "acme"))
+    for n in range(people.FREE_TRIES["address"] + 2):
+        people.log_in(store, f"slip{n}", "slip", "192.0.2.1", 1_000_000 + n * 4_000_000)
+    at_us = 100_000_000
+    for n in range(20):
+        found = people.log_in(store, "clerk", password, "192.0.2.1", at_us + n)
+        assert isinstance(found, people.Welcome), f"the {n}th: {found}"
+    rows = store.run(lambda tx: tx.count("login_failures"))
+    assert rows == people.FREE_TRIES["address"] * 2 + 5, "a good log-in leaves no row"
+
+
+def test_guesses_from_one_address_stay_slow_however_long_they_go_on(store: Store) -> None:
+    """Whoever knows when the next is taken gets some 6 an hour, and a good log-in among them changes nothing."""
+    tried, now_us = 0, 1_000_000_000_000
+    keys = [("address", "192.0.2.1")]
+    end_us = now_us + 24 * 3600 * 1_000_000
+    while now_us < end_us:
+        one = store.run(lambda tx, at_us=now_us: people.count_try(tx, keys, at_us))  # type: ignore[misc]
+        if one.wait_us:
+            now_us += one.wait_us
+            continue
+        tried += 1
+        now_us += 1
+        good = store.run(lambda tx, at_us=now_us: people.count_try(tx, keys, at_us))  # type: ignore[misc]
+        if not good.wait_us:
+            store.run(lambda tx, good=good: people.take_back(tx, good))  # type: ignore[misc]
+    assert tried < 200
