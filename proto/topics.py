@@ -83,13 +83,20 @@ PROJECTIONS: dict[str, tuple[type[Event], ...]] = {
     "recording": (e.TenantRevised, e.PlatformRevised),
     "answering": (e.TenantRevised, e.PlatformRevised),
     "billing": (e.TenantRevised, e.PlatformRevised),
-    "history": (e.TenantRevised, e.PersonChanged),
-    "connectors": (e.TenantRevised,),
+    "history": (e.TenantRevised, e.PlatformRevised, e.PersonChanged, e.PhoneBookRevised),
+    "connectors": (e.TenantRevised, e.PlatformRevised),
 }
 """Facts of others that a service keeps a copy of, with `as_of`, because its decisions or pages need them."""
 
 SAYS: dict[str, tuple[type[Message], ...]] = {
-    "directory": (e.TenantRevised, e.PlatformRevised, e.PersonChanged),
+    "directory": (
+        e.TenantRevised,
+        e.PlatformRevised,
+        e.PhoneBookRevised,
+        e.NumbersSuspended,
+        e.PersonChanged,
+        e.PhoneCredentialChanged,
+    ),
     "eventsocket": (
         *(kind for kind in _STORY if kind not in (e.CallRouted, e.RecordingStored, e.LegCharged, e.OperatorOffered)),
         e.PhoneRegistered,

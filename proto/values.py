@@ -34,8 +34,9 @@ UNKNOWN_TENANT: TenantId = "_unknown"
 PLATFORM_TENANT: TenantId = "_platform"
 """What concerns the operator as a whole: switches, people, price tables."""
 
-Presentation = Literal["shown", "withheld", "payphone", "unavailable"]
-"""Why a caller's number is there or not: 通知 / 非通知 / 公衆電話 / 表示圏外 (JAPAN: numbering)."""
+Presentation = Literal["shown", "withheld", "payphone", "unavailable", "erased"]
+"""Why a caller's number is there or not: 通知 / 非通知 / 公衆電話 / 表示圏外 (JAPAN: numbering); erased: the client's
+history period is over."""
 
 _COMMAND_NAMESPACE = uuid.UUID("6d0f8f6e-6a0c-5c0f-9c0a-0d7f2a7c1c55")
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")

@@ -11,14 +11,18 @@ from collections.abc import Callable
 from sqlalchemy import MetaData
 
 from services.answering import service as answering
+from services.billing import erasure as billing_erasure
 from services.billing import service as billing
+from services.connectors import erasure as connectors_erasure
 from services.connectors import service as connectors
 from services.directory import service as directory
 from services.eventsocket import service as eventsocket
+from services.history import erasure as history_erasure
 from services.history import service as history
 from services.letters import kept
 from services.recording import service as recording
 from services.routing import service as routing
+from services.runtime.erasure import Erasable
 from services.runtime.settings import SQLITE, Settings
 from services.runtime.worker import Service
 
@@ -31,6 +35,12 @@ BUILDS: dict[str, Callable[[], Service]] = {
     "history": history.build,
     "connectors": connectors.build,
 }
+ERASES: dict[str, Erasable] = {
+    "history": history_erasure.ERASABLE,
+    "billing": billing_erasure.ERASABLE,
+    "connectors": connectors_erasure.ERASABLE,
+}
+"""The rooms that keep whom calls were with for longer than the calls themselves."""
 AGENT = "eventsocket"
 EVERYTHING = (*BUILDS, AGENT)
 

@@ -59,6 +59,8 @@ PURE = (
     "services/billing/numbers.py",
     "services/history/downloads.py",
     "services/history/drawing.py",
+    "services/history/erasing.py",
+    "services/billing/erasing.py",
     "services/history/lanes.py",
     "services/history/filters.py",
     "services/history/fold.py",

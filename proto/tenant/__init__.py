@@ -10,7 +10,7 @@ import msgspec
 
 from proto.plan import Domain
 from proto.tenant.contract import Address, Answering, Contract, Recording, Webhook
-from proto.tenant.fields import Name, Text
+from proto.tenant.fields import KeepDays, Name, Text
 from proto.tenant.hours import Hours
 from proto.tenant.lines import Group, Id, Line
 from proto.tenant.numbers import NumberEntry
@@ -45,6 +45,8 @@ class Tenant(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """営業時間 / open times by name, for routes and lines."""
     routes: dict[Name, tuple[Rule, ...]] = {}
     """経路 / where calls go, by name, for numbers: the first rule that holds is taken."""
+    keep_calls_days: KeepDays | None = None
+    """通話記録の保存日数 / days after which the other side's number and name are erased; None: as platform.yaml says."""
     recording: Recording = Recording()
     answering: Answering = Answering()
     webhooks: tuple[Webhook, ...] = ()

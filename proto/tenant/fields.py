@@ -50,3 +50,5 @@ Moment = Annotated[
 ]
 Price = Annotated[Decimal, msgspec.Meta(description="an amount, not negative, for example 9.35")]
 """Its sign is checked by the struct that holds it: msgspec knows no bounds of Decimal."""
+KeepDays = Annotated[int, msgspec.Meta(ge=30, le=3660, description="30 to 3660 days")]
+"""How long something that must not be kept for ever is kept."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from proto.plan import Carrier, Domain, Phone
-from proto.tenant.fields import Date, Name, Price, Text
+from proto.tenant.fields import Date, KeepDays, Name, Price, Text
 
 
 class Switch(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -79,4 +79,6 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """本人確認 / required: a new client's file takes effect only when its identity check is confirmed."""
     quarantine_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 180
     """休止期間 / days for which a number that a client gave up is lent to nobody else."""
+    keep_calls_days: KeepDays = 1095
+    """通話記録の保存日数 / so long calls say whom they were with, where a client's file says nothing else."""
     timezone: str = "Asia/Tokyo"

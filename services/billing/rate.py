@@ -20,6 +20,8 @@ from services.billing.numbers import EMERGENCY, national, normalise
 _EXACT = Context(prec=120)
 """Wide enough that a product of a price and a count of units never rounds."""
 ZERO = Decimal(0)
+AREA = 5
+"""So many figures of a number tell where it is, and of whom nothing."""
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,7 @@ def _answer_day(usage: LegEnded, timezone: str) -> str | None:
 
 def _area(number: str) -> str:
     """The beginning of a number: enough to find the missing price, too little to name a person."""
-    return number[:5] + "…" if len(number) > 5 else number
+    return number[:AREA] + "…" if len(number) > AREA else number
 
 
 def seconds(length_us: int) -> str:

@@ -306,7 +306,7 @@ def rederive(tx: Tx, switch: str, leg: str) -> Derivation | None:
         row = tx.sql.execute(select(table).where(table.c.switch == switch, table.c.leg == leg)).mappings().first()
         if row is not None:
             entry = _entry(row)
-            return derive(entry, _usage(tx, entry.event), _version(tx, entry.price_version))
+            return derive(entry, _usage(tx, entry.event), version_of(tx, entry.price_version))
     return None
 
 
@@ -345,7 +345,8 @@ def waiting(tx: Tx) -> int:
     return tx.count("waiting")
 
 
-def _version(tx: Tx, name: str) -> PriceVersion | None:
+def version_of(tx: Tx, name: str) -> PriceVersion | None:
+    """The dated rules kept under this id; None for none."""
     if not name:
         return None
     table = tx.tables["price_versions"]

@@ -7,7 +7,7 @@ belongs to `ledger.py`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, Table, Text
 from sqlalchemy import UniqueConstraint as Unique
 
 from services.runtime.store import ROW_NUMBER
@@ -15,7 +15,8 @@ from services.runtime.store import ROW_NUMBER
 
 def add_tables(metadata: MetaData) -> None:
     """All tables of billing, beside those of the runtime."""
-    _add_append_only("ledger", metadata)
+    ledger = _add_append_only("ledger", metadata)
+    Index("ledger_by_tenant", ledger.c.tenant, ledger.c.ended_at_us)
     _add_append_only("confirmations", metadata)
     Table(
         "usages",
@@ -54,8 +55,8 @@ def add_tables(metadata: MetaData) -> None:
     )
 
 
-def _add_append_only(name: str, metadata: MetaData) -> None:
-    Table(
+def _add_append_only(name: str, metadata: MetaData) -> Table:
+    return Table(
         name,
         metadata,
         Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),

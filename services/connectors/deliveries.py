@@ -110,6 +110,7 @@ def add_tables(metadata: MetaData) -> None:
         Unique("tenant", "call", "url", "message"),
     )
     Index("deliveries_due", table.c.state, table.c.due_at_us)
+    Index("deliveries_by_tenant", table.c.tenant, table.c.due_at_us)
 
 
 def keep_endpoint(tx: Tx, owner: str, url: str, at_us: int) -> None:
@@ -157,9 +158,12 @@ def take_early(tx: Tx, owner: str) -> list[bytes]:
 
 
 def replay(tx: Tx, owner: str, call: str, at_us: int) -> int:
-    """Send an ended call again, by hand: with the same id, which receivers may have seen. Returns how many."""
+    """Send an ended call again, by hand: with the same id, which receivers may have seen. Returns how many.
+
+    What has been erased since (`erasure.py`) cannot be sent again.
+    """
     table = tx.tables["deliveries"]
-    here = (table.c.tenant == owner, table.c.call == call)
+    here = (table.c.tenant == owner, table.c.call == call, table.c.body != "")
     changed = update(table).where(*here).values(state="due", attempts=0, due_at_us=at_us, reason="")
     return tx.sql.execute(changed).rowcount
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from proto.envelope import Envelope, decode, encode
-from proto.events import CallEnded, TenantRevised
+from proto.events import CallEnded, PlatformRevised, TenantRevised
 from proto.tenant import Tenant
 from proto.values import UNKNOWN_TENANT
 from services.connectors.courier import Courier
 from services.connectors.deliveries import add, add_tables, keep_early, keep_endpoint, take_early
 from services.connectors.pages import body, message_id
 from services.runtime import clock
-from services.runtime.projections import keep_tenant, tenant
+from services.runtime.projections import keep_platform, keep_tenant, tenant
 from services.runtime.store import Tx, of_room
 from services.runtime.worker import Cause, Emit, Handler, Service
 
@@ -59,7 +59,11 @@ def build() -> Service:
     """Connectors as the shell sees them; `Courier` must run beside it."""
     metadata = of_room(__package__)
     add_tables(metadata)
-    handlers: dict[Any, Handler] = {TenantRevised: tenant_revised, CallEnded: call_ended}
+    handlers: dict[Any, Handler] = {
+        TenantRevised: tenant_revised,
+        PlatformRevised: keep_platform,
+        CallEnded: call_ended,
+    }
     return Service("connectors", handlers, metadata, unhurried=True)
 
 

@@ -26,6 +26,7 @@ PRESENTATIONS: dict[str, Pair] = {
     "payphone": ("公衆電話", "Payphone"),
     "unavailable": ("表示圏外", "Unavailable"),
     "shown": ("不明", "Unknown"),
+    "erased": ("消去済み", "Erased"),
 }
 STATES: dict[str, Pair] = {
     "arrived": ("着信", "Arrived"),

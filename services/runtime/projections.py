@@ -127,6 +127,27 @@ def _told(row: Any) -> Envelope:
     else:
         fact = TenantRevised(revision=row.revision, body=_tenant(row.name, row.revision, bytes(row.body)))
     return Envelope(
+def suspended(tx: Tx, tenant: str) -> frozenset[str]:
+    """The client's numbers that are suspended, as last heard."""
+    return tx.known(("suspended", tenant), lambda: _read_suspended(tx, tenant))
+
+
+def _read_suspended(tx: Tx, tenant: str) -> frozenset[str]:
+    row = tx.first(tx.tables["projections"], ("body",), kind="suspended", name=tenant)
+    return _suspended(bytes(row.body)) if row else frozenset()
+
+
+@lru_cache(maxsize=1_000)
+def _suspended(body: bytes) -> frozenset[str]:
+    return frozenset(msgspec.json.decode(body, type=NumbersSuspended).numbers)
+
+
+def tenant_names(tx: Tx) -> list[str]:
+    """Every client ever heard of, also those that are gone."""
+    table = tx.tables["projections"]
+    return list(tx.sql.execute(select(table.c.name).where(table.c.kind == "tenant").order_by(table.c.name)).scalars())
+
+
         body=fact,
         id=command_id(f"known/{row.name}/{row.revision}", row.as_of_us),
         source="projections",
