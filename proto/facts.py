@@ -106,6 +106,23 @@ class TenantRevised(Event, frozen=True, kw_only=True):
     gone: bool = False
 
 
+class NumbersSuspended(Event, frozen=True, kw_only=True):
+    """All numbers of a client that are suspended now: they take no calls and are shown on none."""
+
+    NAME: ClassVar[str] = "numbers.suspended"
+    numbers: tuple[Number, ...]
+    """Why belongs to directory alone: a reason may be the police's."""
+
+
+class PhoneBookRevised(Event, frozen=True, kw_only=True):
+    """One part of a client's phone book as it now is: every number that ends so, with the name to show beside calls."""
+
+    NAME: ClassVar[str] = "phone_book.revised"
+    ending: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,2}$(?!\\n)")]
+    names: dict[Number, str]
+    """Empty: no number ends so any more."""
+
+
 class PlatformRevised(Event, frozen=True, kw_only=True):
     """platform.yaml as it now holds: switches, carriers, pools, price tables."""
 
@@ -148,6 +165,45 @@ class PersonChanged(Event, frozen=True, kw_only=True):
     active: bool = True
     tokens: tuple[Token, ...] = ()
     """Those of their programs."""
+
+
+class PhoneHash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a switch needs to know a phone by in one domain. As good as the password there: nobody else may read it."""
+
+    domain: str
+    ha1: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$(?!\\n)")]
+    """MD5 of `id:domain:password`, hexadecimal (RFC 2617, 3.2.2.2)."""
+
+    def __repr__(self) -> str:
+        return f"PhoneHash(domain={self.domain!r})"
+
+
+class PhoneCredentialChanged(Event, frozen=True, kw_only=True):
+    """A phone has another password, or none any more. Told under `_platform`, to the agents of the switches alone."""
+
+    NAME: ClassVar[str] = "phone.credential_changed"
+    owner: TenantId
+    """Whose phone it is; the envelope does not say it, since a client's own consumer hears all under its name."""
+    phone: str
+    serial: Annotated[int, msgspec.Meta(ge=1)]
+    """Counts this phone's credentials and their ends."""
+    hashes: tuple[PhoneHash, ...] = ()
+    """One for each domain in which it may register; empty: its registration and its calls end."""
+
+    def key(self) -> str:
+        return f"{self.owner}/{self.phone}:{self.serial}"
+
+
+class PhoneCredentialApplied(Event, frozen=True, kw_only=True):
+    """A switch works with this phone's credential as it now is; what the former one had opened there has ended."""
+
+    NAME: ClassVar[str] = "phone.credential_applied"
+    switch: str
+    phone: str
+    serial: Annotated[int, msgspec.Meta(ge=1)]
+
+    def key(self) -> str:
+        return f"{self.switch}/{self.phone}:{self.serial}"
 
 
 class ServiceStarted(Event, frozen=True, kw_only=True):

@@ -57,7 +57,14 @@ _STORY: tuple[type[Event], ...] = (
 )
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "directory": (e.ServiceStarted, e.ServiceAlive, e.RevisionApplied),
+    "directory": (
+        e.ServiceStarted,
+        e.ServiceAlive,
+        e.RevisionApplied,
+        e.PhoneCredentialApplied,
+        e.PhoneRegistered,
+        e.PhoneUnregistered,
+    ),
     "routing": (e.CallArrived, e.CallHandedOver, e.LegEnded),
     "recording": (e.CallAnswered, e.RecordingStarted, e.RecordingStopped, e.CommandRefused),
     "answering": (
@@ -78,8 +85,8 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
 
 PROJECTIONS: dict[str, tuple[type[Event], ...]] = {
     "directory": (e.PersonChanged,),
-    "eventsocket": (e.TenantRevised, e.PlatformRevised),
-    "routing": (e.TenantRevised, e.PlatformRevised),
+    "eventsocket": (e.TenantRevised, e.PlatformRevised, e.NumbersSuspended, e.PhoneCredentialChanged),
+    "routing": (e.TenantRevised, e.PlatformRevised, e.NumbersSuspended),
     "recording": (e.TenantRevised, e.PlatformRevised),
     "answering": (e.TenantRevised, e.PlatformRevised),
     "billing": (e.TenantRevised, e.PlatformRevised),
@@ -102,6 +109,7 @@ SAYS: dict[str, tuple[type[Message], ...]] = {
         e.PhoneRegistered,
         e.PhoneUnregistered,
         e.RevisionApplied,
+        e.PhoneCredentialApplied,
     ),
     "routing": (e.CallRouted, c.RouteCall),
     "recording": (e.RecordingStored, c.StartRecording, c.StopRecording),

@@ -36,7 +36,9 @@ from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
 from services.history import service as histories
 from services.history.rebuild import Done, rebuild
+from services.numbers_commands import numbers
 from services.people_commands import people
+from services.phones_commands import phones
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
@@ -306,6 +308,8 @@ main.add_command(letters)
 main.add_command(tenants)
 main.add_command(audit)
 main.add_command(people)
+main.add_command(numbers)
+main.add_command(phones)
 
 
 @main.group()

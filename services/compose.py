@@ -25,7 +25,7 @@ from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
 from services.pulse import Pulse
-from services.rooms import AGENT, BUILDS, ERASES, EVERYTHING, store_url
+from services.rooms import AGENT, BUILDS, EVERYTHING, store_url
 from services.routing.explain import explain
 from services.runtime import projections
 from services.runtime.app import Part
@@ -34,7 +34,6 @@ from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
-from services.runtime.erasure import Erasure
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Timers, Worker
 
@@ -99,8 +98,6 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         house.parts.append((f"{name} courier", courier))
 
 
-    if name in ERASES:
-        house.parts.append((f"{name} erasure", Erasure(name, store, ERASES[name])))
 def _both(first: AfterCommit | None, second: AfterCommit) -> AfterCommit:
     def tell(envelopes: Sequence[Envelope]) -> None:
         if first is not None:
@@ -157,13 +154,16 @@ def pages(house: House) -> Flask:
     if "directory" in house.stores:
         blueprints.append(directory_web.blueprint(house.stores["directory"], house.bus))
         blueprints.append(web_health.blueprint(house.stores["directory"], house.bus, house.settings.partitions))
+    if "directory" in house.stores:
+        reach = {one.name: Reach(one.phone_server, bool(one.srtp)) for one in house.settings.switches}
+        blueprints.append(phones_web.blueprint(house.stores["directory"], house.bus, reach))
     if house.files is not None:
         files = house.files
         blueprints.append(settings_web.blueprint(files.store, files.folder, files.reload, explain))
+        blueprints.append(identity_web.blueprint(files.store, files.reload))
     people = house.stores.get("history") or house.stores["directory"]
 
     def look_up(person: str) -> PersonChanged | None:
-        blueprints.append(identity_web.blueprint(files.store, files.reload))
         return people.run(lambda tx: projections.person(tx, person))
 
     settings = house.settings

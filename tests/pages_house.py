@@ -22,6 +22,7 @@ from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory.documents import PLATFORM_FILE
 from services.directory.identity import web as identity_web
+from services.directory.phones import web as phones_web
 from services.directory.settings import web as settings_web
 from services.history import service as history
 from services.history import web as history_web
@@ -84,6 +85,7 @@ class PagesHouse:
                 directory_web.blueprint(self.directory, self.bus),
                 web_health.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
+                phones_web.blueprint(self.directory, self.bus),
                 identity_web.blueprint(self.directory, self._files.reload),
                 history_web.blueprint(self.history, self.feed),
             ],

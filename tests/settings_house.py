@@ -13,6 +13,8 @@ from proto.topics import service_queue
 from services.directory import people, staff
 from services.directory import service as directory
 from services.directory import web as directory_web
+from services.directory.phones import web as phones_web
+from services.directory.phones.issuing import Reach
 from services.directory.ranks import Actor
 from services.directory.settings import web as settings_web
 from services.routing.explain import explain
@@ -53,6 +55,7 @@ class SettingsHouse:
             [
                 directory_web.blueprint(self.store, self.bus),
                 settings_web.blueprint(self.store, self.folder, self.files.reload, explain),
+                phones_web.blueprint(self.store, self.bus, {"fs1": Reach("sip.example", secure=True)}),
             ],
             key_file=self._key,
             people=lambda name: self.store.run(lambda tx: people.find(tx, name)),

@@ -6,6 +6,7 @@ does belongs to calls/ and apps/.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -106,6 +107,8 @@ class Switch:
         listed (switch_core_session.c, switch_core_sqldb.c)."""
         self.vitals = Vitals(self.core, lambda: len(self.sessions))
         self.registrar = Registrar(self.core, self.phones)
+        self._hashes: dict[str, str] = {}
+        """Address -> what the agent's directory knows a phone by."""
         self.gateways = Gateways(self.core, self.carriers, self.spawn)
         self.turns = Turns()
         self.far_ends: FarEnds | None = None
@@ -134,6 +137,7 @@ class Switch:
         folder = Path(self.global_variables.get("conf_dir", ""))
         if folder.is_absolute():
             found, phones = conf_dir.global_variables(folder), conf_dir.of_phones(folder)
+            self._hashes = conf_dir.hashes_of_phones(folder)
             self.global_variables |= found
             for address, variables in phones.items():
                 if address in self.phones:
@@ -269,6 +273,19 @@ class Switch:
     def register(self, name: str) -> None:
         """A phone comes up."""
         self.registrar.register(self.phone(name))
+
+    def sign_on(self, name: str, password: str) -> bool:
+        """A phone registers with a password; False: 403, as for any that the directory does not know it by (RFC 2617).
+
+        A phone that was registered with the former one stays so until it is flushed (sofia_reg.c).
+        """
+        phone = self.phone(name)
+        shown = hashlib.md5(f"{phone.id}:{phone.domain}:{password}".encode(), usedforsecurity=False).hexdigest()
+        if self._hashes.get(phone.address) != shown:
+            self.registrar.refuse(phone)
+            return False
+        self.registrar.register(phone)
+        return True
 
     def unregister(self, name: str) -> None:
         """A phone signs off."""

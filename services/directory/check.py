@@ -17,6 +17,7 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.tenant.routes import ACTIONS, Action
 from proto.values import is_geographic
+from services.directory.numbers.areas import fit
 from services.directory.problems import Path, Problem
 
 MAX_REPRESENTATIVE = 3
@@ -29,7 +30,7 @@ _OUTSIDE = re.compile(r"\+?[0-9*#]{3,32}")
 def check_tenant(tenant: Tenant, platform: Platform) -> list[Problem]:
     """Everything that is wrong or doubtful in one client's file, in the order of its keys."""
     found: list[Problem] = []
-    for part in (_contract, _numbers, _ids, _lines, _groups, _chains, _hours, _routes, _emergency):
+    for part in (_contract, _numbers, _areas, _ids, _lines, _groups, _chains, _hours, _routes, _emergency):
         found.extend(part(tenant, platform))
     return found
 
@@ -112,6 +113,26 @@ def _numbers(tenant: Tenant, _platform: Platform) -> Iterator[Problem]:
             yield Problem(
                 text=text, path=(*here, "mode"), value=entry.mode or None, allowed="published, forward_target"
             )
+
+
+def _areas(tenant: Tenant, _platform: Platform) -> Iterator[Problem]:
+    """番号区画: a geographic number is of the place where its client is registered (電気通信番号計画)."""
+    address = tenant.address
+    if address is None:
+        return
+    where = f"{address.prefecture}{address.municipality}"
+    for i, entry in enumerate(tenant.numbers):
+        found = fit(entry.number, address)
+        wanted = f"numbers of {', '.join(str(area) for area in found.wanted)}" if found.wanted else ""
+        here: Path = ("numbers", i, "number")
+        if found.verdict == "wrong":
+            text = f"is of the area {found.area}, which the registered address {where} is not in"
+            hint = "050, 0120 and 0800 fit everywhere"
+            yield Problem(text=text, path=here, value=entry.number, allowed=wanted, hint=hint)
+        elif found.verdict == "which_town":
+            text = f"is of the area {found.area}; {where} lies in several, and only the town tells which"
+            hint = "add the town: address.street"
+            yield Problem(text=text, path=here, value=entry.number, allowed=wanted, hint=hint, level="warning")
 
 
 def _ids(tenant: Tenant, _platform: Platform) -> Iterator[Problem]:

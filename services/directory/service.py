@@ -19,7 +19,17 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text, select, update
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged, PlatformRevised, RevisionApplied, ServiceAlive, ServiceStarted, TenantRevised
+from proto.events import (
+    PersonChanged,
+    PhoneCredentialApplied,
+    PhoneRegistered,
+    PhoneUnregistered,
+    PlatformRevised,
+    RevisionApplied,
+    ServiceAlive,
+    ServiceStarted,
+    TenantRevised,
+)
 from proto.message import Event
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
@@ -29,6 +39,10 @@ from services.directory import people, texts
 from services.directory.alive import add_alive_table, keep_alive
 from services.directory.applied import add_applied_table, keep_applied
 from services.directory.documents import PLATFORM_FILE, Document, Folder, revision_of
+from services.directory.identity import records as identity
+from services.directory.numbers import stock
+from services.directory.numbers.model import DAY_US
+from services.directory.phones import rows as phones
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
 from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
@@ -38,12 +52,14 @@ from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
 from services.runtime.projections import keep_person
 from services.runtime.store import Conflict, Store, Tx, of_room
+from services.runtime.threads import in_thread
 from services.runtime.worker import Cause, Emit, Handler, Service
-from services.directory.identity import records as identity
-from services.directory.numbers import stock
-from services.directory.phones import rows as phones
 
 NAME = "directory"
+WITH_AGENTS = ("eventsocket", "house")
+"""Processes that may hear of credentials, as they name themselves."""
+WITH_HISTORY = ("history", "house")
+"""Processes that show names beside calls."""
 log = get_logger(NAME)
 
 
@@ -58,11 +74,17 @@ def build() -> Service:
     texts.add_text_tables(metadata)
     add_second_factor_tables(metadata)
     add_tokens_table(metadata)
+    identity.add_identity_tables(metadata)
+    phones.add_phone_tables(metadata)
+    stock.add_number_tables(metadata)
     handlers: dict[type[Event], Handler] = {
         ServiceStarted: say_everything,
         PersonChanged: keep_person,
         RevisionApplied: keep_applied,
         ServiceAlive: keep_alive,
+        PhoneCredentialApplied: phones.keep_applied_credential,
+        PhoneRegistered: phones.keep_registration,
+        PhoneUnregistered: phones.keep_registration,
     }
     return Service(NAME, handlers, metadata)
 
@@ -70,9 +92,6 @@ def build() -> Service:
 def add_revisions_table(metadata: MetaData) -> None:
     """One row per client (and `_platform`): the last good copy, and since when it holds."""
     Table(
-    identity.add_identity_tables(metadata)
-    phones.add_phone_tables(metadata)
-    stock.add_number_tables(metadata)
         "revisions",
         metadata,
         Column("tenant", Text, primary_key=True),
@@ -85,8 +104,16 @@ def add_revisions_table(metadata: MetaData) -> None:
 
 
 def say_everything(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
-    """Handler of ServiceStarted: all revisions and people again, revisions under the ids they had, platform last."""
+    """Handler of ServiceStarted: all revisions and people again, revisions under the ids they had, platform last.
+
+    Phones' credentials before them, and to agents alone: nobody else is told a secret again. What is suspended before
+    them, too: no call slips through.
+    """
+    started = envelope.body
+    assert isinstance(started, ServiceStarted)
     return [
+        *(phones.say_all(tx) if started.service in WITH_AGENTS else ()),
+        *stock.say_suspended(tx),
         *(
             Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id)
             for told in _told_all(tx)
@@ -130,7 +157,7 @@ def in_force(tx: Tx, of: str | None = None) -> InForce:
             platform = msgspec.json.decode(row.body, type=Platform)
         elif not row.gone:
             tenants[row.tenant] = Held(row.file, msgspec.json.decode(row.body, type=Tenant))
-    return InForce(platform, tenants, identity.confirmed(tx, of))
+    return InForce(platform, tenants, identity.confirmed(tx, of), stock.spoken_for(tx, clock.now_us()))
 
 
 def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
@@ -149,6 +176,9 @@ def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:
     _keep_texts(tx, folder, settled, now_us)
     news = [outgoing(told) for told in _told_all(tx) if told.tenant in changed]
     tx.post(news)
+    if settled.platform is not None:
+        owners = {entry.number: name for name, held in settled.tenants.items() for entry in held.body.numbers}
+        news += stock.follow(tx, owners, settled.platform.quarantine_days * DAY_US, now_us)
     return settled, news
 
 
@@ -210,7 +240,10 @@ class Files:
 
     def start(self) -> None:
         """Read once, then watch. Raises OSError if the folder cannot be read, Unavailable if store or bus are away."""
-        self._unsaid = self.store.run(lambda tx: [outgoing(told) for told in _told_all(tx)])
+        # Credentials first: an agent that knows the platform takes a phone without one for a phone that may not call.
+        self._unsaid = self.store.run(
+            lambda tx: [outgoing(told) for told in (*phones.told_all(tx), *stock.suspended_facts(tx), *_told_all(tx))]
+        )
         self.reload()
         self._greenlet = gevent.spawn(self._watch)
 
@@ -224,7 +257,7 @@ class Files:
         """Read the folder now; returns when the bus has what changed. Raises OSError, Unavailable."""
         with self._one_at_a_time:
             seen, self._seen = stamps(self.folder), None  # whatever fails from here on, the watch reads again
-            folder = read_folder(self.folder)
+            folder = in_thread(lambda: read_folder(self.folder))  # a thousand files take their time
             settled, news = self.store.run(lambda tx: take(tx, folder, clock.now_us()), people.TRIES)
             self._unsaid += news
             self.bus.publish(self._unsaid)

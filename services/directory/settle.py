@@ -15,6 +15,8 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from services.directory.check import check_platform, check_tenant
 from services.directory.documents import PLATFORM_FILE, Document, Folder, line_of
+from services.directory.numbers.model import Held as Number
+from services.directory.numbers.model import State, day_of
 from services.directory.problems import Path, Problem, errors
 
 Claim = tuple[str, ...]
@@ -35,6 +37,8 @@ class InForce(msgspec.Struct, frozen=True):
     tenants: dict[str, Held] = {}
     identified: frozenset[str] | None = None
     """Clients whose identity check is confirmed; None: nobody asks (`tenants check` sees files alone)."""
+    numbers: dict[str, Number] = {}
+    """Those of the stock that not everybody may have."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -99,7 +103,11 @@ def _fit(folder: Folder, now: InForce, platform: Platform) -> tuple[list[Documen
             problems.append(_located(problem, document, tenant))
             continue
         files[tenant] = document.file
-        checked = [*check_tenant(document.body, platform), *_unidentified(tenant, now, platform)]
+        checked = [
+            *check_tenant(document.body, platform),
+            *_unidentified(tenant, now, platform),
+            *_spoken_for(document.body, now, platform),
+        ]
         found = [_located(problem, document, tenant) for problem in checked]
         problems += found
         if not errors(found):
@@ -118,6 +126,24 @@ def _unidentified(tenant: str, now: InForce, platform: Platform) -> Iterator[Pro
             hint=f"confirm it on the page /identity/{tenant}",
             level="warning" if begun else "error",
         )
+
+
+def _spoken_for(tenant: Tenant, now: InForce, platform: Platform) -> Iterator[Problem]:
+    """A number of the stock that waits for another client, or rests after one. Whose it is, is not said."""
+    for i, entry in enumerate(tenant.numbers):
+        held = now.numbers.get(entry.number)
+        if held is None or held.client == tenant.tenant:
+            continue
+        if held.state is State.RESERVED:
+            text = "is reserved for another client"
+        elif held.state is State.QUARANTINE:
+            text = f"rests after another client until {day_of(held.until_us or 0)}"
+        elif held.client in now.tenants and not platform.quarantine_days:
+            continue  # it passes from one to the other at once, or they clash
+        else:
+            text = "is in use by another client, and rests when that gives it up"
+        allowed = f"numbers in stock, or reserved for {tenant.tenant}"
+        yield Problem(text=text, path=("numbers", i, "number"), value=entry.number, allowed=allowed)
 
 
 def _without_clashes(

@@ -1,9 +1,9 @@
 """Tenants and platform -> the files of one switch: phones, carriers, and one fallback per number. Pure.
 
-Enters: what directory told, credentials (a file of the operator's, never the tenants' files). Leaves: text by path, and
-a line for whatever got no place in it. Only digits, ids, names of the platform and hashes stand in these files; the
-switch's pre-processor would carry out a line anywhere, so `$` and line breaks never do. Writing and reloading belong
-to `conf_files.py`; how the files are included to freeswitch/conf.
+Enters: what directory told, credentials (issued by directory, or in a file of the operator's; never the tenants'
+files). Leaves: text by path, and a line for whatever got no place in it. Only digits, ids, names of the platform and
+hashes stand in these files; the switch's pre-processor would carry out a line anywhere, so `$` and line breaks never
+do. Writing and reloading belong to `conf_files.py`; how the files are included to freeswitch/conf.
 """
 
 from __future__ import annotations
@@ -11,42 +11,35 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 import msgspec
 
-from proto.plan import Carrier
+from proto.events import PhoneCredentialChanged
 from proto.tenant import Tenant
-from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform, Switch
-from proto.tenant.routes import Action
 from proto.values import is_geographic
+from services.eventsocket.fallbacks import fallback, fallback_path, out_of_service
 from services.eventsocket.words import (
-    CONFIRM_PROMPT,
     Refused,
     RenderSettings,
     argument,
     dialled_number,
-    sound,
+    no_instruction,
     token,
     token_of_tenant,
-    voice_of_phones,
 )
 
-FALLBACK_DIR = "fallback"
 GROUP = 300
-MOST_PHONES = 20
-"""So many ring together in a fallback."""
-RING_S = 40
-"""A fallback rings so long where the route does not say."""
 _SUBSCRIBER = re.compile(r"0[1-9][0-9]{8,11}")
 """The numbers that toritsugi_fallback.xml looks for: 0 and 9 to 12 digits."""
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 _CIDR = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F:]{2,39}(/[0-9]{1,3})?")
 _GATEWAY = re.compile(r"<gateway name=\"([A-Za-z0-9._:-]+)\">.*?</gateway>", re.DOTALL)
+_PHONES = re.compile(r"<domain name=\"([^\"]+)\">|<user id=\"([^\"]+)\"|name=\"a1-hash\" value=\"([0-9a-f]{32})\"")
 _PLAIN = re.compile(r"[ -#%-~]{1,200}")
 """Printable ASCII without `$`."""
 
@@ -91,10 +84,25 @@ def credentials_of(raw: bytes) -> Credentials:
         raise ValueError(f"the credentials file cannot be used: {where}") from None
 
 
+def with_issued(credentials: Credentials, issued: Iterable[PhoneCredentialChanged]) -> Credentials:
+    """What directory issued, with the operator's file over it."""
+    phones = {f"{fact.phone}@{one.domain.lower()}": f"a1:{one.ha1}" for fact in issued for one in fact.hashes}
+    return Credentials(phones | credentials.phones, credentials.gateways)
+
+
 def of_tenant(
-    tenant: Tenant, revision: str, platform: Platform, here: Switch, credentials: Credentials, settings: RenderSettings
+    tenant: Tenant,
+    revision: str,
+    platform: Platform,
+    here: Switch,
+    credentials: Credentials,
+    settings: RenderSettings,
+    suspended: Set[str] = frozenset(),
 ) -> OfTenant:
-    """The pieces of one tenant. A number or phone that cannot be written is left out and said, never half written."""
+    """The pieces of one tenant. A number or phone that cannot be written is left out and said, never half written.
+
+    `suspended`: those of its numbers that take no calls, also when nobody decides.
+    """
     domain = (tenant.domain or here.domain).lower()
     phones, fallbacks, problems = [], {}, []
     emergency = emergency_number(tenant)
@@ -109,7 +117,12 @@ def of_tenant(
         if not _SUBSCRIBER.fullmatch(entry.number):
             continue  # nobody outside dials it: the apology will do
         try:
-            fallbacks[fallback_path(entry.number)] = fallback(tenant, entry, revision, platform, domain, settings)
+            text = (
+                out_of_service(tenant, entry.number, revision, settings)
+                if entry.number in suspended
+                else fallback(tenant, entry, revision, platform, domain, settings)
+            )
+            fallbacks[fallback_path(entry.number)] = text
         except Refused as error:
             problems.append(f"{entry.number[:2]}…{entry.number[-2:]}: no fallback: {error}")
     return OfTenant(domain, tuple(phones), fallbacks, tuple(problems))
@@ -131,11 +144,11 @@ def emergency_number(tenant: Tenant) -> str:
 def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Credentials) -> str:
     """One `<user>`. The variables come to its calls with its password; no password, no entry."""
     token(phone)
-    if not _DOMAIN.fullmatch(_no_instruction(domain)):
+    if not _DOMAIN.fullmatch(no_instruction(domain)):
         raise Refused("a domain that is none")
     secret = credentials.phones.get(f"{phone}@{domain}", "")
     if not secret:
-        raise Refused("no password in the credentials file, so it cannot register")
+        raise Refused("no password was issued, so it cannot register")
     variables = {"user_context": "default"}
     if tenant:  # an operator's phone says no line of its own: the switch's counts
         line = dialled_number(emergency) if emergency else "none"
@@ -149,7 +162,7 @@ def _user(phone: str, domain: str, tenant: str, emergency: str, credentials: Cre
         "        <variables>",
     ]
     lines += [f"          <variable name={quoteattr(n)} value={quoteattr(v)}/>" for n, v in variables.items()]
-    return _no_instruction("\n".join([*lines, "        </variables>", "      </user>"]))
+    return no_instruction("\n".join([*lines, "        </variables>", "      </user>"]))
 
 
 def _a1(phone: str, domain: str, secret: str) -> str:
@@ -180,6 +193,21 @@ def directory_xml(pieces: Iterable[OfTenant]) -> str:
             lines += ["    </users>", "    </group>"]
         lines += ["  </groups>", "  </domain>"]
     return "\n".join([*lines, "</include>", ""])
+
+
+def phones_that_differ(before: str, now: str) -> frozenset[str]:
+    """`id@domain` of the phones of one directory.xml that the other knows by another password, or not at all."""
+    were, are = _hashes(before), _hashes(now)
+    return frozenset(address for address, known in were.items() if are.get(address) != known)
+
+
+def _hashes(directory: str) -> dict[str, str]:
+    found, domain, phone = {}, "", ""
+    for at, user, known in _PHONES.findall(directory):
+        domain, phone = at or domain, user or phone
+        if known:
+            found[f"{phone}@{domain}"] = known
+    return found
 
 
 def of_pools(platform: Platform, known: Set[tuple[str, str]], credentials: Credentials) -> list[OfTenant]:
@@ -274,131 +302,4 @@ def revision_of_files(texts: Sequence[str]) -> str:
 def _plain(value: str) -> str:
     if not _PLAIN.fullmatch(value) or "-->" in value or "<!--" in value:
         raise Refused("a value with characters that no file of the switch may hold")
-    return _no_instruction(value)
-
-
-def _no_instruction(text: str) -> str:
-    """The switch drops every line with this word in it, wherever it stands (switch_xml.c, preprocess)."""
-    if "x-pre-process" in text.lower():
-        raise Refused("a word that no file of the switch may hold")
-    return text
-
-
-# -- fallbacks --
-
-
-def fallback_path(number: str) -> str:
-    """`fallback/678/0312345678.xml`: a thousand folders, so that none holds too many."""
-    return f"{FALLBACK_DIR}/{number[-3:]}/{number}.xml"
-
-
-def fallback(
-    tenant: Tenant, entry: NumberEntry, revision: str, platform: Platform, domain: str, settings: RenderSettings
-) -> str:
-    """What a call to this number does when nobody decides: its main target, else the apology. Raises Refused.
-
-    The target is the phone of a direct number, else the first `forward` of its route, else the phones of its first
-    `ring`. The hours of a route are not looked at: the switch knows no holidays. The target is shown the client's
-    number, never the caller's: whatever the caller sent must not pass unread, and nobody is there to read it.
-    """
-    number = dialled_number(entry.number)
-    name = token_of_tenant(tenant.tenant)
-    bridge, confirm = _target(tenant, entry, platform, domain, settings)
-    variables = {
-        "tt_tenant": name,
-        "tt_payer": name,
-        "tt_fallback": token(revision[:16]),
-        "hangup_after_bridge": "true",
-        "continue_on_fail": "true",
-        "sip_copy_custom_headers": "false",
-        "sip_ignore_remote_cause": "true",
-        "effective_caller_id_name": number,
-        "effective_caller_id_number": number,
-        **({"group_confirm_file": sound(CONFIRM_PROMPT, settings), "group_confirm_key": "1"} if confirm else {}),
-    }
-    actions = [("multiset", " ".join(f"{n}={v}" for n, v in variables.items()))]
-    if bridge:
-        leg = {"tt_leg": bridge.leg, "tt_tenant": name, "tt_payer": name, **bridge.variables}
-        leg |= {"origination_caller_id_number": number, "origination_caller_id_name": number}
-        listed = ",".join(f"{n}={argument(v)}" for n, v in leg.items())
-        actions.append(("bridge", ",".join(f"[{listed}]{argument(address)}" for address in bridge.addresses)))
-    actions.append(("transfer", "apology XML fallback"))
-    lines = [f"          <action application={quoteattr(a)} data={quoteattr(d)}/>" for a, d in actions]
-    text = "\n".join(
-        [
-            '<document type="freeswitch/xml">',
-            '  <section name="dialplan">',
-            '    <context name="fallback">',
-            f"      <extension name={quoteattr(name)}>",
-            f'        <condition field="destination_number" expression="^{number}$">',
-            *lines,
-            "        </condition>",
-            "      </extension>",
-            "    </context>",
-            "  </section>",
-            "</document>",
-            "",
-        ]
-    )
-    return _no_instruction(text)
-
-
-@dataclass(frozen=True)
-class _Bridge:
-    addresses: tuple[str, ...]
-    """Ring together."""
-    leg: str
-    """`ring` or `forward`."""
-    variables: Mapping[str, str]
-
-
-def _target(
-    tenant: Tenant, entry: NumberEntry, platform: Platform, domain: str, settings: RenderSettings
-) -> tuple[_Bridge | None, bool]:
-    if entry.id:
-        return _phones((entry.id,), RING_S, domain, settings), False
-    action = _first(tenant, entry, lambda one: one.forward)
-    if action is None:
-        rings = _first(tenant, entry, lambda one: one.ring)
-        ids = _ids_of(tenant, rings.ring or "") if rings else ()
-        return (_phones(ids, rings.for_s or RING_S, domain, settings) if rings and ids else None), False
-    called = dialled_number(action.forward or "")
-    own = {other.number for other in tenant.numbers}
-    if called in own or called in ("110", "118", "119"):
-        return None, False  # it would come back, or call for help in nobody's name
-    span = {"leg_timeout": str(action.for_s or RING_S)}
-    return _Bridge((_through(_carrier(platform, action), called),), "forward", span), action.confirm == "key"
-
-
-def _phones(ids: Sequence[str], for_s: int, domain: str, settings: RenderSettings) -> _Bridge:
-    profile = token(settings.phone_profile)
-    addresses = tuple(f"sofia/{profile}/{token(phone)}%{token(domain)}" for phone in ids[:MOST_PHONES])
-    return _Bridge(addresses, "ring", {"leg_timeout": str(for_s), **voice_of_phones(settings)})
-
-
-def _ids_of(tenant: Tenant, name: str) -> tuple[str, ...]:
-    """The devices of a group, a line, or an id, each once."""
-    lines = {line.line: line for line in tenant.lines}
-    group = next((group for group in tenant.groups if group.group == name), None)
-    named = group.lines if group else (name,)
-    found = [phone for line in named if line in lines for phone in lines[line].ids]
-    found += [entry.id for entry in tenant.ids if not found and entry.id == name]
-    return tuple(dict.fromkeys(found))
-
-
-def _first(tenant: Tenant, entry: NumberEntry, wanted: Callable[[Action], str | None]) -> Action | None:
-    actions = (action for rule in tenant.routes.get(entry.route, ()) for action in rule.do)
-    return next((action for action in actions if wanted(action) is not None), None)
-
-
-def _carrier(platform: Platform, action: Action) -> Carrier:
-    named = [carrier for carrier in platform.carriers if carrier.name == action.carrier]
-    return named[0] if named else platform.carriers[0]
-
-
-def _through(carrier: Carrier, called: str) -> str:
-    if carrier.gateway:
-        return f"sofia/gateway/{token(carrier.gateway)}/{called}"
-    if carrier.host:
-        return f"sofia/{token(carrier.profile)}/{called}@{token(carrier.host)}"
-    raise Refused("a carrier with neither gateway nor host")
+    return no_instruction(value)

@@ -1,14 +1,15 @@
 """Writes the files of one switch, has it read them, and says so: the only way from a tenant's file into FreeSWITCH.
 
 Enters: what directory says anew, the credentials file. Leaves: files in the switch's own folder, each replaced whole,
-and RevisionApplied per revision. A number's fallback is in force once its file is replaced; phones and carriers once
-the switch says that it has read them. Work is done in a thread; the switch is asked over a link of its own, since a
+RevisionApplied per revision, PhoneCredentialApplied per credential. A number's fallback is in force once its file is
+replaced; phones and carriers once the switch says that it has read them and what a former password of a phone had
+opened has ended (`ended_phones.py`). Work is done in a thread; the switch is asked over a link of its own, since a
 reload of a hundred thousand phones takes longer than a caller waits. What stands in the files: `conf.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,21 @@ import gevent
 import gevent.event
 
 from proto.envelope import Envelope
-from proto.events import PlatformRevised, RevisionApplied, TenantRevised
+from proto.events import (
+    NumbersSuspended,
+    PhoneCredentialApplied,
+    PhoneCredentialChanged,
+    PlatformRevised,
+    RevisionApplied,
+    TenantRevised,
+)
 from proto.message import Event as Fact
 from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT
-from services.eventsocket import conf
+from services.eventsocket import conf, ended_phones
 from services.eventsocket.agent import SwitchSettings
 from services.eventsocket.conf_folder import ConfFolder
+from services.eventsocket.fallbacks import fallback_path
 from services.eventsocket.link import Link, LinkLost
 from services.eventsocket.ownership import switch_named
 from services.eventsocket.words import RenderSettings
@@ -36,7 +45,12 @@ LOOK_EVERY_S = 5.0
 RELOAD_S = 120.0
 AGAIN_S = 2.0
 LONGEST_PAUSE_S = 30.0
+ENDED = "ended.txt"
+"""Phones whose registrations and calls are still to end, one a line; no part of the switch's configuration."""
 log = get_logger("conf")
+
+
+_HEARD = TenantRevised | NumbersSuspended | PlatformRevised | PhoneCredentialChanged
 
 
 class Agent(Protocol):
@@ -65,11 +79,19 @@ class Desired:
     """What the switch shall know, and the pieces of it that are rendered."""
 
     tenants: dict[str, TenantRevised] = field(default_factory=dict)
+    suspended: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Numbers that take no calls, by client."""
     platform: Platform | None = None
     credentials: conf.Credentials = field(default_factory=conf.Credentials)
+    issued: dict[tuple[str, str], PhoneCredentialChanged] = field(default_factory=dict)
+    """By owner and phone."""
     pieces: dict[str, conf.OfTenant] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
     """With the credentials file, said of the platform."""
+
+    def of(self, owner: str) -> conf.Credentials:
+        """What the phones of one client (or of the platform) are known by."""
+        return conf.with_issued(self.credentials, [fact for (whose, _), fact in self.issued.items() if whose == owner])
 
 
 @dataclass(frozen=True)
@@ -90,6 +112,8 @@ class ConfFiles:
         self._news: list[Envelope] = []
         self._unread: set[str] = set()
         """Files written that the switch has not yet been seen to use."""
+        self._ended: set[str] = set()
+        """Phones whose former password may still hold something open."""
         self._old_gateways: set[str] = set()
         """Carriers that the switch may still reach as they were; a rescan alone leaves them so."""
         self._first = True
@@ -127,19 +151,23 @@ class ConfFiles:
 
     def _learned(self, envelopes: Sequence[Envelope]) -> None:
         """Directory has spoken (on the agent's greenlet: must not block)."""
-        fresh = [one for one in envelopes if isinstance(one.body, TenantRevised | PlatformRevised)]
+        fresh = [one for one in envelopes if isinstance(one.body, _HEARD)]
         self._news += fresh
         self._wake.set()
-        if self._asking and (stale := {path for one in fresh for path in self._stale(one.body)}):
+        if self._asking and (stale := {path for one in fresh for path in self._stale(one)}):
             self._dropping.append(gevent.spawn(in_thread, partial(self._folder.replace_fallbacks, stale, {})))
 
-    def _stale(self, fact: object) -> Mapping[str, str]:
+    def _stale(self, told: Envelope) -> Iterable[str]:
         """The fallbacks of a client that has changed: until they are written anew its callers hear the apology."""
+        fact = told.body
+        if isinstance(fact, NumbersSuspended):
+            changed = self._desired.suspended.get(told.tenant, frozenset()) ^ set(fact.numbers)
+            return [fallback_path(number) for number in changed]
         if not isinstance(fact, TenantRevised):
-            return {}
+            return []
         name = fact.body.tenant
         held, piece = self._desired.tenants.get(name), self._desired.pieces.get(name)
-        return {} if piece is None or (held is not None and held.revision == fact.revision) else piece.fallbacks
+        return [] if piece is None or (held is not None and held.revision == fact.revision) else piece.fallbacks
 
     def _run(self) -> None:
         """One turn after the other; news that come meanwhile are taken together by the next one."""
@@ -208,7 +236,9 @@ class ConfFiles:
         here = switch_named(platform, switch.name)
         settings = RenderSettings(here.phone_profile, "", switch.render.sounds_dir, switch.render.srtp)
         try:
-            return conf.of_tenant(told.body, told.revision, platform, here, self._desired.credentials, settings)
+            credentials = self._desired.of(told.body.tenant)
+            suspended = self._desired.suspended.get(told.body.tenant, frozenset())
+            return conf.of_tenant(told.body, told.revision, platform, here, credentials, settings, suspended)
         except Exception as error:
             log.error("a tenant cannot be written", switch=switch.name, tenant=told.body.tenant, exc_info=error)
             old = self._desired.pieces.get(told.body.tenant) or conf.OfTenant("", (), {}, ())
@@ -231,6 +261,13 @@ class ConfFiles:
                     desired.tenants.pop(fact.body.tenant, None)
                 else:
                     desired.tenants[fact.body.tenant] = fact
+            elif isinstance(fact, NumbersSuspended):
+                desired.suspended[one.tenant] = frozenset(fact.numbers)
+                self._due.add(one.tenant)
+            elif isinstance(fact, PhoneCredentialChanged):
+                desired.issued[fact.owner, fact.phone] = fact
+                self._due.add(fact.owner)
+                self._shared_changed = self._shared_changed or fact.owner == PLATFORM_TENANT
         if everything:
             self._shared_changed = True
             self._due |= desired.tenants.keys()
@@ -256,13 +293,17 @@ class ConfFiles:
         """
         pieces = [self._desired.pieces[name] for name in sorted(self._desired.pieces)]
         known = {(one.id, self._domain(told)) for told in self._desired.tenants.values() for one in told.body.ids}
-        pools = conf.of_pools(platform, known, self._desired.credentials)
+        pools = conf.of_pools(platform, known, self._desired.of(PLATFORM_TENANT))
         gateways, of_gateways = conf.gateways_xml(platform, self._desired.credentials)
         acl, of_acl = conf.acl_xml(self._desired.credentials)
         directory = conf.directory_xml([*pieces, *pools])
         texts = {"directory.xml": directory, "gateways.xml": gateways, "acl.xml": acl}
         revision = conf.revision_of_files(list(texts.values()))
         self._old_gateways |= conf.gateways_that_differ(self._folder.text("gateways.xml"), gateways)
+        self._ended |= ended_phones.addresses(self._folder.text(ENDED))
+        self._ended |= conf.phones_that_differ(self._folder.text("directory.xml"), directory)
+        # What is to end is on disk before it can be seen from the files that it is.
+        self._folder.write({ENDED: "".join(f"{phone}\n" for phone in sorted(self._ended))})
         self._unread |= self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})
         self._of_carriers = (*of_gateways, *of_acl, *(problem for piece in pools for problem in piece.problems))
         self._revision, self._shared_changed = revision, False
@@ -293,6 +334,12 @@ class ConfFiles:
                     raise ValueError("the switch does not forget the phones that it remembers (xml_flush_cache)")
                 if link.send("api global_getvar tt_revision").text.strip() != outcome.revision:
                     raise ValueError("the switch reads other files: is conf_dir its own folder?")
+            if self._ended:
+                profile = switch_named(self._desired.platform, at.name).phone_profile
+                ended_phones.end(link, profile, self._ended)
+                log.info("phones ended", switch=at.name, phones=len(self._ended))
+                in_thread(partial(self._folder.write, {ENDED: ""}))
+                self._ended.clear()
             if "acl.xml" in self._unread:
                 link.send("api reloadacl", RELOAD_S)
             if "gateways.xml" in self._unread:
@@ -309,6 +356,13 @@ class ConfFiles:
     def _say(self, taken: Sequence[Envelope], outcome: Outcome) -> None:
         switch = self._agent.switch.name
         for one in taken:
+            if isinstance(one.body, PhoneCredentialChanged):
+                told = one.body
+                done = PhoneCredentialApplied(switch=switch, phone=told.phone, serial=told.serial)
+                self._agent.tell(done, told.owner, one.id)
+                continue
+            if isinstance(one.body, NumbersSuspended):
+                continue
             assert isinstance(one.body, TenantRevised | PlatformRevised)
             problems = outcome.problems.get(one.tenant, ())
             for problem in problems:

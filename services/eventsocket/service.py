@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
-from proto.events import PlatformRevised, TenantRevised
+from proto.events import NumbersSuspended, PhoneCredentialChanged, PlatformRevised, TenantRevised
+from proto.message import Event
 from services.eventsocket import agent
 from services.eventsocket.agent import SwitchSettings
 from services.eventsocket.cdr.reader import CallRecords, CdrSettings, NoCallRecords
@@ -16,9 +17,9 @@ from services.eventsocket.conf_files import ConfFiles, ConfSettings
 from services.eventsocket.taken import add_commands_table
 from services.eventsocket.words import RenderSettings
 from services.runtime.bus import Bus
-from services.runtime.projections import keep_platform, keep_tenant
+from services.runtime.projections import keep_phone, keep_platform, keep_suspended, keep_tenant
 from services.runtime.store import Store, of_room
-from services.runtime.worker import Service
+from services.runtime.worker import Handler, Service
 
 NAME = "eventsocket"
 
@@ -32,7 +33,13 @@ def metadata() -> MetaData:
 
 def build() -> Service:
     """What the agent hears of directory."""
-    return Service(NAME, {TenantRevised: keep_tenant, PlatformRevised: keep_platform}, metadata())
+    handlers: dict[type[Event], Handler] = {
+        TenantRevised: keep_tenant,
+        NumbersSuspended: keep_suspended,
+        PlatformRevised: keep_platform,
+        PhoneCredentialChanged: keep_phone,
+    }
+    return Service(NAME, handlers, metadata())
 
 
 class Agent(agent.Agent):

@@ -160,3 +160,10 @@ def _checked(pattern: re.Pattern[str], raw: str, why: str) -> str:
     if not pattern.fullmatch(raw):
         raise Refused(why)
     return raw
+
+
+def no_instruction(text: str) -> str:
+    """The switch drops every line with this word in it, wherever it stands (switch_xml.c, preprocess)."""
+    if "x-pre-process" in text.lower():
+        raise Refused("a word that no file of the switch may hold")
+    return text

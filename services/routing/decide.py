@@ -36,20 +36,34 @@ class Decision(msgspec.Struct, frozen=True):
     forget: bool = False
 
 
-def decide(state: Routed | None, event: Envelope, tenant: Tenant | None, platform: Platform | None) -> Decision:
-    """The decision for `event` (CallArrived, CallHandedOver or LegEnded) about a leg in `state`."""
+def decide(
+    state: Routed | None,
+    event: Envelope,
+    tenant: Tenant | None,
+    platform: Platform | None,
+    suspended: frozenset[str] = frozenset(),
+) -> Decision:
+    """The decision for `event` (CallArrived, CallHandedOver or LegEnded) about a leg in `state`.
+
+    `suspended`: those of the client's numbers that take no calls and are shown on none.
+    """
     row, fact = state or Routed(), event.body
     assert isinstance(fact, CallArrived | CallHandedOver | LegEnded)
     move = TABLE[row.state, type(fact)]
     if isinstance(fact, CallArrived) and move is Move.ROUTE and fact.park > row.park:
-        return _route(row, event, fact, tenant, platform)
+        return _route(row, event, fact, tenant, platform, suspended)
     if isinstance(fact, CallHandedOver) and move is Move.CLOSE and fact.to == NAME:
         return _close(fact)
     return Decision(row, forget=isinstance(fact, LegEnded) and move is Move.FORGET)
 
 
 def _route(
-    row: Routed, event: Envelope, fact: CallArrived, tenant: Tenant | None, platform: Platform | None
+    row: Routed,
+    event: Envelope,
+    fact: CallArrived,
+    tenant: Tenant | None,
+    platform: Platform | None,
+    suspended: frozenset[str],
 ) -> Decision:
     after = Routed(CallState.ROUTED, fact.park)
     if platform is None:
@@ -60,13 +74,13 @@ def _route(
     if tenant is None:
         # Not heard of yet, or no longer: the switch's static fallback knows this client better than a guess here.
         return Decision(row, (), (f"契約者 {event.tenant} の設定がまだ届いていないので予備の経路に任せる",))
-    scene, draft = _scene(event, fact, tenant, platform), Draft()
+    scene, draft = _scene(event, fact, tenant, platform, suspended), Draft()
     caller = _fill(scene, draft, fact)
     close(draft)
     return Decision(after, draft.plan, tuple(draft.why), caller)
 
 
-def _scene(event: Envelope, fact: CallArrived, tenant: Tenant, platform: Platform) -> Scene:
+def _scene(event: Envelope, fact: CallArrived, tenant: Tenant, platform: Platform, suspended: frozenset[str]) -> Scene:
     return Scene(
         tenant=tenant,
         platform=platform,
@@ -76,6 +90,7 @@ def _scene(event: Envelope, fact: CallArrived, tenant: Tenant, platform: Platfor
         dialled=domestic(fact.dialled),
         phone="" if fact.transferred else fact.phone,
         diverted_from=domestic(fact.diverted_from),
+        suspended=suspended,
     )
 
 

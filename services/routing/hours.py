@@ -58,6 +58,11 @@ def is_open(hours: Hours, zone: str, at_us: int) -> Opening:
     return Opening(False, _closed_why(_entry(hours, today)))
 
 
+def day_of(zone: str, at_us: int) -> date:
+    """The day of the calendar in `zone`. Raises ZoneInfoNotFoundError for an unknown zone."""
+    return to_datetime(at_us).astimezone(_zone(zone)).date()
+
+
 def holiday_name(day: date) -> str | None:
     """元日, 成人の日, 振替休日 …, or None on a day that is none."""
     return _holiday(day)

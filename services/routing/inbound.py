@@ -24,7 +24,11 @@ _KINDS = {"representative": "代表番号", "direct": "直通番号", "leased": 
 def call_number(scene: Scene, draft: Draft, entry: NumberEntry) -> None:
     """The client's own number was called: a direct one rings its id, the others follow their route."""
     draft.note(f"{entry.number} は {scene.tenant.name} の{_KINDS[entry.kind]}")
-    if entry.kind == "direct" and entry.id:
+    if entry.number in scene.suspended:
+        draft.add("利用停止中の番号なので、使われていない番号として案内する", *NOT_IN_USE)
+    elif scene.contract_ended:
+        draft.add(f"契約は {scene.contract_ended} で終わったので、使われていない番号として案内する", *NOT_IN_USE)
+    elif entry.kind == "direct" and entry.id:
         call_name(scene, draft, entry.id, None, last=True)
     elif entry.route:
         _follow_route(scene, draft, entry.route)
@@ -195,5 +199,8 @@ def _present(scene: Scene, draft: Draft, action: Action) -> str:
         return ""
     if scene.number(action.present) is None:
         draft.note(f"表示番号 {action.present} は自社の番号ではないので使わない")
+        return ""
+    if action.present in scene.suspended:
+        draft.note(f"表示番号 {action.present} は利用停止中なので使わない")
         return ""
     return action.present

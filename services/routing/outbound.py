@@ -1,8 +1,8 @@
 """PURE. A call that one of the client's own phones makes: inside the house, to an own number, or to the outside.
 
 Enters: a scene with `phone`, and a draft. Leaves: the draft, and the party to show. A leased number never originates
-(R16), permissions of the line hold (R14), 184/186 as dialled (R28). Emergency calls are the dialplan's; one that comes
-here all the same is dialled at once, past every rule.
+(R16), nor does a suspended one (R17), permissions of the line hold (R14), 184/186 as dialled (R28). Emergency calls are
+the dialplan's; one that comes here all the same is dialled at once, past every rule.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def _outside(scene: Scene, draft: Draft, dialled: Dialled) -> Party:
     elif _may(scene, draft, "originate", "外線発信"):
         shown = _shown_number(scene, draft)
         if shown is None:
-            draft.add("発信に使える番号がない（貸出番号は発信できない）ので断る", Reject("CALL_REJECTED"))
+            draft.add(
+                "発信に使える番号がない（貸出番号と利用停止中の番号は発信できない）ので断る", Reject("CALL_REJECTED")
+            )
         else:
             return _dial(scene, draft, dialled, shown)
     return scene.caller
@@ -84,6 +86,8 @@ def _shown_number(scene: Scene, draft: Draft) -> NumberEntry | None:
 
 
 def _usable(scene: Scene, entry: NumberEntry) -> bool:
+    if entry.number in scene.suspended:
+        return False
     # R2: only its own device originates from a direct number
     return entry.kind == "representative" or (entry.kind == "direct" and entry.id == scene.phone)
 

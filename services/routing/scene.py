@@ -15,7 +15,7 @@ from proto.tenant.lines import Group, Id, Line
 from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform, Pool
 from proto.values import Party
-from services.routing.hours import Opening, is_open
+from services.routing.hours import Opening, day_of, is_open
 
 LOCAL_DOMAIN = "127.0.0.1"
 """Where phones register when neither the client nor the switch names a domain (proto.tenant.platform.Switch)."""
@@ -34,6 +34,8 @@ class Scene:
     phone: str = ""
     """The id of our own device that calls; empty for calls from outside."""
     diverted_from: str = ""
+    suspended: frozenset[str] = frozenset()
+    """Numbers of the client that take no calls and are shown on none."""
 
     @property
     def domain(self) -> str:
@@ -42,6 +44,12 @@ class Scene:
             if switch.switch == self.switch:
                 return self.tenant.domain or switch.domain
         return self.tenant.domain or LOCAL_DOMAIN
+
+    @property
+    def contract_ended(self) -> str:
+        """The contract's last day if that is over, in the client's zone; else empty."""
+        until = self.tenant.contract.until
+        return until if until is not None and until < day_of(self.tenant.timezone, self.at_us).isoformat() else ""
 
     def device(self, name: str, after_s: int = 0) -> Phone:
         """The device with this id, as a plan names it."""

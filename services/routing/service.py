@@ -1,7 +1,7 @@
 """The shell of routing: which facts it hears, where it keeps its rows, what it says.
 
-Enters: CallArrived, CallHandedOver, LegEnded, and the revisions of clients and platform. Leaves: one RouteCall per
-decision, with the CallRouted that tells why. Every rule belongs to `decide.py` and the modules it calls.
+Enters: CallArrived, CallHandedOver, LegEnded, the revisions of clients and platform, suspended numbers. Leaves: one
+RouteCall per decision, with the CallRouted that tells why. Every rule belongs to `decide.py` and the modules it calls.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from sqlalchemy import MetaData
 
 from proto.commands import RouteCall
 from proto.envelope import Envelope
-from proto.events import CallArrived, CallHandedOver, CallRouted, LegEnded, PlatformRevised, TenantRevised
+from proto.events import (
+    CallArrived,
+    CallHandedOver,
+    CallRouted,
+    LegEnded,
+    NumbersSuspended,
+    PlatformRevised,
+    TenantRevised,
+)
 from proto.message import Event
 from services.routing.decide import DECIDE_WITHIN_US, NAME, Decision, decide
 from services.routing.model import Routed
@@ -26,6 +34,7 @@ def build() -> Service:
         CallHandedOver: handle,
         LegEnded: handle,
         TenantRevised: projections.keep_tenant,
+        NumbersSuspended: projections.keep_suspended,
         PlatformRevised: projections.keep_platform,
     }
     return Service(NAME, handlers, MetaData())
@@ -36,7 +45,8 @@ def handle(tx: Tx, event: Envelope, cause: Cause) -> list[Emit]:
     fact = event.body
     assert isinstance(fact, CallArrived | CallHandedOver | LegEnded)
     before = tx.state("leg", fact.leg, Routed)
-    decision = decide(before, event, projections.tenant(tx, event.tenant), projections.platform(tx))
+    tenant, stopped = projections.tenant(tx, event.tenant), projections.suspended(tx, event.tenant)
+    decision = decide(before, event, tenant, projections.platform(tx), stopped)
     if decision.plan and not tx.once(f"decision/{event.tenant}/{event.call}", event.key, event.occurred_at_us):
         return []  # the same park told twice, under another id
     if decision.forget:

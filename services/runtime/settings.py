@@ -133,6 +133,7 @@ _SWITCH: dict[str, _Key] = {
     "recordings_dir": _FOLDER,
     "sounds_dir": _FOLDER,
     "srtp": _one_of({mode: mode for mode in ("optional", "mandatory")}),
+    "phone_server": _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[0-9]{1,5})?", "host or host:port"),
     "newline_every_ms": _whole(0, 1000),
     "user": _matching(r"[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,253}", "id@domain of the switch's directory"),
     "conf_dir": _FOLDER,

@@ -55,6 +55,8 @@ class SwitchLink(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of prompts; None: tones in their place."""
     srtp: str = ""
     """`optional` or `mandatory`: how phones are dialled; empty: with plain voice."""
+    phone_server: str = ""
+    """host or host:port that phones are given as their server; empty: their domain, 5060, or 5061 (TLS) with `srtp`."""
     newline_every_ms: int = 2
     """While a call is up, wake the switch's Event Socket so often: events come after 1.6 instead of 10 ms; 0: never."""
     cdr_dir: Path | None = None

@@ -82,6 +82,8 @@ VALUES: dict[str, Any] = {
     "sip_status": 200,
     "version": "1.10.12",
     "recordings": "acme",
+    "owner": "acme",
+    "ha1": "939e7578ed9e3c518a452acee763bce9",
 }
 """What a key holds, wherever it stands and fits."""
 

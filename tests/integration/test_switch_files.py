@@ -17,8 +17,8 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT
 from services.eventsocket.agent import SwitchSettings
-from services.eventsocket.conf import fallback_path
 from services.eventsocket.conf_files import ConfFiles, ConfSettings
+from services.eventsocket.fallbacks import fallback_path
 
 NUMBER = "0312345678"
 

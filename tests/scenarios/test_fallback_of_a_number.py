@@ -14,7 +14,7 @@ from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
 from services.directory.applied import applied
 from services.eventsocket import conf_files
-from services.eventsocket.conf import fallback_path
+from services.eventsocket.fallbacks import fallback_path
 from services.rooms import EVERYTHING
 from tests.scenarios.house import ACME, Played, the_house
 from tests.stores import Database

@@ -71,7 +71,7 @@ def test_a_phone_is_given_its_tenant_its_emergency_line_and_a_hash_of_its_passwo
 def test_a_phone_without_a_password_is_not_written_and_that_is_said() -> None:
     found = pieces(tenant(), conf.Credentials())
     assert found.phones == ()
-    assert "1001@pbx.example: no password in the credentials file, so it cannot register" in found.problems
+    assert "1001@pbx.example: no password was issued, so it cannot register" in found.problems
 
 
 @pytest.mark.parametrize("numbers", [["05012345678"], ["0120123456", "08001234567"], []])

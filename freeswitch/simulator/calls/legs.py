@@ -14,6 +14,7 @@ from freeswitch.simulator import plan
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.profile import Headers, OtherLeg, Profile, Times
 from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.calls.waiting import FRAME_S, HungUp
 from freeswitch.simulator.events import channel_headers
 from freeswitch.simulator.far_ends import acting, people
 from freeswitch.simulator.far_ends.people import Behaviour, Caller, Carrier, Phone
@@ -51,6 +52,7 @@ def begin_call(switch: Switch, leg: SipLeg, caller: Caller, number: str) -> None
 
     def begin() -> None:
         switch.core.fire("CHANNEL_STATE", newborn(leg))
+        _takes_offer(leg, caller)
         leg.enter("CS_INIT")
         leg.state_number = 2
         leg.fire("CHANNEL_CREATE")
@@ -61,6 +63,21 @@ def begin_call(switch: Switch, leg: SipLeg, caller: Caller, number: str) -> None
         leg.route(number)
 
     leg.start(begin)
+
+
+def _takes_offer(leg: SipLeg, caller: Caller) -> None:
+    """An INVITE that describes no sound, or none in a codec of ours, is refused before anything is told of a call.
+    Raises HungUp. Source: sofia_handle_sip_i_state (late offers only with enable-3pcc).
+    """
+    if leg.takes_offer(caller.speaks):
+        return
+    for name in ("read_codec", "write_codec"):
+        leg.variables.pop(name, None)
+    leg.has_media = False
+    leg.variables["endpoint_disposition"] = "NO CODECS" if caller.speaks else "3PCC DISABLED"
+    leg.hangup("INCOMPATIBLE_DESTINATION" if caller.speaks else "MANDATORY_IE_MISSING")
+    leg.clock.sleep(FRAME_S)
+    raise HungUp
 
 
 def newborn(leg: SipLeg) -> Headers:
@@ -150,6 +167,7 @@ def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id
         **({"sip_from_display": name} if caller.name is not None else {}),
         "sip_authorized": "true",
         "sip_auth_username": phone.id,
+        "sip_auth_realm": phone.domain,
         "user_name": phone.id,
         "domain_name": phone.domain,
         "user_context": "default",
@@ -212,7 +230,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     leg.state, leg.state_number = "CS_NONE", 1
     leg.variables, leg.sofia_profile = {}, profile_name
     if presence_id:
-        leg.variables["presence_id"] = presence_id
+        leg.variables |= {"sip_local_url": presence_id, "presence_id": presence_id}
     if gateway:
         leg.variables["sip_gateway_name"] = gateway
         leg.gateway_host = next(one.host for one in switch.carriers if one.gateway == gateway)
