@@ -25,7 +25,7 @@ from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import web as history_web
 from services.pulse import Pulse
-from services.rooms import AGENT, BUILDS, EVERYTHING, store_url
+from services.rooms import AGENT, BUILDS, ERASES, EVERYTHING, store_url
 from services.routing.explain import explain
 from services.runtime import projections
 from services.runtime.app import Part
@@ -34,6 +34,7 @@ from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
+from services.runtime.erasure import Erasure
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Timers, Worker
 
@@ -98,6 +99,8 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         house.parts.append((f"{name} courier", courier))
 
 
+    if name in ERASES:
+        house.parts.append((f"{name} erasure", Erasure(name, store, ERASES[name])))
 def _both(first: AfterCommit | None, second: AfterCommit) -> AfterCommit:
     def tell(envelopes: Sequence[Envelope]) -> None:
         if first is not None:
