@@ -106,6 +106,7 @@ PURE = (
     "freeswitch/simulator/kept.py",
     "freeswitch/simulator/limits.py",
     "freeswitch/simulator/calls/broadcast.py",
+    "freeswitch/simulator/calls/codecs.py",
     "freeswitch/simulator/calls/keys.py",
     "freeswitch/simulator/calls/media_needs.py",
     "freeswitch/simulator/calls/meta_keys.py",
@@ -120,6 +121,7 @@ PURE = (
     "freeswitch/simulator/check/order.py",
     "freeswitch/simulator/check/replies.py",
     "freeswitch/simulator/check/script.py",
+    "freeswitch/simulator/check/sent.py",
     "freeswitch/simulator/check/trunks.py",
 )
 """Modules that only calculate: what they import, directly or through others of ours, touches nothing outside."""

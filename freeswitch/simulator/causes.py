@@ -5,6 +5,8 @@ Enters: names and codes. Leaves: names and codes. Source: switch_channel.c, mod_
 
 from __future__ import annotations
 
+import re
+
 Q850 = {
     "UNALLOCATED_NUMBER": 1,
     "NO_ROUTE_TRANSIT_NET": 2,
@@ -155,6 +157,15 @@ _PHRASES = {
 def of_sip(code: int) -> tuple[str, str]:
     """The cause of a final SIP response, and its usual phrase. Source: sofia_glue_sip_cause_to_freeswitch."""
     return _CAUSE_OF_CODE.get(code, "NORMAL_UNSPECIFIED"), _PHRASES.get(code, "")
+
+
+_REASON = re.compile(r"\s*(?:q\.850|freeswitch)\s*;(?:.*;)?\s*cause\s*=\s*(\d{1,4})", re.IGNORECASE)
+
+
+def of_reason(header: str) -> str:
+    """The cause that a header Reason names, `Q.850;cause=31;text="…"`; empty for other protocols and numbers."""
+    found = _REASON.match(header)
+    return _BY_NUMBER.get(int(found[1]), "") if found else ""
 
 
 _DIALSTATUS = {

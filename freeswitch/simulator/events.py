@@ -174,7 +174,7 @@ def _basics(channel: Leg) -> Headers:
     if channel.hangup_cause:
         headers["Hangup-Cause"] = channel.hangup_cause
     if channel.has_media:
-        for side, codec in (("Read", channel.read_codec), ("Write", "PCMU")):
+        for side, codec in (("Read", channel.read_codec), ("Write", channel.codec)):
             headers[f"Channel-{side}-Codec-Name"] = codec
             headers[f"Channel-{side}-Codec-Rate"] = "8000"
             headers[f"Channel-{side}-Codec-Bit-Rate"] = "128000" if codec == "L16" else "64000"

@@ -62,7 +62,7 @@ class Registrar:
 
     def remember(self, phone: Phone, expires_us: int | None = None) -> None:
         """An entry from before, of which nothing is told; with the end of its time if that is known."""
-        entry = self._entry(phone)
+        entry = replace(self._entry(phone), since_us=0)
         if expires_us is not None:
             self._entries[phone.address] = entry = replace(entry, expires_us=expires_us)
         self._listed[phone.address] = entry

@@ -119,7 +119,7 @@ initial_cid_name initial_cid_num initial_ip_addr initial_dest initial_dialplan i
 
 def _channel(switch: Switch, told: CoreRow) -> Row:
     at_us, leg = int(told["created_us"]), switch.sessions.get(told["uuid"])
-    media = {"codec": "PCMU", "rate": "8000", "bit_rate": "64000"} if leg is not None and leg.has_media else {}
+    media = {"codec": leg.codec, "rate": "8000", "bit_rate": "64000"} if leg is not None and leg.has_media else {}
     more = {f"{side}_{name}": value for side in ("read", "write") for name, value in media.items()}
     if leg is not None and media and leg.read_codec == "L16":
         more |= {"read_codec": "L16", "read_bit_rate": "128000"}

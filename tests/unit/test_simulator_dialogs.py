@@ -94,7 +94,32 @@ def test_ringing_and_progress_come_with_sound_or_without(code: str, noted: str, 
 def test_a_bye_takes_effect_when_it_is_answered() -> None:
     lines = [*ANSWERED, (900, "t1 -> BYE sip:mod_sofia@127.0.0.1:5080 SIP/2.0"), (918, "t1 <- SIP/2.0 200 OK (8 BYE)")]
     (call,) = dialogs(lines, event("CHANNEL_OUTGOING", "leg", 0))
-    assert call.acts[-1] == Act(START_US + 918_000, "hangup")
+    assert call.acts[-1] == Act(START_US + 918_000, "hangup", "BYE")
+
+
+def test_a_call_that_comes_once_more_with_its_password_is_the_same() -> None:
+    lines = [
+        invited("t1", 5091, 0),
+        (1, "t1 -> SIP/2.0 407 Proxy Authentication Required (8 INVITE)"),
+        invited("t1", 5091, 3),
+        (4, "t1 -> SIP/2.0 100 Trying (9 INVITE)"),
+        (500, "t1 -> SIP/2.0 200 OK (9 INVITE)"),
+    ]
+    first, second = event("CHANNEL_OUTGOING", "first", 0), event("CHANNEL_OUTGOING", "second", 900)
+    (call,) = dialogs(lines, first, second)
+    assert [(act.kind, act.at_us) for act in call.acts] == [("answer", 500_000)]
+    ended = event("CHANNEL_HANGUP", "first", 2) | {"variable_sip_term_status": "407"}
+    assert len(dialogs(lines, first, ended, second)) == 2
+
+
+def test_a_re_invite_that_is_refused_changes_nothing() -> None:
+    lines = [
+        *ANSWERED,
+        (900, "t1 -> INVITE sip:mod_sofia@127.0.0.1:5080 SIP/2.0"),
+        (902, "t1 <- SIP/2.0 488 Not Acceptable Here (8 INVITE)"),
+    ]
+    (call,) = dialogs(lines, event("CHANNEL_OUTGOING", "leg", 0))
+    assert kinds(call) == ["answer"]
 
 
 def test_a_refer_belongs_to_the_call_whose_leg_noted_it() -> None:

@@ -100,7 +100,7 @@ def _listen(switch: Switch, channel: Channel, uuid: str) -> None:
     finally:
         leg.listeners.discard(channel)
         if leg.stop_bug("eavesdrop", uuid):
-            channel.read_as("PCMU")
+            channel.read_as()
 
 
 def _sounds(leg: Channel) -> bool:

@@ -12,10 +12,12 @@ from functools import partial
 from gevent.event import Event as Signal
 
 from freeswitch.simulator import causes
+from freeswitch.simulator.calls.broadcast import LEAD_S
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.parking import park
 from freeswitch.simulator.calls.profile import STATES, Headers, OtherLeg
 from freeswitch.simulator.calls.waiting import Diverted, HungUp
+from freeswitch.simulator.plan import App
 
 LOOKS_EVERY_S = 0.02
 """A leg learns of what happened to the other with its next frame."""
@@ -31,8 +33,27 @@ class Talk:
         """Within an application that was broadcast (att_xfer): the leg that is left parks for three seconds."""
         self.caller_left = False
         self.leg_left = False
+        self.ended_by_key = False
+        """Somebody pressed their bridge_terminate_key."""
         self.leg_done = Signal()
         """The leg has also done what follows a bridge."""
+
+    def listen_for_keys(self) -> None:
+        """Whose key ends the talk is heard from now on (bridge_terminate_key)."""
+        for one in (self.caller, self.leg):
+            if wanted := one.get("bridge_terminate_key"):
+                one.on_key = partial(self._heard, wanted)
+
+    def _heard(self, wanted: str, digit: str) -> bool:
+        self.ended_by_key |= digit in wanted
+        self.caller.wake.set()
+        return self.ended_by_key
+
+    def no_longer_listen(self) -> None:
+        """The talk is over."""
+        for one in (self.caller, self.leg):
+            if one.get("bridge_terminate_key"):
+                one.on_key = None
 
     def exchange(self) -> None:
         """What the leg does: it talks until one of the two leaves, then ends unless a variable keeps it."""
@@ -112,6 +133,7 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
     talk = Talk(caller, leg, inner=inner)
     both: Headers = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": leg.uuid}
     _begin(talk, both)
+    talk.listen_for_keys()
     try:
         _while_they_talk(talk)
     except (HungUp, Diverted):
@@ -124,6 +146,12 @@ def bridge(caller: Channel, leg: Channel, *, inner: bool = False) -> None:
         if caller.state_number == STATES["CS_HIBERNATE"]:
             caller.state_number = STATES["CS_RESET"]
         raise
+    finally:
+        talk.no_longer_listen()
+    if talk.ended_by_key:
+        talk.caller_left = True
+        leg.wake.set()
+        caller.pause(2 * LOOKS_EVERY_S, until=talk.leg_done.is_set)
     _take_along(caller, leg, stays=False)
     _end(talk, both)
     _after_bridge(talk)
@@ -154,6 +182,16 @@ def _begin(talk: Talk, both: Headers) -> None:
     leg.watcher = None
     leg.released.clear()
     leg.divert(talk.exchange)
+    _execute_before(caller, leg)
+
+
+def _execute_before(caller: Channel, leg: Channel) -> None:
+    """bridge_pre_execute_aleg_app and …_bleg_app, on either leg as soon as sound flows. Source: audio_bridge_thread."""
+    for one, side in ((caller, "aleg"), (leg, "bleg")):
+        if name := caller.get(f"bridge_pre_execute_{side}_app"):
+            data = caller.get(f"bridge_pre_execute_{side}_data") or ""
+            one.variables |= {"bridge_pre_execute_app": name} | ({"bridge_pre_execute_data": data} if data else {})
+            one.broadcast(App(name, data), lead_s=LEAD_S)
 
 
 def _enter_exchange(leg: Channel, caller: Channel) -> None:
@@ -170,7 +208,7 @@ def _note(one: Channel, other: Channel) -> None:
 def _while_they_talk(talk: Talk) -> None:
     caller, leg = talk.caller, talk.leg
     shown = False
-    while not talk.leg_left:
+    while not (talk.leg_left or talk.ended_by_key):
         if leg.times.answered and not caller.times.answered:
             caller.answer()
         elif caller.times.answered and not leg.times.answered and leg.direction == "inbound":
@@ -191,7 +229,12 @@ def _while_they_talk(talk: Talk) -> None:
 def _news(talk: Talk, before: tuple[bool, bool]) -> bool:
     """Whether the leg left, answered, or has done what was to run at its answer."""
     answered, at_answer = before
-    return talk.leg_left or bool(talk.leg.times.answered and not answered) or (at_answer and not talk.leg.at_answer)
+    return (
+        talk.leg_left
+        or talk.ended_by_key
+        or bool(talk.leg.times.answered and not answered)
+        or (at_answer and not talk.leg.at_answer)
+    )
 
 
 def _show(leg: Channel, name: str, number: str, other: Channel) -> None:
@@ -267,6 +310,11 @@ def _after_bridge(talk: Talk) -> None:
     if caller.is_true("hangup_after_bridge"):
         caller.hangup(cause)
         raise HungUp
+    if name := caller.get("exec_after_bridge_app"):
+        # It is all of the plan that is left.
+        app = App(name, caller.get("exec_after_bridge_arg") or "")
+        caller.divert(lambda: caller.run_apps((app,)))
+        raise Diverted
 
 
 def _go_on_parked(leg: Channel) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from freeswitch.simulator import causes, plan
 from freeswitch.simulator.calls import legs, sounds
+from freeswitch.simulator.calls.attempt import Attempt, timed
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.calls.leg import Leg
@@ -18,11 +19,15 @@ from freeswitch.simulator.calls.reading import collect
 from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.calls.waiting import Diverted, HungUp, Waiter
 from freeswitch.simulator.far_ends import acting
-from freeswitch.simulator.plan import DialString, Target
+from freeswitch.simulator.plan import App, DialString, Target
 from freeswitch.simulator.switch import Switch
 
 DEFAULT_TIMEOUT_S = 60
 """Of a whole group, where neither call_timeout nor originate_timeout is set."""
+
+MOST_TRIES = 100
+RETRY_SLEEP_MS = (500, 60_000)
+DEFAULT_RETRY_MS = 1000
 
 _COPIED = (
     "group_confirm_key",
@@ -56,18 +61,6 @@ class Outcome:
     cause: str = "SUCCESS"
 
 
-@dataclass
-class Attempt:
-    """One leg of the group that rings now."""
-
-    leg: SipLeg
-    starts_us: int
-    ends_us: int
-    by_leg: bool
-    group_ends_us: int
-    started: bool = False
-
-
 class Dialling:
     """One dial string, from the first OUTGOING to the winner."""
 
@@ -84,6 +77,10 @@ class Dialling:
         self._together = False
         self._timed_out = False
         """The time of the whole group was up."""
+        self._refused = False
+        """One of the group was gone, and that was enough (fail_on_single_reject)."""
+        self._forced = ""
+        """The cause for whoever is still dialled and for the whole, once somebody showed no progress in time."""
         self._rang = False
         """Somebody has rung or sounded, in whichever group: only the first to ring alone is shown to the caller."""
 
@@ -102,7 +99,7 @@ class Dialling:
                 if self.originator.get("transfer_ringback"):
                     # It hears that meanwhile, and is read as what it hears is made of (setup_ringback).
                     self.originator.read_as("L16")
-            return self._groups(common)
+            return self._tries(common)
         except (HungUp, Diverted):
             if self.originator is not None and self.originator.heir is not None:
                 self._inherit(self.originator, self.originator.heir)
@@ -123,7 +120,20 @@ class Dialling:
             if self.originator is not None and not self.originator.hangup_cause and self.originator.times.answered:
                 self.originator.enter_call_state("ACTIVE")
                 if self.originator.get("transfer_ringback"):
-                    self.originator.read_as("PCMU")
+                    self.originator.read_as()
+
+    def _tries(self, common: Mapping[str, str]) -> Outcome:
+        """All groups, and all of them again as often as originate_retries wants."""
+        wanted = plan.whole(self._option(None, "originate_retries"))
+        pause_ms = plan.whole(self._option(None, "originate_retry_sleep_ms"))
+        found = self._groups(common)
+        for _again in range(1, wanted if wanted <= MOST_TRIES else 1):
+            if found.leg is not None:
+                break
+            shortest_ms, longest_ms = RETRY_SLEEP_MS
+            self.waiter.pause((pause_ms if shortest_ms <= pause_ms <= longest_ms else DEFAULT_RETRY_MS) / 1000)
+            found = self._groups(common)
+        return found
 
     def _groups(self, common: Mapping[str, str]) -> Outcome:
         for group in self.spec.groups:
@@ -133,9 +143,12 @@ class Dialling:
                 return Outcome(winner)
             if self._legs:
                 # Whoever of them was the last to go: the first that was dialled tells the cause.
-                self.last_cause = "NO_ANSWER" if self._timed_out else self._legs[0].hangup_cause or self.last_cause
+                by_us = self._timed_out or self._refused
+                self.last_cause = "NO_ANSWER" if by_us else self._legs[0].hangup_cause or self.last_cause
             self.note(self.last_cause)
-        return Outcome(None, self.last_cause)
+            if self._refused and not plan.says_yes(self._option(None, "fail_on_single_reject")):
+                break
+        return Outcome(None, self._forced or self.last_cause)
 
     def _release(self) -> None:
         """Legs that were dialled together are destroyed together, however early one of them ended."""
@@ -165,7 +178,7 @@ class Dialling:
 
     def _group(self, group: tuple[Target, ...], common: Mapping[str, str]) -> SipLeg | None:
         self._attempts, self._legs = [], []
-        self._together, self._timed_out = len(group) > 1, False
+        self._together, self._timed_out, self._refused = len(group) > 1, False, False
         for target in group:
             self._prepare(target, common)
         for attempt in self._attempts:
@@ -196,20 +209,11 @@ class Dialling:
         if isinstance(made, str):
             self.last_cause = made
             return
-        clock, leg = self.switch.clock, made
+        leg = made
         leg.watcher = self.waiter
         leg.released.clear()
-        now_us = clock.now_us()
-        delay = plan.whole(target.variables.get("leg_delay_start", ""))
-        starts_us = clock.whole_second_us(delay + 1) if delay else now_us
-        # The counter ticks in whole seconds: leg_timeout=3 fires after 3 to 4 s, originate_timeout=2 after 1 to 2 s.
-        overall = plan.whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
-        group_ends_us = ends_us = clock.whole_second_us(overall or DEFAULT_TIMEOUT_S)
-        timeout, by_leg = plan.whole(target.variables.get("leg_timeout", ""), -1), False
-        if timeout >= 0:
-            leg_ends_us = starts_us - now_us + clock.whole_second_us(timeout + 1)
-            ends_us, by_leg = min((leg_ends_us, True), (ends_us, False))
-        self._attempts.append(Attempt(leg, starts_us, ends_us, by_leg, group_ends_us))
+        overall_s = plan.whole(self._option(None, "originate_timeout" if self.originator is None else "call_timeout"))
+        self._attempts.append(timed(leg, target.variables, overall_s or DEFAULT_TIMEOUT_S))
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
         if self.originator is not None:
@@ -306,6 +310,11 @@ class Dialling:
         def ask() -> None:
             leg.digits.clear()
             digits = ""
+            if key == "exec":
+                # Not a key but an application decides: who stays until its end has agreed.
+                name, _, data = file.partition(" ")
+                leg.execute(App(name, data))
+                digits = key
             while digits != key:
                 leg.set("read_result", "")
                 digits = collect(self.switch.sounds, leg, file, len(key), wait_s).digits
@@ -338,23 +347,35 @@ class Dialling:
 
     def _next_deadline_s(self) -> float:
         now_us = self.switch.clock.now_us()
-        moments = [one.ends_us for one in self._attempts]
-        moments += [one.starts_us for one in self._attempts if not one.started]
-        return max(0.0, (min(moments) - now_us) / 1_000_000)
+        return max(0.0, (min(one.next_us() for one in self._attempts) - now_us) / 1_000_000)
 
     def _sweep(self) -> None:
         """Takes out who is gone, ends whose time is up, starts whose delay is over."""
         now_us = self.switch.clock.now_us()
         for attempt in list(self._attempts):
+            if not attempt.leg.hangup_cause and now_us >= attempt.shows_by_us and not attempt.shows:
+                self._forced = "PROGRESS_TIMEOUT"
+                self._end(attempt, self._forced)
             if not attempt.leg.hangup_cause and now_us >= attempt.ends_us:
                 self._timed_out |= not attempt.by_leg
-                self._end(attempt, "ALLOTTED_TIMEOUT" if attempt.by_leg else "NO_ANSWER")
+                self._end(attempt, "ALLOTTED_TIMEOUT" if attempt.by_leg else self._forced or "NO_ANSWER")
             if attempt.leg.hangup_cause:
                 self._attempts.remove(attempt)
                 self.last_cause = attempt.leg.hangup_cause
             else:
                 self._start_if_due(attempt)
+        if self._attempts and self._one_refusal_ends_all():
+            self._refused = True
+            self._drop(self._forced or "NO_ANSWER")
         self._hurry(now_us)
+
+    def _one_refusal_ends_all(self) -> bool:
+        """fail_on_single_reject: `true`, or causes of which one is enough (with `!` in front: any but these)."""
+        causes_ = self._option(None, "fail_on_single_reject")
+        gone = [leg.hangup_cause for leg in self._legs if leg.hangup_cause]
+        if not causes_ or plan.says_yes(causes_):
+            return bool(causes_ and gone)
+        return any((cause.lower() in causes_.lower()) != causes_.startswith("!") for cause in gone)
 
     def _hurry(self, now_us: int) -> None:
         """With nobody left who rings, those whose delay ends first start now. Source: check_per_channel_timeouts."""
@@ -362,9 +383,7 @@ class Dialling:
             return
         early_us = min(one.starts_us for one in self._attempts) - now_us
         for attempt in self._attempts:
-            attempt.starts_us -= early_us
-            if attempt.by_leg:
-                attempt.ends_us -= early_us
+            attempt.hurry(early_us)
             self._start_if_due(attempt)
 
     def _end(self, attempt: Attempt, cause: str) -> None:

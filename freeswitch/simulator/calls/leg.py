@@ -83,7 +83,8 @@ class Leg(Waiter):
         """What reads or changes its sound besides recordings, and which: ("displace", path), ("audio", "mute")."""
         self.heartbeats = 0
         """How often a heartbeat was begun, or ended: only the newest beats."""
-        self.read_codec = "PCMU"
+        self.codec = self.read_codec = "PCMU"
+        """On the line, and as what runs on it reads it."""
         self.is_sent_sound = False
         """A sound of the switch plays to it."""
         self.digits: deque[str] = deque()
@@ -182,9 +183,9 @@ class Leg(Waiter):
         else:
             self.variables.pop(name, None)
 
-    def read_as(self, codec: str) -> None:
-        """What is read of it comes in this codec: PCMU as on the line, or L16 for an application that wants it so."""
-        self.variables["read_codec"] = self.read_codec = codec
+    def read_as(self, codec: str = "") -> None:
+        """What is read of it comes in this codec: as on the line, or L16 for an application that wants it so."""
+        self.variables["read_codec"] = self.read_codec = codec or self.codec
 
     def is_true(self, name: str) -> bool:
         """Whether a variable says yes, as switch_true() reads it."""
@@ -312,9 +313,9 @@ class Leg(Waiter):
             self.answer_state = "early"
             self.variables["endpoint_disposition"] = "EARLY MEDIA"
             self.fire("CHANNEL_PROGRESS_MEDIA")
-            self.has_media = True
             self.execute_on("execute_on_pre_answer")
             self.execute_on("execute_on_media")
+            self.has_media = True
             self.enter_call_state("EARLY")
             self.progressed.set()
             self.changed()

@@ -121,7 +121,7 @@ class Recorder:
             self._write(path, samples, 1)
             channel.variables["record_record_file_size"] = str(size)
             channel.fire("RECORD_STOP", after=about)
-            channel.read_as("PCMU")
+            channel.read_as()
             return
         cause = _completion(channel, recording, samples)
         channel.variables["record_completion_cause"] = cause

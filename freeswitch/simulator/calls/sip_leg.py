@@ -14,8 +14,10 @@ from urllib.parse import unquote
 import gevent
 
 from freeswitch.simulator import causes
+from freeswitch.simulator.calls import codecs
 from freeswitch.simulator.calls.broadcast import ENDLESS, LEAD_S
 from freeswitch.simulator.calls.channel import Channel, Home
+from freeswitch.simulator.calls.codecs import OURS, Codecs
 from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.calls.keys import PRESSED_SAMPLES, Key
 from freeswitch.simulator.calls.parking import park
@@ -43,6 +45,8 @@ class SipLeg(Channel):
         """Whether its From is ours although it called: a re-INVITE of ours was answered."""
         self.message_s = 3.0
         """How long whoever calls on this leg speaks after the tone."""
+        self.speaks: Codecs = OURS[:1]
+        """The codecs that its far end last described, the best first."""
 
     def hangup(self, cause: str, **disposition: str) -> None:
         """As of every leg; the far end acts no more."""
@@ -78,18 +82,46 @@ class SipLeg(Channel):
         self.early_media()
 
     def far_answer(self) -> None:
-        """200 from whom we dialled."""
+        """200 from whom we dialled; without a codec in common that is the end of it."""
         self._heard_response()
+        if not self._agrees(self._invited_with()):
+            self.variables["endpoint_disposition"] = "NO CODECS"
+            self.hangup("INCOMPATIBLE_DESTINATION")
+            self.goodbye = {"sip_hangup_disposition": "send_bye"}
+            return
         self.answer()
         self.changed()
 
-    def far_refuse(self, code: int, phrase: str = "") -> None:
-        """A final SIP response other than 200, such as 486; with the usual phrase if no other is given."""
+    def _invited_with(self) -> Codecs:
+        """The codecs of our INVITE: those that its variables ask for, or that of whom we dial for."""
+        if wanted := self.get("absolute_codec_string"):
+            return codecs.listed(wanted)
+        return (self.bond.codec,) if self.bond is not None and self.bond.has_media else OURS
+
+    def takes_offer(self, theirs: Codecs) -> bool:
+        """Whether a caller's codecs leave one to speak."""
+        self.speaks = theirs
+        return self._agrees(OURS)
+
+    def _agrees(self, ours: Codecs) -> bool:
+        """Whether there is a codec for it, which it speaks from now on."""
+        codec = codecs.agreed(ours, self.speaks)
+        if codec and codec != self.codec:
+            self.codec = self.read_codec = codec
+            if "write_codec" in self.variables:
+                self.variables["write_codec"] = codec
+        return bool(codec)
+
+    def far_refuse(self, code: int, phrase: str = "", *, reason: str = "", contacts: tuple[str, ...] = ()) -> None:
+        """A final SIP response other than 200, such as 486; with the usual phrase if no other is given.
+
+        `reason`: its header of that name; `contacts`: the URIs of a 302.
+        """
         if 300 <= code < 400:
-            self._redirected()
+            self._redirected(contacts)
             return
         cause, usual = causes.of_sip(code)
-        phrase = phrase or usual
+        phrase, cause = phrase or usual, self._gives_reason(reason) or cause
         self._came_from()
         self.tell_partner("sip_invite_failure_status", str(code))
         self.tell_partner("sip_invite_failure_phrase", phrase)
@@ -103,14 +135,26 @@ class SipLeg(Channel):
             sip_term_cause=str(causes.Q850[cause]),
         )
 
-    def far_hangup(self) -> None:
-        """BYE, or CANCEL of a call that we have not answered."""
-        if self.times.answered:
+    def _gives_reason(self, reason: str) -> str:
+        """Notes a header Reason on both legs; the cause that it names, if any. Source: sofia_handle_sip_i_bye."""
+        if not reason:
+            return ""
+        self.variables["sip_reason"] = reason
+        self.tell_partner("sip_reason", reason)
+        return causes.of_reason(reason)
+
+    def far_hangup(self, *, by_bye: bool = False, reason: str = "") -> None:
+        """BYE, or CANCEL of a call that we have not answered; `by_bye`: that one too. `reason`: header of that name."""
+        if self.hangup_cause:
+            return
+        named = self._gives_reason(reason)
+        if self.times.answered or by_bye:
+            cause = named or "NORMAL_CLEARING"
             self.hangup(
-                "NORMAL_CLEARING",
+                cause,
                 sip_term_status="200",
                 proto_specific_hangup_cause="sip:200",
-                sip_term_cause="16",
+                sip_term_cause=str(causes.Q850[cause]),
                 sip_hangup_disposition="recv_bye",
             )
         else:
@@ -147,11 +191,22 @@ class SipLeg(Channel):
             leg.broadcast(found.app, lead_s=LEAD_S, holds_other=True)
         return swallowed
 
-    def _redirected(self) -> None:
-        """302: the switch does not follow it; whoever dialled is sent to its own destination once more."""
+    def _redirected(self, contacts: tuple[str, ...]) -> None:
+        """302: the switch does not follow it itself; whoever dialled is sent to the user that the first Contact names,
+        in its own dialplan, as if it had dialled that. Source: sofia_handle_sip_r_invite.
+        """
+        other = self.bond if isinstance(self.bond, Channel) and not self.bond.hangup_cause else None
+        about = {"sip_redirected_to": f"<{contacts[0]}>"} if contacts else {}
+        for number, uri in enumerate(contacts):
+            about[f"sip_redirect_contact_user_{number}"] = _user_of(uri)
+            about[f"sip_redirect_dialstring_{number}"] = f"sofia/{self.sofia_profile}/{uri}"
+        self._came_from()
+        self.variables |= about
+        if other is not None:
+            other.variables |= about
+            other.transfer(_user_of(contacts[0]) if contacts else other.profile.destination)
+        self.variables["sip_hangup_disposition"] = "recv_refuse"
         self.hangup("REDIRECTION_TO_NEW_DESTINATION")
-        if isinstance(self.bond, Channel) and not self.bond.hangup_cause:
-            self.bond.transfer(self.bond.profile.destination, "XML")
 
     # --- hold and transfer -----------------------------------------------------------------------------------------
 
@@ -203,8 +258,9 @@ class SipLeg(Channel):
             self.partner.broadcast(App("playback", music), lead_s=LEAD_S, times=ENDLESS, first=True)
 
     def far_refresh(self) -> None:
-        """re-INVITE that changes nothing, as for a session timer."""
+        """re-INVITE that holds nothing, as for a session timer or for another codec."""
         self._named_by_itself()
+        self._agrees(OURS)
 
     def far_unhold(self) -> None:
         """re-INVITE with a=sendrecv: takes the call up again, a quarter of a second later."""

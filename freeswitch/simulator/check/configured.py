@@ -18,11 +18,15 @@ MUCH_LONGER_S = 60.0
 _BRACED = re.compile(r"sofia/gateway/([^/\s]+)/")
 _PHONE = re.compile(r"sofia/[^/\s]+/([^%/\s,|\[\]]+)%([^\s,|~\[\]'()]+)")
 _ROW = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)"')
+_SIGNED_ON = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)","token":"([^"]+)"')
 _CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\d+)"')
 _GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
 _ONE_GATEWAY = re.compile(r"^Name\s*\t(\S+)$.*?^Username\s*\t(\S*)$.*?^Proxy\s*\tsip:(\S+)$", re.MULTILINE | re.DOTALL)
 _LOT = re.compile(r'<lot name="([^"&]+)">')
 _PLAYS = ("playback", "endless_playback", "loop_playback")
+WRITTEN_AFTER_US = 260_000
+"""How late the tables of the core may be: its writer gathers for 39 times 5 ms before it writes (switch_core_sqldb.c,
+switch_user_sql_thread)."""
 _NET = App("sched_transfer", "+4 fallback XML fallback")
 
 
@@ -197,7 +201,11 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
     there |= (listed := _listed(trace) - _came(trace))
     # The list keeps phones whose registration was flushed.
     there -= {said.command.split()[-1] for said in trace.commands if said.reply.startswith("error/user_not_reg")}
-    return {phone: phone in there for phone in sorted(named | listed)}
+    rows = next((found for said in trace.commands if (found := _ROW.findall(said.reply))), [])
+    first = {f"{user}@{realm}": place for place, (user, realm) in enumerate(rows)}
+    return {
+        phone: phone in there for phone in sorted(named | listed, key=lambda one: (first.get(one, len(first)), one))
+    }
 
 
 def _expiries_us(trace: Trace) -> dict[str, int]:
@@ -236,9 +244,18 @@ def _listed(trace: Trace) -> set[str]:
 
 
 def _came(trace: Trace) -> set[str]:
-    """Phones that signed on during the trace, so that a list says nothing of its beginning."""
+    """Phones that signed on during the trace, so that a list says nothing of its beginning, unless a row of it is older
+    than that: the core writes its tables late."""
     told = [event for event in trace.events if text(event, "Event-Subclass") == "sofia::register"]
-    return {f"{text(event, 'from-user')}@{text(event, 'from-host')}" for event in told}
+    new = {text(event, "call-id") for event in told}
+    since_us: dict[str, int] = {}
+    for event in told:
+        since_us.setdefault(f"{text(event, 'from-user')}@{text(event, 'from-host')}", stamp_us(event))
+    for said in trace.commands:
+        for user, realm, call_id in _SIGNED_ON.findall(said.reply):
+            if call_id not in new and said.at_us < since_us.get(f"{user}@{realm}", 0) + WRITTEN_AFTER_US:
+                del since_us[f"{user}@{realm}"]
+    return set(since_us)
 
 
 _ENTRY = (
@@ -271,4 +288,4 @@ def _directory(events: Sequence[Headers]) -> dict[str, dict[str, str]]:
     return found
 
 
-__all__ = ["Configured", "configured"]
+__all__ = ["WRITTEN_AFTER_US", "Configured", "configured"]

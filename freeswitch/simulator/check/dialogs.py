@@ -24,7 +24,7 @@ class Act:
     """Epoch; of `ring`, `early`, `answer`, `refuse` of a dialled leg: since its INVITE."""
     kind: Kind
     value: str = ""
-    """`refuse`: the SIP code and its phrase; `key`: the digit."""
+    """`refuse`: the SIP code and its phrase; `key`: the digit; `hangup`: BYE if that is what was sent."""
     samples: int = 960
     """How long a key was held."""
 
@@ -134,6 +134,8 @@ class Reader:
             self._within(dialog, at_us, method)
 
     def _invite(self, at_us: int, who: str, sends: bool, user: str, host: str) -> None:
+        if not sends and self._asked_for_password(who, user):
+            return
         if sends and (again := self._last(who, incoming=True)) and again.refused_once and again.number == user:
             # The same call once more, now with the password.
             again.refused_once = False
@@ -143,6 +145,19 @@ class Reader:
             # A re-INVITE of ours within a call.
             return
         self.dialogs.append(Dialog(who, user, host, at_us, incoming=sends))
+
+    def _asked_for_password(self, who: str, user: str) -> bool:
+        """Whether a call of ours had been refused for want of a password, with which it comes once more: its leg goes
+        on meanwhile."""
+        asked = [one for one in self.dialogs if one.who == who and one.number == user and not one.incoming]
+        last = asked[-1] if asked else None
+        if last is None or not last.acts or not last.acts[-1].value.startswith(("401 ", "407 ")):
+            return False
+        if any(text(event, "variable_sip_term_status") in ("401", "407") for event in self._own(last)):
+            return False
+        last.acts.pop()
+        last.over, last.cseq = False, ""
+        return True
 
     def _is_dialled_anew(self, user: str) -> bool:
         """Whether the events know of more legs to this number than there are dialogs so far."""
@@ -155,7 +170,7 @@ class Reader:
 
     def _within(self, dialog: Dialog, at_us: int, method: str) -> None:
         if method == "BYE":
-            dialog.acts.append(Act(at_us, "hangup"))
+            dialog.acts.append(Act(at_us, "hangup", "BYE"))
             dialog.over = True
         elif method == "INVITE" and not self._turns_hold(dialog, at_us):
             dialog.acts.append(Act(at_us, "refresh"))
@@ -179,7 +194,10 @@ class Reader:
         if method == "BYE" and way == "<-":
             self._took_bye(at_us, who)
         if method == "REFER" and way == "<-" and int(code) >= 300:
-            self._refused_refer(who)
+            self._refused_request(who, "refer")
+        if method == "INVITE" and way == "<-" and int(code) >= 300:
+            # A re-INVITE for something that the switch does not do, as a fax (488).
+            self._refused_request(who, "refresh", since_us=at_us - TAKES_EFFECT_US)
         if method != "INVITE":
             return
         if way == "<-":
@@ -218,11 +236,16 @@ class Reader:
         if ended and 0 <= at_us - ended[-1].acts[-1].at_us <= HEARD_WITHIN_US:
             ended[-1].acts[-1] = replace(ended[-1].acts[-1], at_us=at_us)
 
-    def _refused_refer(self, who: str) -> None:
+    def _refused_request(self, who: str, *kinds: Kind, since_us: int = 0) -> None:
         """Nothing came of it, as where the call was taken from its far end in the same moment (500)."""
-        asked = [one for one in self.dialogs if one.who == who and any(act.kind == "refer" for act in one.acts)]
-        for dialog in asked[-1:]:
-            dialog.acts.remove([act for act in dialog.acts if act.kind == "refer"][-1])
+        asked = [
+            (dialog, act)
+            for dialog in self.dialogs
+            for act in dialog.acts
+            if dialog.who == who and act.kind in kinds and act.at_us >= since_us
+        ]
+        for dialog, act in asked[-1:]:
+            dialog.acts.remove(act)
 
     def _ours(self, who: str, code: int) -> None:
         dialog = self._last(who, incoming=True)

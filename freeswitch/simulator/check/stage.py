@@ -18,8 +18,9 @@ from freeswitch.simulator.api import Commands
 from freeswitch.simulator.calls import legs
 from freeswitch.simulator.calls.channel import Channel
 from freeswitch.simulator.calls.sip_leg import SipLeg
+from freeswitch.simulator.check import sent
 from freeswitch.simulator.check.chance import TracesTurns, still_found
-from freeswitch.simulator.check.configured import Configured, configured
+from freeswitch.simulator.check.configured import WRITTEN_AFTER_US, Configured, configured
 from freeswitch.simulator.check.dialogs import Act, Dialog
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
 from freeswitch.simulator.check.script import Refer, Register, Script, refer, script, spoken_s
@@ -27,7 +28,7 @@ from freeswitch.simulator.check.trunks import looks_at_us, trunks
 from freeswitch.simulator.clock import VirtualClock
 from freeswitch.simulator.esl.server import EslServer
 from freeswitch.simulator.esl.wire import Event
-from freeswitch.simulator.far_ends.people import Caller, Carrier, Phone
+from freeswitch.simulator.far_ends.people import Carrier, Phone
 from freeswitch.simulator.gateways import CHECK_S
 from freeswitch.simulator.plan import App
 from freeswitch.simulator.switch import HEARTBEAT_S, Switch
@@ -39,9 +40,6 @@ MAIN_LOOP_US = 1_000_000
 _JOB = re.compile(r"(?:\n|\\n)Job-UUID: *(\S+)")
 
 
-WRITTEN_AFTER_US = 260_000
-"""How late the tables of the core may be: its writer gathers for 39 times 5 ms before it writes (switch_core_sqldb.c,
-switch_user_sql_thread)."""
 NOTICED_AFTER_US = 500_000
 """How late the core says that a task was taken away: its scheduler looks so often (switch_scheduler.c)."""
 
@@ -229,7 +227,7 @@ class Stage:
         elif verb == "api":
             self.played.replies[number] = self.server.execute(name, argument) or "-ERR no reply\n"
         for leg in self._unheard.pop(number, ()):
-            leg.far_hangup()
+            leg.far_hangup(reason=sent.reason(self.trace, leg.uuid))
 
     def _look(self, number: int, asked: str) -> None:
         self.played.before.setdefault(number, []).append(self.server.execute("show", asked))
@@ -260,9 +258,11 @@ class Stage:
     def _call(self, dialog: Dialog) -> None:
         leg = text(dialog.leg, "Unique-ID")
         self._callers[leg] = dialog
-        caller = _caller(dialog)
+        caller = sent.caller(dialog.leg)
         if text(dialog.leg, "variable_sofia_profile_name") == "internal":
-            legs.incoming(self.switch, caller, dialog.number, phone=_own_address(dialog, self.switch.domain), leg=leg)
+            legs.incoming(
+                self.switch, caller, dialog.number, phone=sent.own_address(dialog.leg, self.switch.domain), leg=leg
+            )
         else:
             host = f"{text(dialog.leg, 'variable_sip_from_host')}:{text(dialog.leg, 'variable_sip_from_port')}"
             legs.incoming(self.switch, caller, dialog.number, carrier=Carrier("", host=host.strip(":")), leg=leg)
@@ -298,6 +298,8 @@ class Stage:
                 self._do(leg, act)
 
     def _do(self, leg: SipLeg, act: Act) -> None:
+        if act.kind in _DESCRIBE:
+            leg.speaks = sent.described(self.trace, leg.uuid, self.clock.now_us()) or leg.speaks
         if act.kind == "ring":
             leg.far_ringing()
         elif act.kind == "early":
@@ -306,9 +308,10 @@ class Stage:
             leg.far_answer()
         elif act.kind == "refuse":
             code, _, phrase = act.value.partition(" ")
-            leg.far_refuse(int(code), phrase)
+            contacts = sent.redirected_to(self.trace, leg.uuid)
+            leg.far_refuse(int(code), phrase, reason=sent.reason(self.trace, leg.uuid), contacts=contacts)
         elif act.kind == "hangup":
-            leg.far_hangup()
+            leg.far_hangup(by_bye=act.value == "BYE", reason=sent.reason(self.trace, leg.uuid))
         elif act.kind == "hold":
             leg.far_hold()
         elif act.kind == "unhold":
@@ -318,12 +321,12 @@ class Stage:
         elif act.kind == "refer":
             self._refer(leg, refer(self.trace, leg.uuid, act.at_us))
 
-    def _refer(self, leg: SipLeg, sent: Refer) -> None:
-        consult = self.switch.channels.get(sent.replaces)
+    def _refer(self, leg: SipLeg, got: Refer) -> None:
+        consult = self.switch.channels.get(got.replaces)
         if consult is not None:
-            leg.far_refer_replaces(consult, referred_by=sent.referred_by)
+            leg.far_refer_replaces(consult, referred_by=got.referred_by)
         else:
-            leg.far_refer(sent.target, referred_by=sent.referred_by)
+            leg.far_refer(got.target, referred_by=got.referred_by)
 
     def _press(self, leg: str, digit: str, samples: int = 960) -> None:
         if leg in self.switch.channels:
@@ -338,6 +341,10 @@ class Stage:
             self._press(hears[-1], digit)
 
 
+_DESCRIBE = ("early", "answer", "hold", "unhold", "refresh")
+"""Acts that bring a description of sound."""
+
+
 class _Known:
     """The dialplan of the trace's switch."""
 
@@ -346,41 +353,6 @@ class _Known:
 
     def apps(self, destination: str, channel: Channel) -> tuple[App, ...] | None:
         return self._known.extensions.get((channel.profile.context, destination))
-
-
-_IDENTITIES = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy")
-
-
-def _caller(dialog: Dialog) -> Caller:
-    """What the far end sent of itself."""
-    sent = {
-        name.removeprefix("variable_sip_h_"): value
-        for name, value in dialog.leg.items()
-        if name.startswith("variable_sip_h_") and isinstance(value, str)
-    }
-    # Sofia keeps no display name with a reference to a variable in it, but shows what it made of it.
-    display = text(dialog.leg, "variable_sip_from_display")
-    identities = {name: value for name in _IDENTITIES if (value := text(dialog.leg, f"variable_sip_{name}"))}
-    made = text(dialog.leg, "Caller-Orig-Caller-ID-Name")
-    referring = made.replace("%{", "${") if "%{" in made else None
-    if history := text(dialog.leg, "variable_sip_history_info"):
-        sent["History-Info"] = history
-    return Caller(
-        number=text(dialog.leg, "Caller-Orig-Caller-ID-Number"),
-        name=display or referring,
-        withheld=text(dialog.leg, "Caller-Privacy-Hide-Number") == "true",
-        headers=sent,
-        shown=text(dialog.leg, "variable_sip_from_user"),
-        identities=identities,
-        asserted_name=made
-        if identities and made != display and made != text(dialog.leg, "variable_sip_from_user")
-        else "",
-    )
-
-
-def _own_address(dialog: Dialog, domain: str) -> str:
-    user = text(dialog.leg, "variable_sip_auth_username") or text(dialog.leg, "variable_sip_from_user")
-    return f"{user}@{text(dialog.leg, 'variable_domain_name') or domain}"
 
 
 def _cores(trace: Trace) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from freeswitch.simulator.calls.codecs import OURS, Codecs
+
 
 @dataclass(frozen=True)
 class Deed:
@@ -128,3 +130,5 @@ class Caller:
     them withheld callers have those that it takes."""
     asserted_name: str = ""
     """The display name in the last of these."""
+    speaks: Codecs = OURS[:1]
+    """The codecs in its INVITE, the best first; none if that describes no sound."""
