@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -73,12 +73,23 @@ def _set(text: str, path: Path, value: Any) -> str:
         for key in (*value, *(key for key in old if key not in value)):
             text = _set(text, (*path, key), value.get(key, ABSENT))
         return text
-    if isinstance(node, yaml.SequenceNode) and isinstance(value, list) and value and not node.flow_style:
+    if isinstance(node, yaml.SequenceNode) and isinstance(value, list) and value and node.value:
         return _set_entries(text, path, old, value)
-    begin, end = node.start_mark.index, _end(text, node)
     quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+    return _replaced(text, parent, node, rendered(value, quoted))
+
+
+def _replaced(text: str, parent: Any, node: Any, new: str) -> str:
+    """Another text in place of a node's; what stood on lines of its own moves up to its key."""
+    begin, end = node.start_mark.index, _end(text, node)
+    line = text.rfind("\n", 0, begin) + 1
+    block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+    key = next((key for key, value in parent.value if value is node), None) if parent.id == "mapping" else None
+    if block and key is not None and not text[line:begin].strip():
+        colon = text.index(":", key.end_mark.index) + 1
+        return f"{text[:colon]} {new}{text[colon:line]}{text[_line_end(text, end) + 1 :]}"
     space = " " if text[begin - 1 : begin] in (":", "-") else ""
-    return text[:begin] + space + rendered(value, quoted) + text[end:]
+    return text[:begin] + space + new + text[end:]
 
 
 def _set_entries(text: str, path: Path, old: list[Any], value: list[Any]) -> str:
@@ -145,15 +156,34 @@ def _remove(text: str, parent: Any, path: Path) -> str:
         at = int(path[-1])
     begin, end = spans[at]
     if len(spans) == 1:
-        begin, end = parent.start_mark.index, _end(text, parent)
-        return text[:begin] + ("{}" if isinstance(parent, yaml.MappingNode) else "[]") + text[end:]
+        around, whole, _ = _find(text, path[:-1])
+        return _replaced(text, around, whole, "{}" if isinstance(parent, yaml.MappingNode) else "[]")
     if parent.flow_style:
-        begin, end = (begin, spans[at + 1][0]) if at + 1 < len(spans) else (spans[at - 1][1], end)
-        return text[:begin] + text[end:]
-    line = text.rfind("\n", 0, begin) + 1
-    if text[line:begin].strip() not in ("", "-" if isinstance(parent, yaml.SequenceNode) else ""):
+        return _remove_from_braces(text, spans, at)
+    line, line_end = text.rfind("\n", 0, begin) + 1, _line_end(text, end)
+    before = text[line:begin].strip(" ")
+    if before == "" or (before == "-" and isinstance(parent, yaml.SequenceNode)):
+        return text[:line] + text[line_end + 1 :]
+    if before.strip("- ") or at > 0:
         raise CannotEdit(f"{key_of(path)} shares its line with something else")
-    return text[:line] + text[_line_end(text, end) + 1 :]
+    following = spans[1][0]  # the first key of an entry: the dash stays for the next one
+    if text[line_end:following].isspace():
+        return text[:begin] + text[following:]
+    return text[:begin].rstrip(" ") + text[line_end:]
+
+
+def _remove_from_braces(text: str, spans: Sequence[tuple[int, int]], at: int) -> str:
+    """With the comma behind it, or (the last) before it; comments between stay."""
+    begin, end = spans[at]
+    from_, to = (end, spans[at + 1][0]) if at + 1 < len(spans) else (spans[at - 1][1], begin)
+    gap = text[from_:to]
+    if "#" not in gap:
+        kept = ""
+    elif gap.lstrip().startswith(","):
+        kept = " " + gap.replace(",", "", 1).lstrip(" ")
+    else:
+        raise CannotEdit("a comment stands before the comma")
+    return text[: min(begin, from_)] + kept + text[max(end, to) :]
 
 
 def _end(text: str, node: yaml.Node) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +72,8 @@ OFFICE = ("hours", "office")
         ),
         ((*OFFICE, "closed"), ["2026-08-13/2026-08-15"], "      - 2026-08-11   # 山の日\n", ""),
         ((*OFFICE, "closed"), ["2026-08-11"], "      - 2026-08-13/2026-08-15\n", ""),
-        (("recording", "calls"), ABSENT, "calls: none", "{}"),
+        (("recording", "calls"), ABSENT, "recording:\n  calls: none\n", "recording: {}\n"),
+        (("recording",), "none", "recording:\n  calls: none\n", "recording: none\n"),
         (("answering", "greeting"), "お電話ありがとう: はい", "# おわり", "# おわり"),
         (OFFICE, {"mon-fri": ["9:00-17:00"], "closed": ["2026-08-11", "2026-08-13/2026-08-15"], "holidays": "closed"},
          '["9:00-12:00", "13:00-18:00"]', '["9:00-17:00"]'),
@@ -107,7 +110,7 @@ def test_what_is_so_already_is_not_written_anew() -> None:
         ("a: [1\n", ("a",), ["2"]),
         ("a: 1\n", ("a", "b"), "2"),
         ("a: [1]\n", ("a", 5), "2"),
-        ("a:\n  - b: 1\n    c: 2\n", ("a", 0, "b"), ABSENT),
+        ("a: [{b: 1 # x\n, c: 2}]\n", ("a", 0, "b"), ABSENT),
         ("- a\n", ("a",), "1"),
         ("a: !!str 1\n", ("a",), "2"),
     ],
@@ -117,6 +120,73 @@ def test_what_a_program_cannot_change_safely_it_leaves_to_people(
 ) -> None:
     with pytest.raises(CannotEdit):
         change((path, value), text=text)
+
+
+# -- lists of mappings: steps of routes, lines, devices ------------------------------------------------------------
+
+ROUTES = """\
+ids:
+- id: "1001"       # 受付
+  name: 佐藤
+  # 机の上
+  device: desk
+- {id: "1002", name: 鈴木}   # 倉庫
+routes:
+  main:
+    # 昼
+    - when: {hours: office}
+      do:
+        - forward: 090-1234-5678   # 社長
+          for_s: 30
+          confirm: key
+        - {voicemail: main}
+    - do: [{play: closed},   # 夜
+           {forward: 090-1234-5678, confirm: key}, {voicemail: main}]
+"""
+STEP = ("routes", "main", 0, "do", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "old", "new"),
+    [
+        ((*STEP, "forward"), "080-0000-1111", "- forward: 090-1234-5678 ", "- forward: 080-0000-1111 "),
+        ((*STEP, "for_s"), 20, "for_s: 30", "for_s: 20"),
+        ((*STEP, "confirm"), ABSENT, "          confirm: key\n", ""),
+        ((*STEP, "for_s"), ABSENT, "          for_s: 30\n", ""),
+        ((*STEP, "present"), "03-1234-5678", "confirm: key\n", "confirm: key\n          present: 03-1234-5678\n"),
+        ((*STEP, "forward"), ABSENT, "forward: 090-1234-5678   # 社長\n          for_s", "for_s"),
+        (("routes", "main", 1, "do", 1, "confirm"), ABSENT, "5678, confirm: key}", "5678}"),
+        (("routes", "main", 1, "do", 1, "for_s"), 15, "5678, confirm: key}", "5678, confirm: key, for_s: 15}"),
+        (("routes", "main", 1, "do", 0), ABSENT, "[{play: closed},   # 夜", "[ # 夜"),
+        (("routes", "main", 1, "do"), [{"play": "closed"}, {"voicemail": "main"}],
+         "{forward: 090-1234-5678, confirm: key}, ", ""),
+        (("ids", 0, "id"), ABSENT, '- id: "1001"       # 受付\n  name', "- name"),
+        (("ids", 0, "name"), "佐藤 花子", "name: 佐藤\n", 'name: "佐藤 花子"\n'),
+        (("ids", 1, "device"), "app", "name: 鈴木}", "name: 鈴木, device: app}"),
+        (("ids", 1), ABSENT, '- {id: "1002", name: 鈴木}   # 倉庫\n', ""),
+        (("ids", 2), {"id": "1003", "name": "高橋"}, "# 倉庫\n", '# 倉庫\n- {id: "1003", name: 高橋}\n'),
+        (("webhooks",), [{"url": "https://a.example/x"}], "voicemail: main}]\n",
+         'voicemail: main}]\nwebhooks: [{url: "https://a.example/x"}]\n'),
+    ],
+)  # fmt: skip
+def test_values_within_lists_of_mappings_change_alone(
+    path: tuple[str | int, ...], value: Any, old: str, new: str
+) -> None:
+    assert ROUTES.count(old) == 1
+    assert change((path, value), text=ROUTES) == ROUTES.replace(old, new)
+
+
+def test_a_comment_under_the_first_key_of_an_entry_stays_when_that_key_goes() -> None:
+    text = "a:\n  - b: 1   # x\n    # about c\n    c: 2\n"
+    assert change((("a", 0, "b"), ABSENT), text=text) == "a:\n  -   # x\n    # about c\n    c: 2\n".replace(
+        "   # x", ""
+    )
+
+
+def test_comments_between_braces_stay_when_an_entry_goes() -> None:
+    text = "a: [{b: 1},  # one, two\n    {c: 2},  # three\n    {d: 3}]\n"
+    assert change((("a", 1), ABSENT), text=text) == "a: [{b: 1},  # one, two\n     # three\n    {d: 3}]\n"
+    assert change((("a", 2), ABSENT), text=text) == "a: [{b: 1},  # one, two\n    {c: 2} # three\n    ]\n"
 
 
 @pytest.mark.parametrize("text", ["a:\nb: 1\n", "a: ''\n", "a: |\n  x\n  y\nb: 1 # n\n", "a: 1", "a: 1\r\nb: 2\r\n"])
@@ -171,6 +241,58 @@ def test_whatever_is_written_anywhere_all_else_stays_as_it_was(data: st.DataObje
     assert "\n" not in gone and "#" not in gone
     again = edited(new.encode(), {path: before}).decode()
     assert read_yaml(again.encode()).value == raw.value
+
+
+def _in_blocks(sample: Path) -> str:
+    """The sample as others might write it: every key on a line of its own, every line with its own comment."""
+    raw = json.loads(json.dumps(read_yaml(sample.read_bytes()).value))
+    lines = yaml.safe_dump(raw, allow_unicode=True, sort_keys=False, width=9999).splitlines()
+    return "".join(f"{line}   # {i}.\n" for i, line in enumerate(lines))
+
+
+def _lines_of(value: Any) -> int:
+    """How many lines of its own a value may take."""
+    return str(yaml.safe_dump(json.loads(json.dumps(value)))).count("\n")
+
+
+def _entries(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every key of a mapping that stands in a list."""
+    if isinstance(value, list):
+        return [entry for i, below in enumerate(value) for entry in _entries(below, (*path, i))]
+    if isinstance(value, dict):
+        here = [(*path, key) for key in value] if path and isinstance(path[-1], int) else []
+        return here + [entry for key, below in value.items() for entry in _entries(below, (*path, key))]
+    return []
+
+
+@given(st.data(), st.sampled_from(SAMPLES), st.booleans(), st.sampled_from(["gone", "added", "changed"]))
+@settings(max_examples=40, deadline=None, database=None)
+def test_whatever_is_done_to_an_entry_of_a_list_the_comments_of_all_others_stay(
+    data: st.DataObject, sample: Path, blocks: bool, what: str
+) -> None:
+    old = _in_blocks(sample) if blocks else sample.read_text(encoding="utf-8")
+    raw = read_yaml(old.encode()).value
+    path = data.draw(st.sampled_from(_entries(raw) or [("name",)]))
+    before: Any = raw
+    for step in path:
+        before = before[step]
+    changes = {
+        "gone": (path, ABSENT),
+        "added": ((*path[:-1], "added"), data.draw(_hostile.filter(lambda text: "\x00" not in text))),
+        "changed": (path, "neu"),
+    }
+    try:
+        new = edited(old.encode(), dict([changes[what]])).decode()
+    except CannotEdit:
+        assert what != "changed" and any(ord(c) in range(0xD800, 0xE000) for c in str(changes[what][1]))
+        return
+    comments = [line.partition("   # ")[2] for line in old.splitlines()] if blocks else []
+    lost = [one for one in comments if f"# {one}" not in new]
+    assert len(lost) <= (1 + _lines_of(before) if what != "added" else 0), lost
+    untouched = [line for line in old.splitlines() if line in new.splitlines()]
+    assert len(untouched) >= len(old.splitlines()) - 2 - _lines_of(before)
+    if what == "added":
+        assert read_yaml(edited(new.encode(), {changes[what][0]: ABSENT})).value == raw
 
 
 def test_an_edited_sample_is_still_a_client() -> None:
