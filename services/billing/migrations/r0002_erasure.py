@@ -15,4 +15,4 @@ depends_on = None
 
 def upgrade() -> None:
     """An index."""
-    op.create_index("ledger_by_tenant", "ledger", ["tenant", "ended_at_us"])
+    op.create_index("ledger_by_tenant", "ledger", ["tenant", "ended_at_us"], if_not_exists=True)
