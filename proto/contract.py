@@ -130,7 +130,7 @@ def asyncapi() -> Json:
     """AsyncAPI 3.0: a channel per message, who sends and who receives, and the AMQP bindings of `topics.py`."""
     kinds = sorted(MESSAGES.items())
     _, schemas = msgspec.json.schema_components([kind for _, kind in kinds], ref_template="#/components/schemas/{name}")
-    _portable(schemas)
+    portable(schemas)
     schemas["Envelope"] = {k: v for k, v in envelope_schema().items() if k not in ("$schema", "$id")}
     messages: Json = {name: _message(kind) for name, kind in kinds}
     return {
@@ -245,20 +245,20 @@ def _schema(kind: type[msgspec.Struct]) -> Json:
     (top,), parts = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
     name = top["$ref"].removeprefix("#/$defs/")
     schema: Json = {**parts.pop(name), **({"$defs": parts} if parts else {})}
-    _portable(schema)
+    portable(schema)
     return schema
 
 
-def _portable(node: Any) -> None:
+def portable(node: Any) -> None:
     """JSON Schema's `$` means the end of the text, so our guard against Python's `$` is left out: RE2 lacks it."""
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str):
             node["pattern"] = node["pattern"].replace(r"$(?!\n)", "$")
         for below in node.values():
-            _portable(below)
+            portable(below)
     elif isinstance(node, list):
         for below in node:
-            _portable(below)
+            portable(below)
 
 
 def _loosen(node: Any) -> None:

@@ -346,6 +346,12 @@ def schema_for(kind: type[msgspec.Struct]) -> Schema:
     return schema
 
 
+def struct_of(schema: Schema) -> type[msgspec.Struct]:
+    """What `schema_for` derived it from."""
+    assert isinstance(schema, _Shaped)
+    return schema._struct
+
+
 def read(kind: type[T], data: object) -> T:
     """Data from outside -> the struct. Raises marshmallow's ValidationError."""
     return msgspec.convert(schema_for(kind).load(data), kind)  # type: ignore[arg-type]

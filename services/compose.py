@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from proto.envelope import Envelope
 from proto.events import PersonChanged
 from proto.topics import agent_queue, all_queues, command_queue, service_queue
 from services.connectors import service as connectors
+from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory import web_health
 from services.directory.identity import web as identity_web
+from services.directory.imports import web as imports_web
+from services.directory.numbers import web as numbers_web
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
 from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
+from services.history import api as history_api
 from services.history import web as history_web
 from services.pulse import Pulse
 from services.rooms import AGENT, BUILDS, ERASES, EVERYTHING, store_url
@@ -30,11 +34,11 @@ from services.routing.explain import explain
 from services.runtime import projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
+from services.runtime.erasure import Erasure
 from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
-from services.runtime.erasure import Erasure
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Timers, Worker
 
@@ -95,12 +99,12 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         house.queues.append(queue)
         house.parts.append((queue, Worker(service, store, house.bus, queue)))
     house.parts.append((f"{name} timers", Timers(service, store, house.bus)))
+    if name in ERASES:
+        house.parts.append((f"{name} erasure", Erasure(name, store, ERASES[name])))
     if courier is not None:
         house.parts.append((f"{name} courier", courier))
 
 
-    if name in ERASES:
-        house.parts.append((f"{name} erasure", Erasure(name, store, ERASES[name])))
 def _both(first: AfterCommit | None, second: AfterCommit) -> AfterCommit:
     def tell(envelopes: Sequence[Envelope]) -> None:
         if first is not None:
@@ -150,19 +154,24 @@ def _as_agent_sees(switch: SwitchLink, settings: Settings) -> eventsocket.Switch
 
 
 def pages(house: House) -> Flask:
-    """The pages of those rooms that are in this process, under one log-in."""
-    blueprints = []
+    """Pages and API of those rooms that are in this process, under one log-in."""
+    blueprints: list[Blueprint] = []
     if "history" in house.stores:
         blueprints.append(history_web.blueprint(house.stores["history"]))
+        blueprints.append(history_api.room(house.stores["history"]))
     if "directory" in house.stores:
-        blueprints.append(directory_web.blueprint(house.stores["directory"], house.bus))
-        blueprints.append(web_health.blueprint(house.stores["directory"], house.bus, house.settings.partitions))
+        store, bus, partitions = house.stores["directory"], house.bus, house.settings.partitions
+        blueprints.append(directory_web.blueprint(store, bus))
+        blueprints.append(web_health.blueprint(store, bus, partitions))
+        blueprints.append(directory_api.room(store, lambda: web_health.page(store, bus, partitions)))
+        blueprints.append(numbers_web.blueprint(house.stores["directory"], house.bus))
     if "directory" in house.stores:
         reach = {one.name: Reach(one.phone_server, bool(one.srtp)) for one in house.settings.switches}
         blueprints.append(phones_web.blueprint(house.stores["directory"], house.bus, reach))
     if house.files is not None:
         files = house.files
         blueprints.append(settings_web.blueprint(files.store, files.folder, files.reload, explain))
+        blueprints.append(imports_web.blueprint(files.store, files.bus, files.folder, files.reload))
         blueprints.append(identity_web.blueprint(files.store, files.reload))
     people = house.stores.get("history") or house.stores["directory"]
 

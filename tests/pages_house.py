@@ -17,13 +17,17 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import all_queues, outgoing
 from proto.values import PLATFORM_TENANT
-from services.directory import people, texts, web_health
+from services.directory import api as directory_api
+from services.directory import people, staff, texts, web_health
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory.documents import PLATFORM_FILE
 from services.directory.identity import web as identity_web
+from services.directory.imports import web as imports_web
+from services.directory.numbers import web as numbers_web
 from services.directory.phones import web as phones_web
 from services.directory.settings import web as settings_web
+from services.history import api as history_api
 from services.history import service as history
 from services.history import web as history_web
 from services.history.model import Call
@@ -32,6 +36,7 @@ from services.runtime import clock, projections
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store, Tx
 from services.runtime.web import create_app
+from services.runtime.web.access import TOKEN_SCOPES
 from services.runtime.web.live import Feed
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Worker
@@ -85,9 +90,13 @@ class PagesHouse:
                 directory_web.blueprint(self.directory, self.bus),
                 web_health.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
+                imports_web.blueprint(self.directory, self.bus, self._tenants, self._files.reload),
                 phones_web.blueprint(self.directory, self.bus),
+                numbers_web.blueprint(self.directory, self.bus),
                 identity_web.blueprint(self.directory, self._files.reload),
                 history_web.blueprint(self.history, self.feed),
+                history_api.room(self.history),
+                directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus)),
             ],
             key_file=self._folder / "session.key",
             people=self.person,
@@ -124,6 +133,13 @@ class PagesHouse:
         visitor = Visitor(self.server.port)
         assert visitor.log_in(name, "correct horse").status == 303
         return visitor
+
+    def program(self, person: str = "admin", *scopes: str) -> Visitor:
+        """A program with a token of this person, good for everything unless scopes are named."""
+        token = staff.make_token(self.directory, person, "program", scopes or tuple(sorted(TOKEN_SCOPES)), 30)
+        self.publish_people()
+        self.drained()
+        return Visitor(self.server.port, token=token)
 
     def publish_people(self) -> None:
         """Tell the pages of people who were added or renewed."""

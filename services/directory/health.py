@@ -59,7 +59,7 @@ class PutAside(msgspec.Struct, frozen=True):
 
 
 class HealthPage(msgspec.Struct, frozen=True):
-    """What the page shows; its JSON twin is this."""
+    """What the page shows, and the API tells."""
 
     now_us: int
     services: tuple[Service, ...]

@@ -7,7 +7,7 @@ Enters: people, entries, the names of clients. Leaves: page values; words in the
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -53,6 +53,14 @@ class AuditLine(msgspec.Struct, frozen=True):
     about: str
     differences: tuple[Difference, ...]
     erased: bool
+
+
+def day_us(text: str, later: int = 0) -> int | None:
+    """When a day (or one so many days later) begins in Japan; None for no text. Raises ValueError, OverflowError."""
+    if not text:
+        return None
+    day = date.fromisoformat(text) + timedelta(days=later)
+    return int(datetime.combine(day, time(), JAPAN).timestamp() * 1_000_000)
 
 
 def person_lines(

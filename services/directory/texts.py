@@ -134,10 +134,12 @@ def latest(tx: Tx, tenant: str) -> Entry | None:
     return next(history(tx, tenant, 1), None)
 
 
-def history(tx: Tx, tenant: str, limit: int = 1000) -> Iterator[Entry]:
-    """Newest first."""
+def history(tx: Tx, tenant: str, limit: int = 1000, before: int | None = None) -> Iterator[Entry]:
+    """Newest first; `before`: only smaller numbers."""
     table = tx.tables["file_texts"]
     query = select(*_columns(table)).where(table.c.tenant == tenant).order_by(table.c.number.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.number < before)
     return (_entry(row) for row in tx.sql.execute(query))
 
 

@@ -7,7 +7,7 @@ and files, oldest first. Whoever takes a file away is an entry, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request
@@ -18,12 +18,13 @@ from services.directory import audit, pages, staff
 from services.directory.audit import Wanted, audited, oldest_first
 from services.directory.audit_file import as_csv, as_json_lines
 from services.directory.chain import Entry
+from services.directory.numbers.web import REASON_NAMES, STATE_NAMES
 from services.directory.people import TRIES
 from services.directory.ranks import MANAGERS
 from services.directory.web_people import ROLES
 from services.runtime import clock
 from services.runtime.store import Store, Tx
-from services.runtime.web import Person, by_token, current_person, roles
+from services.runtime.web import Person, current_person, roles
 from services.runtime.web.forms import plain
 
 SHOWN = 50
@@ -48,6 +49,12 @@ WHAT = {
     "phone.credential_issued": lazy_gettext("電話機のパスワードを発行"),
     "phone.credential_revoked": lazy_gettext("電話機のパスワードを無効化"),
     "phone.settings_fetched": lazy_gettext("電話機が設定を読み取り"),
+    "number.added": lazy_gettext("電話番号を在庫に追加"),
+    "number.reserve": lazy_gettext("電話番号を予約"),
+    "number.release": lazy_gettext("電話番号の予約を取り消し"),
+    "number.suspend": lazy_gettext("電話番号の利用を停止"),
+    "number.resume": lazy_gettext("電話番号の利用を再開"),
+    "number.exported": lazy_gettext("電話番号の一覧を取り出し"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -64,6 +71,14 @@ VALUES = {
     "number": lazy_gettext("版"),
     "file": lazy_gettext("ファイル"),
     "why": lazy_gettext("理由"),
+    "state": lazy_gettext("状態"),
+    "client": lazy_gettext("会社"),
+    "reason": lazy_gettext("停止の理由"),
+    "note": lazy_gettext("メモ"),
+    "carrier": lazy_gettext("通信事業者"),
+    "count": lazy_gettext("番号の数"),
+    "first": lazy_gettext("最初の番号"),
+    "last": lazy_gettext("最後の番号"),
     "serial": lazy_gettext("回"),
     "domains": lazy_gettext("ドメイン"),
     "address": lazy_gettext("読み取り元"),
@@ -71,6 +86,8 @@ VALUES = {
     "fields": lazy_gettext("項目"),
     "size": lazy_gettext("大きさ"),
 }
+WORDS: dict[str, dict[str, Any]] = {"role": dict(ROLES), "state": STATE_NAMES, "reason": REASON_NAMES}
+"""Values that are words of ours, by the name of what changed."""
 _readers = roles(*MANAGERS)
 
 
@@ -100,20 +117,18 @@ def add_audit_pages(room: Blueprint, store: Store) -> None:
             clients={name: title for name, title in clients.items() if person.sees(name)},
             what=WHAT,
             values=VALUES,
-            roles=ROLES,
+            words=WORDS,
             query=urlencode(query),
             older=f"/audit?{urlencode({**query, 'before': lines[-1].seq})}" if len(found) > SHOWN else "",
         )
 
     @room.get("/audit.csv")
     @_readers
-    @by_token("audit:read")
     def audit_csv() -> Response:
         return _file(store, as_csv, "text/csv; charset=utf-8", "audit.csv")
 
     @room.get("/audit.jsonl")
     @_readers
-    @by_token("audit:read")
     def audit_json_lines() -> Response:
         return _file(store, as_json_lines, "application/x-ndjson", "audit.jsonl")
 
@@ -139,15 +154,8 @@ def _asked() -> dict[str, str]:
 def _wanted(asked: dict[str, str], person: Person) -> tuple[Wanted, str]:
     """The filter, within what the visitor may see, and what is wrong with it."""
     try:
-        since = _day_us(asked["since"], 0)
-        until = _day_us(asked["until"], 1)
+        since = pages.day_us(asked["since"], 0)
+        until = pages.day_us(asked["until"], 1)
     except (ValueError, OverflowError):
         return Wanted(tenants=()), gettext("日付は 2026-11-22 のように入力してください。")
     return Wanted(person.visible, asked["tenant"], asked["who"], since, until), ""
-
-
-def _day_us(text: str, later: int) -> int | None:
-    if not text:
-        return None
-    day = date.fromisoformat(text) + timedelta(days=later)
-    return int(datetime.combine(day, time(), pages.JAPAN).timestamp() * 1_000_000)

@@ -1,4 +1,4 @@
-"""The page of how the house stands (/health), and its JSON twin.
+"""The page of how the house stands (/health); the API tells the same.
 
 Enters: requests of platform operators. Leaves: what `health.py` makes of directory's rows and of the bus as it is now.
 A bus that is away is said, not waited for.
@@ -6,8 +6,7 @@ A bus that is away is said, not waited for.
 
 from __future__ import annotations
 
-import msgspec
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, render_template
 from flask_babel import format_datetime
 
 from proto.topics import HEARS, Queue, agent_queue, command_queue, service_queue
@@ -33,17 +32,13 @@ def blueprint(store: Store, bus: Bus, partitions: int = 1) -> Blueprint:
     @room.get("/health")
     @_operators
     def health_page() -> str:
-        return render_template("health/health.html", page=_page(store, bus, partitions), at=_at)
-
-    @room.get("/health.json")
-    @_operators
-    def health_json() -> Response:
-        return Response(msgspec.json.encode(_page(store, bus, partitions)), mimetype="application/json")
+        return render_template("health/health.html", page=page(store, bus, partitions), at=_at)
 
     return room
 
 
-def _page(store: Store, bus: Bus, partitions: int) -> health.HealthPage:
+def page(store: Store, bus: Bus, partitions: int = 1) -> health.HealthPage:
+    """How the house stands now."""
     processes, on_switches = store.run(lambda tx: (alive.processes(tx), applied.applied(tx)))
     agents = [agent for process in processes for agent in process.agents]
     queues = [service_queue(name, partitions) for name in HEARS]

@@ -26,6 +26,8 @@ from services.runtime.web.forms import Boxes, plain
 SCOPES: dict[str, Any] = {
     "calls:read": lazy_gettext("通話を読む"),
     "audit:read": lazy_gettext("操作の記録を読む"),
+    "clients:read": lazy_gettext("会社とその設定を読む"),
+    "health:read": lazy_gettext("システムの状態を読む"),
 }
 
 

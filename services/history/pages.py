@@ -1,4 +1,4 @@
-"""PURE. Rows -> what a page says. The same value is the page and its JSON twin; templates print its fields.
+"""PURE. Rows -> what a page says. The same value is the page and what the API tells; templates print its fields.
 
 Enters: what `reads.py` found, the language, the time of looking. Leaves: frozen structs of finished text, each with the
 raw times and amounts beside it for programs.
@@ -12,7 +12,18 @@ import msgspec
 
 from proto.values import UNKNOWN_TENANT
 from services.history.lanes import Drawing, drawing, in_order, names_of, since
-from services.history.model import Client, Known, Overview, Story, Switch
+from services.history.model import (
+    CallState,
+    Client,
+    Direction,
+    Known,
+    Overview,
+    RecordingState,
+    Result,
+    Row,
+    Story,
+    Switch,
+)
 from services.history.sentences import sentence
 from services.history.words import (
     DIRECTIONS,
@@ -82,6 +93,10 @@ class CallLine(msgspec.Struct, frozen=True):
     recorded_ms: int
     charge_incl: Decimal
     charge_excl: Decimal
+    direction_key: Direction
+    state_key: CallState
+    result_key: Result
+    recording_key: RecordingState
 
 
 class SwitchLine(msgspec.Struct, frozen=True):
@@ -152,7 +167,7 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
         started=date_time(row.started_at_us, client.timezone, lang),
         clock=clock_time(row.started_at_us, client.timezone)[:5],
         caller=party(row.caller_number, row.caller_presentation, lang),
-        caller_name=shown(row.caller_name, 40) if row.caller_presentation == "shown" else "",
+        caller_name=shown(name_of_caller(row, client), 60),
         dialled=number(row.dialled),
         direction=word(DIRECTIONS, row.direction, lang),
         state=word(STATES, row.state, lang),
@@ -173,6 +188,10 @@ def call_line(known: Known, client: Client, lang: Lang, now_us: int) -> CallLine
         recorded_ms=row.recorded_ms,
         charge_incl=row.charge_incl,
         charge_excl=row.charge_excl,
+        direction_key=row.direction,
+        state_key=row.state,
+        result_key=row.result,
+        recording_key=row.recording,
     )
 
 
@@ -198,6 +217,13 @@ def call_page(story: Story, lang: Lang, now_us: int) -> CallPage:
         ),
         estimated=row.estimated,
     )
+
+
+def name_of_caller(row: Row, client: Client) -> str:
+    """As the client's phone book has it, else as the network told it; a withheld caller has none."""
+    if row.caller_presentation != "shown":
+        return ""
+    return client.names.get(row.caller_number) or row.caller_name
 
 
 def client_name(tenant: str, client: Client, lang: Lang) -> str:

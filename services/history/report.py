@@ -1,7 +1,7 @@
 """PURE. What was found -> the page of the report: calls by day, the form as it was filled in, and where to go on.
 
-Enters: a `Found`, the `Filter` and what of it could not be read. Leaves: frozen structs of finished text and addresses;
-the same value is the page and its JSON twin.
+Enters: a `Found`, the `Filter` and what of it could not be read. Leaves: frozen structs of finished text and addresses,
+for the page and for the API.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from services.history.filters import FIELDS, Field, Filter, Problem, written
-from services.history.model import Answer, Client, Day, Known
+from services.history.model import Answer, Client, Day, Found, Known
 from services.history.pages import CallLine, call_line, client_name
 from services.history.words import DIRECTIONS, RESULTS, Lang, Pair, date_time, day, day_of, word
 
@@ -72,6 +72,31 @@ class ReportPage(msgspec.Struct, frozen=True):
     xlsx: str
 
 
+class CallsPage(msgspec.Struct, frozen=True):
+    """Calls that are over, newest first, for programs."""
+
+    calls: tuple[CallLine, ...]
+    next: str | None
+    """Where earlier ones are; null: there are none."""
+    searched_to_us: int | None
+    """So far back it was looked before this answer became long enough to wait for; null: as far as `calls` reach."""
+
+
+def calls_page(found: Found, wanted: Filter, path: str, limit: int, lang: Lang, now_us: int) -> CallsPage:
+    """`path`: where the page was asked for."""
+    words = {**written(msgspec.structs.replace(wanted, before=found.next)), "limit": str(limit), "lang": lang}
+    return CallsPage(
+        calls=tuple(call_line(one, found.clients[one.tenant], lang, now_us) for one in found.calls),
+        next=f"{path}?{urlencode(words)}" if found.next else None,
+        searched_to_us=found.next.started_at_us if found.next and found.cut else None,
+    )
+
+
+def problems(wrong: Mapping[Field, Problem], lang: Lang) -> dict[str, str]:
+    """What is to be mended, by field."""
+    return {field: _WRONG[problem][lang == "en"] for field, problem in wrong.items()}
+
+
 def report_page(
     answer: Answer,
     wanted: Filter,
@@ -96,7 +121,7 @@ def report_page(
     return ReportPage(
         days=tuple(group(when, tuple(calls)) for when, calls in groupby(found.calls, day_here)),
         typed={name: typed.get(name, "") for name in FIELDS},
-        wrong={field: _WRONG[problem][lang == "en"] for field, problem in wrong.items()},
+        wrong=problems(wrong, lang),
         clients=_clients(answer.clients, wanted, lang),
         directions=_choices(DIRECTIONS, wanted.direction, lang),
         results=_choices(RESULTS, wanted.result, lang),

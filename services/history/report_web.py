@@ -1,7 +1,7 @@
-"""The report's addresses: the page, its JSON twin, and the same calls as CSV and as a file of Excel.
+"""The report's addresses: the page, and the same calls as CSV and as a file of Excel.
 
-Enters: requests with the conditions in their address. Leaves: HTML, JSON, files sent piece by piece as they are read, a
-few at a time. A download is written down before its first byte leaves, and ends when its reader may no longer read.
+Enters: requests with the conditions in their address. Leaves: HTML, files sent piece by piece as they are read, a few
+at a time. A download is written down before its first byte leaves, and ends when its reader may no longer read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,13 +24,14 @@ from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
 from services.runtime.store import Store, Tx
-from services.runtime.web import by_token, current_person, roles
+from services.runtime.web import current_person, roles
 from services.runtime.web.access import watch_session
 from services.runtime.web.language import current_language
 
 log = get_logger("history.web")
-readers = roles("platform_operator", "reseller", "tenant_administrator", "read_only")
+READERS = ("platform_operator", "reseller", "tenant_administrator", "read_only")
 """Who may see histories of calls."""
+readers = roles(*READERS)
 PIECE = 250
 """Calls that are read and written at once."""
 AT_ONCE = 3
@@ -51,12 +52,6 @@ def add_routes(room: Blueprint, store: Store) -> None:
     @readers
     def calls() -> Response:
         return _page(store)
-
-    @room.get(f"{report.PATH}.json")
-    @readers
-    @by_token("calls:read")
-    def calls_json() -> Response:
-        return as_json(_report(store))
 
     @room.get(f"{report.PATH}.csv")
     @readers
@@ -154,8 +149,3 @@ def _file(body: Iterable[bytes], ending: str, kind: str, slots: BoundedSemaphore
 def language() -> Lang:
     """The visitor's."""
     return cast(Lang, current_language())
-
-
-def as_json(page: Any) -> Response:
-    """The page's value for programs."""
-    return Response(msgspec.json.encode(page), mimetype="application/json")

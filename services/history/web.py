@@ -1,7 +1,7 @@
-"""The pages of history: calls in progress, the last calls, the story of one call, and their JSON twins.
+"""The pages of history: calls in progress, the last calls, the story of one call.
 
-Enters: requests of people who may see call histories. Leaves: HTML, JSON, and a stream that tells open pages when
-something changed. What a page says stands in `pages.py`; what is asked of the store in `reads.py`.
+Enters: requests of people who may see call histories. Leaves: HTML, and a stream that tells open pages when something
+changed. What a page says stands in `pages.py`, what is asked of the store in `reads.py`; programs go to `api.py`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from markupsafe import Markup
 from services.history import pages, reads, report_web
 from services.history.drawing import svg
 from services.history.live import FEED
-from services.history.report_web import as_json, language, readers
+from services.history.report_web import language, readers
 from services.runtime import clock
 from services.runtime.store import Store
-from services.runtime.web import by_token, current_person
+from services.runtime.web import current_person
 from services.runtime.web.live import Feed, serve_feed
 
 SHOWN = 50
@@ -33,23 +33,11 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
     def overview() -> str:
         return render_template("history/overview.html", page=_overview(store))
 
-    @room.get("/calls.json")
-    @readers
-    @by_token("calls:read")
-    def overview_json() -> Response:
-        return as_json(_overview(store))
-
     @room.get("/calls/<tenant>/<call>")
     @readers
     def story(tenant: str, call: str) -> str:
         page = _story(store, tenant, call)
         return render_template("history/call.html", page=page, picture=Markup(svg(page.drawing, language())))
-
-    @room.get("/calls/<tenant>/<call>.json")
-    @readers
-    @by_token("calls:read")
-    def story_json(tenant: str, call: str) -> Response:
-        return as_json(_story(store, tenant, call))
 
     @room.get("/calls/<tenant>/<call>/drawing.svg")
     @readers

@@ -95,7 +95,7 @@ def test_the_page_shows_calls_to_whoever_logs_in_and_ctrl_c_hangs_up_and_sums_up
     run = commands.run(*CALLING)
     visitor = Visitor(run.port())
     assert visitor.get("/").status == 302
-    assert visitor.get("/calls.json", accept="application/json").status == 401
+    assert visitor.get("/api/v1/calls").status == 401
     assert visitor.log_in("admin", run.password()).status == 303
     until(lambda: run.calls)
     page = visitor.get("/")

@@ -1,8 +1,8 @@
-"""The pages' shell: one Flask application out of the rooms' blueprints; it knows no business rule.
+"""The shell of pages and API: one Flask application out of the rooms' blueprints; it knows no business rule.
 
 Enters: blueprints, the key file's path, a look-up of people as last heard. Leaves: an application in which each route
-has declared who may see it, each request is checked against the person's present session version, and each answer
-carries the security headers. What a page says belongs to its room (`pages.py`, `web.py`, `templates/`).
+has declared who may see it, each request is checked against the person's present session version or token, and each
+answer carries the security headers. What a page says belongs to its room (`pages.py`, `web.py`, `templates/`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from services.runtime.web import access, errors, forms, headers, language
 from services.runtime.web.access import (
     People,
     Person,
-    by_token,
     current_person,
     end_session,
     public,
@@ -29,19 +28,30 @@ from services.runtime.web.access import (
     signed_in,
     start_session,
 )
+from services.runtime.web.api import Room, add_api
 from services.runtime.web.key import read_or_make_key
+from services.runtime.web.pace import Pace
 
 SESSION_LASTS = timedelta(hours=12)
 MAX_FORM_BYTES = 1 << 20
+REQUESTS_AT_ONCE = 60
+"""Of one program after a rest; then it is kept to its requests a minute."""
 
 
 def create_app(
-    blueprints: Iterable[Blueprint], *, key_file: Path, people: People, https: bool = False, trusted_proxies: int = 0
+    blueprints: Iterable[Blueprint],
+    *,
+    key_file: Path,
+    people: People,
+    https: bool = False,
+    trusted_proxies: int = 0,
+    per_minute: int = 600,
 ) -> Flask:
     """The application. Raises access.UndeclaredScope if a route says nothing about who may see it.
 
     `people` gives the projection of PersonChanged by person id, or None; `https` marks cookies as Secure;
-    `trusted_proxies`: how many entries of X-Forwarded-For and -Proto, counted from the end, are believed.
+    `trusted_proxies`: how many entries of X-Forwarded-For and -Proto, counted from the end, are believed; `per_minute`:
+    requests of one program.
     """
     app = Flask("services.runtime.web")
     if trusted_proxies:
@@ -62,12 +72,14 @@ def create_app(
     Bootstrap5(app)
     language.set_up(app, [Path(room.root_path) for room in rooms])
     forms.set_up(app)
-    access.set_up(app, people)
-    CSRFProtect(app)  # after access: whoever is not logged in is sent to log in, not told about a token
+    access.set_up(app, people, Pace(per_minute, REQUESTS_AT_ONCE))
+    csrf = CSRFProtect(app)  # after access: whoever is not logged in is sent to log in, not told about a token
     headers.set_up(app)
     errors.set_up(app)
+    add_api(app, [room for room in rooms if isinstance(room, Room)], csrf)
     for room in rooms:
-        app.register_blueprint(room)
+        if not isinstance(room, Room):
+            app.register_blueprint(room)
     app.context_processor(lambda: {"now_ms": clock.now_us() // 1000})
     access.check_declared(app)
     return app
@@ -76,7 +88,6 @@ def create_app(
 __all__ = [
     "People",
     "Person",
-    "by_token",
     "create_app",
     "current_person",
     "end_session",

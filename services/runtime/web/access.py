@@ -1,8 +1,8 @@
 """Who may see what: sessions, roles, and the rule that every route declares its scope.
 
-Enters: signed cookies, tokens of programs, people as last heard. Leaves: `current_person()`, or a redirect to /login,
-401 or 403. Passwords are checked by directory, which then calls `start_session`; a tenant's data is filtered by
-`Person.sees`.
+Enters: signed cookies (pages), tokens of programs (the API, below /api), people as last heard. Leaves:
+`current_person()`, or a redirect to /login, 401, 403 or 429. Passwords are checked by directory, which then calls
+`start_session`; a tenant's data is filtered by `Person.sees`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from urllib.parse import urlencode
 import gevent
 from flask import Flask, abort, current_app, g, redirect, request, session
 from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
-from proto.events import PersonChanged
+from proto.events import PersonChanged, Token
 from services.runtime import clock
+from services.runtime.web.pace import Pace
 
 People = Callable[[str], PersonChanged | None]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -30,8 +32,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 ROLES = frozenset(
     {"platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"}
 )
-TOKEN_SCOPES = frozenset({"calls:read", "audit:read"})
-"""What a program's token may be good for; a route says which of them opens it, besides the roles."""
+TOKEN_SCOPES = frozenset({"calls:read", "audit:read", "health:read", "clients:read"})
+"""What a program's token may be good for; a route of the API says which of them opens it, besides the roles."""
+ANY_SCOPE = ""
+"""Of a route that every token opens."""
+API = "/api"
+"""Below it are programs alone, each with its token; everywhere else are people alone, each with a cookie."""
 LOG_IN = "/login"
 """The one log-in of all pages; directory serves it."""
 HEARD_WITHIN_S = 5
@@ -81,8 +87,8 @@ def roles(*allowed: str) -> Callable[[View], View]:
 
 
 def by_token(scope: str) -> Callable[[View], View]:
-    """Programs may see it, too, by a token with this scope whose person may. Raises ValueError for an unknown scope."""
-    if scope not in TOKEN_SCOPES:
+    """A program opens it by a token with this scope whose person may. Raises ValueError for an unknown scope."""
+    if scope != ANY_SCOPE and scope not in TOKEN_SCOPES:
         raise ValueError(f"scopes of tokens are {', '.join(sorted(TOKEN_SCOPES))}; got {scope}")
 
     def declare(view: View) -> View:
@@ -102,8 +108,8 @@ def token_digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def person_of_token(text: str, people: People, now_us: int) -> tuple[Person, tuple[str, ...]] | None:
-    """Whose token this is and its scopes, if it holds now."""
+def person_of_token(text: str, people: People, now_us: int) -> tuple[Person, Token] | None:
+    """Whose token this is, if it holds now."""
     name, _, secret = text[:1000].partition(".")
     try:
         named = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
@@ -114,7 +120,7 @@ def person_of_token(text: str, people: People, now_us: int) -> tuple[Person, tup
     for token in known.tokens if known is not None and known.active else ():
         if hmac.compare_digest(shown, token.digest) and now_us < token.expires_at_us:
             assert known is not None
-            return Person(known.person, known.name, known.role, known.tenants), token.scopes
+            return Person(known.person, known.name, known.role, known.tenants), token
     return None
 
 
@@ -123,19 +129,27 @@ def _declare(view: View, allowed: frozenset[str]) -> View:
     return view
 
 
-def set_up(app: Flask, people: People) -> None:
-    """Check every request before its view runs."""
-    app.extensions["toritsugi_people"] = people
+def set_up(app: Flask, people: People, pace: Pace) -> None:
+    """Check every request before its view runs; programs are kept to their `pace`."""
+    app.extensions["toritsugi_people"], app.extensions["toritsugi_pace"] = people, pace
     app.before_request(_check)
     app.context_processor(lambda: {"person": g.get("person")})
 
 
 def check_declared(app: Flask) -> None:
-    """Raises UndeclaredScope naming the routes without a scope. Files in `static` folders are public."""
+    """Raises UndeclaredScope naming the routes without a scope. Files in `static` folders are public.
+
+    What is not public below /api says which tokens open it, and nothing else does.
+    """
+
+    def is_silent(path: str, view: Callable[..., Any]) -> bool:
+        allowed: frozenset[str] | None = getattr(view, _SCOPE, None)
+        return allowed is None or (bool(allowed) and is_api(path) != hasattr(view, _FOR_TOKENS))
+
     silent = [
         f"{rule.rule} ({rule.endpoint})"
         for rule in app.url_map.iter_rules()
-        if not is_file(app, rule.endpoint) and not hasattr(app.view_functions[rule.endpoint], _SCOPE)
+        if not is_file(app, rule.endpoint) and is_silent(rule.rule, app.view_functions[rule.endpoint])
     ]
     if silent:
         raise UndeclaredScope(f"who may see it? {', '.join(sorted(silent))}: add @public, @signed_in or @roles(…)")
@@ -184,6 +198,12 @@ def current_person() -> Person:
     return person
 
 
+def current_token() -> Token:
+    """By which token. Only in views of the API."""
+    token: Token = g.token
+    return token
+
+
 def still_valid(cookie: tuple[Any, Any, Any], people: People) -> Person | None:
     """The person whom (id, role, session version) of a cookie names, if all three hold now."""
     name, role, version = cookie
@@ -208,19 +228,27 @@ def _cookie() -> tuple[Any, Any, Any]:
 
 def wants_page() -> bool:
     """Whether a person looks at the answer, rather than a program."""
-    return request.accept_mimetypes.accept_html and not request.path.endswith(".json")
+    return request.accept_mimetypes.accept_html and not is_api(request.path)
+
+
+def is_api(path: str) -> bool:
+    """Whether programs alone come here."""
+    return path == API or path.startswith(f"{API}/")
 
 
 def _check() -> Response | None:
     if is_file(current_app, request.endpoint):
         return None
     view = current_app.view_functions.get(request.endpoint or "")
-    if request.authorization is not None and request.authorization.type == "bearer":
-        g.person = _by_token(request.authorization.token or "", view)
-    else:
-        g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
     allowed: frozenset[str] = frozenset() if view is None else getattr(view, _SCOPE)
-    if not allowed:  # 404 and 405 come later and show nothing
+    if is_api(request.path):
+        if allowed:  # 404 and 405 come later and show nothing
+            _check_token(view, allowed)
+        return None
+    if request.authorization is not None and request.authorization.type == "bearer":
+        abort(403)  # no token opens a page
+    g.person = still_valid(_cookie(), current_app.extensions["toritsugi_people"])
+    if not allowed:
         return None
     if g.person is None:
         if request.method == "GET" and wants_page():
@@ -231,12 +259,19 @@ def _check() -> Response | None:
     return None
 
 
-def _by_token(text: str, view: Callable[..., Any] | None) -> Person:
-    """Whose program asks. A cookie that comes beside the token counts for nothing."""
-    found = person_of_token(text, current_app.extensions["toritsugi_people"], clock.now_us())
+def _check_token(view: Callable[..., Any] | None, allowed: frozenset[str]) -> None:
+    """Whose program asks, and whether it may. A cookie counts for nothing here, so nobody else's page can use one."""
+    shown = request.authorization
+    if shown is None or shown.type != "bearer":
+        abort(401, www_authenticate=WWWAuthenticate("bearer"))
+    found = person_of_token(shown.token or "", current_app.extensions["toritsugi_people"], clock.now_us())
     if found is None:
         abort(401, www_authenticate=WWWAuthenticate("bearer", {"error": "invalid_token"}))
-    person, scopes = found
-    if getattr(view, _FOR_TOKENS, None) not in scopes:
+    g.person, g.token = found
+    pace: Pace = current_app.extensions["toritsugi_pace"]
+    wait_us = pace.wait_us(g.token.id, clock.monotonic_us())
+    if wait_us:
+        raise TooManyRequests(retry_after=-(-wait_us // 1_000_000))
+    scope: str = getattr(view, _FOR_TOKENS)
+    if g.person.role not in allowed or (scope != ANY_SCOPE and scope not in g.token.scopes):
         abort(403)
-    return person

@@ -1,18 +1,20 @@
 """Error pages: a sentence that a visitor understands, in the visitor's language, and nothing of the machine's.
 
-Enters: HTTP errors and bugs. Leaves: a page, or the same words as JSON for programs. Bugs go to the log.
+Enters: HTTP errors and bugs. Leaves: a page, the same words as JSON for scripts of pages, or what `problems.py` says to
+programs. Bugs go to the log.
 """
 
 from __future__ import annotations
 
-from flask import Flask, Response, jsonify, make_response, render_template
+from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
-from services.runtime.web.access import wants_page
+from services.runtime.web import problems
+from services.runtime.web.access import is_api, wants_page
 
 log = get_logger("web")
 
@@ -41,7 +43,10 @@ def _show(error: HTTPException) -> Response:
     code = error.code or 500
     if error.response is not None:
         return make_response(error.response)
-    answer = _answer(code, str(SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])))
+    if is_api(request.path):
+        answer = problems.answer(code, error)
+    else:
+        answer = _answer(code, str(SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])))
     for name, value in error.get_headers():
         if name in ("Retry-After", "Allow", "WWW-Authenticate"):
             answer.headers[name] = value
@@ -63,6 +68,8 @@ def _bug(error: Exception) -> Response:
 
 
 def _answer(code: int, sentence: str) -> Response:
+    if is_api(request.path):
+        return problems.answer(code)
     if wants_page():
         return make_response(render_template("error.html", code=code, sentence=sentence), code)
     return make_response(jsonify(error=sentence), code)

@@ -18,6 +18,8 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, Response, current_app, request
 from flask_babel import Babel, Domain
 
+from services.runtime.web.access import is_api
+
 LANGUAGES = {"ja": "日本語", "en": "English"}
 DEFAULT = "ja"
 COOKIE = "toritsugi_lang"
@@ -91,7 +93,7 @@ def _for_templates() -> dict[str, Any]:
 
 def _remember(response: Response) -> Response:
     asked = request.args.get("lang")
-    if asked in LANGUAGES:
+    if asked in LANGUAGES and not is_api(request.path):
         secure = current_app.config["SESSION_COOKIE_SECURE"]
         response.set_cookie(COOKIE, asked, max_age=_YEAR_S, samesite="Lax", httponly=True, secure=secure)
     return response

@@ -32,15 +32,15 @@ def alive(service: str, *agents: AgentState, instance: str = "1", host: str = "t
     )
 
 
-def services(admin: Visitor) -> list[tuple[str, bool]]:
-    page = admin.get("/health.json", "application/json").json()
+def services(house: PagesHouse) -> list[tuple[str, bool]]:
+    page = house.program().get("/api/v1/health").json()
     return [(one["name"], one["silent"]) for one in page["services"]]
 
 
 def test_who_runs_is_seen_and_who_fell_silent_stands_first(house: PagesHouse, admin: Visitor) -> None:
     tell(house, alive("routing"))
     tell(house, alive("billing"), ago_us=5 * MINUTE_US)
-    assert services(admin) == [("billing", True), ("routing", False)]
+    assert services(house) == [("billing", True), ("routing", False)]
     page = admin.get("/health").text
     assert "確認が必要な項目: 1 件" in page
     assert "連絡なし" in page
@@ -50,20 +50,20 @@ def test_a_process_that_died_is_forgotten_once_the_next_one_lives(house: PagesHo
     tell(house, alive("billing", instance="1"), ago_us=5 * MINUTE_US)
     tell(house, alive("billing", instance="2"))
     tell(house, alive("billing", instance="3"))  # side by side, both alive
-    assert services(admin) == [("billing", False), ("billing", False)]
+    assert services(house) == [("billing", False), ("billing", False)]
 
 
 def test_a_sign_of_life_that_comes_late_takes_nothing_back(house: PagesHouse, admin: Visitor) -> None:
     tell(house, alive("billing"))
     tell(house, alive("billing"), ago_us=5 * MINUTE_US)
-    assert services(admin) == [("billing", False)]
+    assert services(house) == [("billing", False)]
 
 
 def test_a_switch_that_is_lost_or_behind_or_holds_much_back_is_told(house: PagesHouse, admin: Visitor) -> None:
     tell(house, alive("eventsocket", AgentState(switch="fs1", connected=False, waiting=12_345)))
     problem = "phone 1001 has no password"
     tell(house, RevisionApplied(switch="fs1", revision="an old one", problems=(problem,)), tenant="acme")
-    (switch,) = admin.get("/health.json", "application/json").json()["switches"]
+    (switch,) = house.program().get("/api/v1/health").json()["switches"]
     assert switch == {
         "name": "fs1",
         "agent": "",
@@ -81,7 +81,7 @@ def test_what_was_put_aside_is_counted_by_reason_without_numbers(house: PagesHou
     bad = outgoing(Envelope(body=alive("x"), id="b", source="t", tenant=PLATFORM_TENANT, occurred_at_us=1))
     house.bus.publish([type(bad)("bad", "fact", bad.routing_key, "acme", b"{09012345678")])
     house.until(lambda: house.bus.dead_letters())
-    page = admin.get("/health.json", "application/json").json()
+    page = house.program().get("/api/v1/health").json()
     (letter,) = page["put_aside"]
     assert (letter["queue"], letter["letters"]) == ("directory.0", 1)
     assert "09012345678" not in admin.get("/health").text
@@ -102,4 +102,4 @@ def test_a_bus_that_is_away_is_said(house: PagesHouse, admin: Visitor, monkeypat
 def test_only_who_runs_the_platform_sees_it(house: PagesHouse, role: str) -> None:
     visitor = house.visitor("sato", role, "acme")
     assert visitor.get("/health").status == 403
-    assert visitor.get("/health.json", "application/json").status == 403
+    assert house.program("sato").get("/api/v1/health").status == 403

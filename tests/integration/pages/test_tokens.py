@@ -45,16 +45,26 @@ def make(house: PagesHouse, scope: str = "calls:read", days: str = "30") -> Visi
 @pytest.mark.requirement("D10")
 def test_a_program_sees_what_its_scope_and_its_person_may_see_together(house: PagesHouse) -> None:
     program = make(house)
-    assert [line["tenant"] for line in program.get("/calls.json").json()["last"]] == ["acme"]
-    assert program.get("/calls/acme/c1.json").status == 200
-    assert program.get("/calls/other/c2.json").status == 404
-    for path in ("/audit.jsonl", "/", "/people", "/account", "/calls/acme/c1"):
+    assert [line["tenant"] for line in program.get("/api/v1/calls").json()["calls"]] == ["acme"]
+    assert program.get("/api/v1/calls/acme/c1").status == 200
+    assert program.get("/api/v1/calls/other/c2").status == 404
+    assert program.get("/api/v1/token").json()["scopes"] == ["calls:read"]
+    for path in (
+        "/api/v1/audit",
+        "/api/v1/health",
+        "/api/v1/clients",
+        "/audit.jsonl",
+        "/",
+        "/people",
+        "/account",
+        "/calls/acme/c1",
+    ):
         assert program.get(path).status == 403, path
     assert program.get("/login").status == 403, "no page at all"
     assert program.post("/account/tokens", {}, token=False).status == 403
     auditor = make(house, "audit:read")
-    assert auditor.get("/audit.jsonl").status == 200
-    assert auditor.get("/calls.json").status == 403
+    assert auditor.get("/api/v1/audit").status == 200
+    assert auditor.get("/api/v1/calls").status == 403
 
 
 @pytest.mark.requirement("D10")
@@ -75,23 +85,23 @@ def test_a_token_ends_with_its_person_by_itself_and_by_hand(house: PagesHouse, m
     now_us = clock.now_us()
     with monkeypatch.context() as later:
         later.setattr(clock, "now_us", lambda: now_us + 31 * 86_400_000_000)
-        assert (first.get("/calls.json").status, second.get("/calls.json").status) == (401, 200)
+        assert (first.get("/api/v1/calls").status, second.get("/api/v1/calls").status) == (401, 200)
     boss = Visitor(house.server.port)
     boss.log_in("boss", "correct horse battery", then="/account")
     first_id = re.findall(r"/account/tokens/([0-9a-f]+)/end", boss.get("/account/tokens").text)[-1]
     assert boss.post(f"/account/tokens/{first_id}/end", {}).status == 303
     assert boss.post(f"/account/tokens/{first_id}/end", {}).status == 404
     house.drained()
-    assert (first.get("/calls.json").status, second.get("/calls.json").status) == (401, 200)
+    assert (first.get("/api/v1/calls").status, second.get("/api/v1/calls").status) == (401, 200)
     staff.reset_password(house.directory, ROOT, "boss")
     house.publish_people()
     house.drained()
-    assert second.get("/calls.json").status == 200, "a program is not a browser"
+    assert second.get("/api/v1/calls").status == 200, "a program is not a browser"
     for active in (False, True):
         staff.set_active(house.directory, ROOT, "boss", active)
         house.publish_people()
         house.drained()
-        assert second.get("/calls.json").status == 401
+        assert second.get("/api/v1/calls").status == 401
 
 
 def test_the_rights_of_a_token_shrink_with_those_of_its_person(house: PagesHouse) -> None:
@@ -99,16 +109,16 @@ def test_the_rights_of_a_token_shrink_with_those_of_its_person(house: PagesHouse
     staff.change(house.directory, ROOT, "boss", lambda known: msgspec.structs.replace(known, role="employee"))
     house.publish_people()
     house.drained()
-    assert program.get("/calls.json").status == 403
+    assert program.get("/api/v1/calls").status == 403
 
 
 def test_whatever_is_no_token_is_refused_and_no_cookie_helps(house: PagesHouse) -> None:
     visitor = Visitor(house.server.port)
     visitor.log_in("boss", "correct horse battery")
-    assert visitor.get("/calls.json").status == 200
+    assert visitor.get("/api/v1/calls").status == 401, "nor does one alone"
     for token in ("x", "Ym9zcw.guess", "Ym9zcw.", ".", "é.x", "bm9ib2R5.x", "_____.x", "AA.x", "a" * 5000):
         visitor.token = token
-        answer = visitor.get("/calls.json")
+        answer = visitor.get("/api/v1/calls")
         assert answer.status == 401, token
         assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
 
