@@ -43,8 +43,8 @@ def put(
 
     `expected`: file -> digest of the text that must still stand there (None: no file), else somebody was faster.
     """
-    problems = refusals(new, store.run(in_force, TRIES))
-    if problems:
+    now = store.run(in_force, TRIES)
+    if problems := in_thread(lambda: refusals(new, now)):
         raise Refused("would not take effect", problems)
     _check_standing(folder, expected or {})
     changed = differing(folder, new)
@@ -53,11 +53,14 @@ def put(
         for file, text in changed.items():
             texts.note(tx, file, text, who, why, now_us)
 
+    def write_all() -> None:
+        with alone(folder):  # others may have come so far meanwhile, in this process or another
+            _check_standing(folder, expected or {})
+            for file, text in changed.items():
+                replace_file(folder / file, text)
+
     store.run(note_all, TRIES)
-    with alone(folder):  # others may have come so far meanwhile, in this process or another
-        _check_standing(folder, expected or {})
-        for file, text in changed.items():
-            replace_file(folder / file, text)
+    in_thread(write_all)  # a command that writes a thousand files has the folder for itself meanwhile
 
 
 def put_each(

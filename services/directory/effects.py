@@ -7,8 +7,9 @@ either file nothing changes; days are one of each weekday, the next public holid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ DAYS_AHEAD = 400
 _USUAL_WITHIN = 70
 """Within so many days each weekday comes once without being a holiday, closed or special, or it never does."""
 _DAY_MIN = 24 * 60
+_NIGHTS = 2
+"""So many days before may reach into a day: hours may begin at 29:59 and end on the next."""
 _CALLER = Party(presentation="unavailable")
 
 
@@ -81,10 +84,15 @@ def effects(before: State, after: State, explain: Explain, today: date) -> list[
     hours = [one for tenant in both for one in tenant.hours.values()]
     marks, special = _marks(hours), _special_days(hours, today)
     week = list(_usual_days(special, today))
+    kinds = _kinds([*week, *special], hours)
     for number in dict.fromkeys(entry.number for tenant in both for entry in tenant.numbers):
-        usual = [(day, _differences(before, after, explain, number, day, marks)) for day in week]
+        of_kind = {
+            kind: _differences(before, after, explain, number, day, marks)
+            for kind, day in {kinds[day]: day for day in kinds}.items()
+        }
+        usual = [(day, of_kind[kinds[day]]) for day in week]
         as_usual = {day.weekday(): spans for day, spans in usual}
-        single = [(day, _differences(before, after, explain, number, day, marks)) for day in special]
+        single = [(day, of_kind[kinds[day]]) for day in special]
         found += _joined(number, usual, only=False)
         found += _joined(number, [(day, s) for day, s in single if s != as_usual.get(day.weekday())], only=True)
     return found
@@ -147,7 +155,8 @@ def _special_days(hours: Iterable[Hours], today: date) -> list[date]:
     days: set[date] = set()
     for span in {span for one in hours for span in (*one.closed, *(special.on for special in one.special))}:
         first, _, end = span.partition("/")
-        until = min(date.fromisoformat(end or first) + timedelta(1), last)
+        ends = date.fromisoformat(end or first)
+        until = ends + timedelta(1) if ends < last else last
         day = max(date.fromisoformat(first), today)
         while day <= until:
             days.add(day)
@@ -155,6 +164,21 @@ def _special_days(hours: Iterable[Hours], today: date) -> list[date]:
     ahead = (today + timedelta(n) for n in range(DAYS_AHEAD))
     holiday = next((day for day in ahead if jpholiday.is_holiday(day) and day not in days), None)
     return sorted(days | ({holiday} if holiday else set()))
+
+
+def _kinds(days: Iterable[date], hours: Iterable[Hours]) -> dict[date, Hashable]:
+    """Days of one kind are alike in all that hours know of: weekday, and of the nights before too, holiday and spans.
+
+    A span may be a year long, and each day that is asked for costs hundreds of decisions.
+    """
+    texts = {span for one in hours for span in (*one.closed, *(special.on for special in one.special))}
+    spans = [(date.fromisoformat(text[:10]), date.fromisoformat(text[-10:])) for text in sorted(texts)]
+
+    @cache
+    def of(day: date) -> Hashable:
+        return jpholiday.is_holiday(day), tuple(first <= day <= end for first, end in spans)
+
+    return {day: (day.weekday(), *(of(day - timedelta(back)) for back in range(_NIGHTS + 1))) for day in days}
 
 
 def _usual_days(special: Sequence[date], today: date) -> Iterator[date]:

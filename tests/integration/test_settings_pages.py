@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from proto.tenant.hours import Hours
 from services.directory.audit import oldest_first
+from services.directory.changing import put
 from services.directory.service import in_force
 from services.directory.settings.week import (
     DAYS,
@@ -25,6 +26,8 @@ from services.directory.settings.week import (
     special_line,
     week_changes,
 )
+from services.directory.writing import alone
+from tests.hub import nobody_keeps_the_hub
 from tests.settings_house import SettingsHouse
 from tests.stores import Database
 from tests.visitor import Answer, Visitor
@@ -118,6 +121,18 @@ def test_of_two_who_save_in_the_same_moment_one_is_told(house: SettingsHouse, ke
     assert re.findall(r"\b(sat|sun):", house.acme()) == [told_saved]
 
 
+def test_whoever_waits_for_the_folder_keeps_nobody_else_waiting(house: SettingsHouse) -> None:
+    """`tenants apply` of a thousand files has the folder for itself for seconds; meanwhile calls are decided."""
+    text = house.acme().replace("9:00-18:00", "9:00-20:00").encode()
+    with nobody_keeps_the_hub(5):
+        with alone(house.folder):
+            saving = gevent.spawn(put, house.store, house.folder, {"acme.yaml": text}, "keiri", "", 1)
+            with pytest.raises(gevent.Timeout), gevent.Timeout(0.5):
+                saving.get()
+        saving.get(timeout=10)
+    assert house.acme().encode() == text
+
+
 def test_a_file_that_an_operator_is_changing_is_left_alone(house: SettingsHouse, keiri: Visitor) -> None:
     form = typed(keiri.get(PAGE))
     half = house.acme() + "lines: [\n"
@@ -140,7 +155,9 @@ def test_only_ones_own_change_is_taken_back_and_only_ones_own_company_seen(
         assert keiri.get(path).status == 404
     assert keiri.post("/settings/sakura-tax/undo", {"number": "1"}).status == 404
     assert Visitor(house.server.port).get(PAGE).status == 302, "to the log-in"
-    assert admin.post("/settings/acme/undo", {"number": "1", "page": "hours/office"}).status == 409, "another was faster"
+    assert admin.post("/settings/acme/undo", {"number": "1", "page": "hours/office"}).status == 409, (
+        "another was faster"
+    )
     assert admin.post("/settings/acme/undo", {"number": "2", "page": "hours/office"}).status == 303
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import gevent
@@ -20,6 +18,7 @@ from services.eventsocket.spool import Spool
 from services.eventsocket.telling import UNDER_WAY, Telling
 from services.runtime.bus import Unavailable
 from services.runtime.bus.embedded import EmbeddedBus
+from tests.hub import nobody_keeps_the_hub
 from tests.integration.agent_world import FakeSwitch
 
 
@@ -85,25 +84,6 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     agent = Agent(tmp_path)
     yield agent
     agent.stop()
-
-
-@contextmanager
-def nobody_keeps_the_hub(seconds: float) -> Iterator[None]:
-    """A greenlet that lets no other run for so long fails where it is: no deadline of gevent's would ever come."""
-
-    def fail(*_: object) -> None:
-        raise AssertionError("a greenlet keeps the hub")
-
-    before = signal.signal(signal.SIGALRM, fail)
-    beat = gevent.spawn(
-        lambda: [(signal.setitimer(signal.ITIMER_REAL, seconds), gevent.sleep(0.05)) for _ in iter(int, 1)]
-    )
-    try:
-        yield
-    finally:
-        beat.kill()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def names(numbers: Sequence[int]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -71,6 +72,21 @@ def test_the_same_in_japanese() -> None:
 def test_one_more_closed_day_is_told_by_its_date_alone() -> None:
     (said,) = told('{mon-fri: ["9:00-18:00"], closed: [2026-12-28/2027-01-04]}')
     assert said == f"03-1234-5678, 2026-12-28, 2027-01-04 9:00–18:00: calls {CLOSED}; until now they {RINGS}"
+
+
+def test_a_span_without_an_end_costs_its_kinds_of_days_and_no_more() -> None:
+    """Somebody mistypes the year: decisions for each day of a year and more took half a minute."""
+    assert HOUSE is not None
+    asked: list[int] = []
+
+    def counting(*call: Any) -> Any:
+        asked.append(call[4])
+        return explain(*call)
+
+    closed = with_office('{mon-fri: ["9:00-18:00"], closed: [2026-12-01/9999-12-31]}')
+    found = effects(State(ACME, HOUSE.body), State(closed, HOUSE.body), counting, TODAY)
+    assert len({day for one in found for day in one.days if one.only}) > 200
+    assert len(asked) < 1_000, "each day by itself: 7,000"
 
 
 def test_open_holidays_are_told_by_the_next_one() -> None:
