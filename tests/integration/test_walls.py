@@ -203,6 +203,7 @@ def things_of(world: World, client: Client) -> dict[str, str]:
         "call": client.call,
         "person": client.person("employee"),
         "token": held.tokens[0].id,
+        "number": client.number,
         "hours": "office",
         "revision": "1",
         "service": "history",
