@@ -55,7 +55,7 @@ def import_(
     lang: Lang | None,
     at: Settings,
 ) -> None:
-    """Make clients' files of FILE…: CSV (UTF-8, Shift_JIS) or Excel (.xlsx) with sheets 顧客, 番号, 回線.
+    """Make clients' files of FILE…: CSV (UTF-8, Shift_JIS) or Excel (.xlsx) with sheets 顧客, 番号, 回線, 電話帳.
 
     Nothing is written while one row is wrong, unless --skip-wrong. A client that stands is completed, never changed.
     The same files may be imported again. Exit code 1: something is wrong, or somebody does not work with it in time.
@@ -75,7 +75,7 @@ def import_(
     wrong = bool(proposal.errors) or bool(outcome and outcome.left)
     if outcome is None or not outcome.written:
         sys.exit(1 if wrong else 0)
-    written = {one.file: one.text for one in to_write if one.client in outcome.written}
+    written = {one.file: one.text for one in to_write if one.text and one.client in outcome.written}
     sys.exit(1 if wait(at, written, within, quiet=as_json) or wrong else 0)
 
 
@@ -127,6 +127,7 @@ def _json_lines(proposal: Proposal, written: tuple[str, ...], left: dict[str, st
                 "written": one.client in written,
                 "numbers": list(one.numbers),
                 "devices": one.devices,
+                "phone_book": len(one.cards),
                 "reason": left.get(one.client, ""),
             }
         )

@@ -58,6 +58,18 @@ class Visitor:
             form = {**form, "csrf_token": found.group(1)}
         return self._ask("POST", path, urlencode(form), "text/html")
 
+    def send(self, path: str, files: dict[str, list[tuple[str, bytes]]]) -> Answer:
+        """POST files, as a form's field with each name and bytes."""
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/login").text)
+        assert found is not None
+        parts = [f'--b\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{found.group(1)}\r\n'.encode()]
+        for field_name, sent in files.items():
+            for name, data in sent:
+                head = f'Content-Disposition: form-data; name="{field_name}"; filename="{name}"'
+                parts.append(f"--b\r\n{head}\r\nContent-Type: text/plain\r\n\r\n".encode() + data + b"\r\n")
+        body = b"".join(parts) + b"--b--\r\n"
+        return self._ask("POST", path, body, "text/html", "multipart/form-data; boundary=b")
+
     def log_in(self, name: str, password: str, then: str = "/") -> Answer:
         """Through the form."""
         return self.post("/login?" + urlencode({"next": then}), {"name": name, "password": password})
@@ -71,7 +83,14 @@ class Visitor:
         connection.request("GET", path, headers=headers)
         return Stream(connection, connection.getresponse())
 
-    def _ask(self, method: str, path: str, body: str | None, accept: str) -> Answer:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None,
+        accept: str,
+        kind: str = "application/x-www-form-urlencoded",
+    ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         headers = {"Cookie": self._cookie(), "Accept": accept}
         if self.tls is not None:
@@ -80,7 +99,7 @@ class Visitor:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            headers["Content-Type"] = kind
         try:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()

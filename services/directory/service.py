@@ -40,9 +40,11 @@ from services.directory.alive import add_alive_table, keep_alive
 from services.directory.applied import add_applied_table, keep_applied
 from services.directory.documents import PLATFORM_FILE, Document, Folder, revision_of
 from services.directory.identity import records as identity
+from services.directory.imports import kept as imports
 from services.directory.numbers import stock
 from services.directory.numbers.model import DAY_US
 from services.directory.phones import rows as phones
+from services.directory.phone_book import entries as phone_book
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
 from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
@@ -72,6 +74,8 @@ def build() -> Service:
     add_alive_table(metadata)
     add_audit_table(metadata)
     texts.add_text_tables(metadata)
+    imports.add_import_tables(metadata)
+    phone_book.add_phone_book_tables(metadata)
     add_second_factor_tables(metadata)
     add_tokens_table(metadata)
     identity.add_identity_tables(metadata)
@@ -118,6 +122,7 @@ def say_everything(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
             Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id)
             for told in _told_all(tx)
         ),
+        *(phone_book.say_all(tx) if started.service in WITH_HISTORY else ()),
         *people.all_people(tx),
     ]
 

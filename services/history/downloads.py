@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from services.history.model import Client, Found, Known
-from services.history.pages import client_name
+from services.history.pages import client_name, name_of_caller
 from services.history.words import DIRECTIONS, RESULTS, Lang, Pair, number, party, shown, stamp, word
 
 Cell = str | int | Decimal
@@ -51,14 +51,13 @@ def rows(found: Found, lang: Lang) -> list[tuple[Cell, ...]]:
 
 def _row(one: Known, client: Client, lang: Lang) -> tuple[Cell, ...]:
     row = one.row
-    shown_name = row.caller_name if row.caller_presentation == "shown" else ""
     texts = (
         stamp(row.started_at_us, client.timezone),
         client_name(one.tenant, client, lang),
         word(DIRECTIONS, row.direction, lang),
         word(RESULTS, row.result, lang),
         party(row.caller_number, row.caller_presentation, lang),
-        shown(shown_name),
+        shown(name_of_caller(row, client)),
         shown(row.placed_by),
         number(row.dialled),
         number(row.answered_by),

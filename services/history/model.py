@@ -172,6 +172,8 @@ class Client(msgspec.Struct, frozen=True):
 
     name: str
     timezone: str = "Asia/Tokyo"
+    names: dict[str, str] = {}
+    """Of its phone book, for the callers of this page."""
 
 
 class Known(msgspec.Struct, frozen=True):

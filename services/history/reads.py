@@ -45,7 +45,7 @@ def overview(tx: Tx, visible: Visible, limit: int) -> Overview:
         last=last,
         states={row.state: row.n for row in states},
         switches=tuple(Switch(r.switch, r.connected, r.since_us, r.reason) for r in switches),
-        clients={name: client(tx, name) for name in names},
+        clients=with_names(tx, {name: client(tx, name) for name in names}, (*live, *last)),
     )
 
 
@@ -75,11 +75,12 @@ def story(tx: Tx, visible: Visible, tenant: str, call: str, person: str, now_us:
         select(steps.c.body).where(and_(steps.c.tenant == tenant, steps.c.call == call)).order_by(steps.c.at_us)
     )
     told = [msgspec.json.decode(bytes(body), type=Step) for body in step_rows.scalars()]
+    here = known(found)
     return Story(
-        known=known(found),
+        known=here,
         legs=tuple((row.leg, _struct(Leg, row)) for row in leg_rows),
         steps=tuple(told),
-        client=client(tx, tenant),
+        client=with_names(tx, {tenant: client(tx, tenant)}, [here])[tenant],
     )
 
 
@@ -103,6 +104,17 @@ def client(tx: Tx, name: str) -> Client:
     """The client as last heard; one that was never heard of goes by its id."""
     heard = projections.tenant(tx, name)
     return Client(name) if heard is None else Client(heard.name, heard.timezone)
+
+
+def with_names(tx: Tx, clients: dict[str, Client], calls: Iterable[Known]) -> dict[str, Client]:
+    """The clients with the names that their phone books have for these calls' callers; a withheld number has none."""
+    shown = {(one.tenant, one.row.caller_number) for one in calls if one.row.caller_presentation == "shown"}
+    names: dict[str, dict[str, str]] = {}
+    for (tenant, number), name in projections.names(tx, shown).items():
+        names.setdefault(tenant, {})[number] = name
+    return {
+        name: msgspec.structs.replace(one, names=names[name]) if name in names else one for name, one in clients.items()
+    }
 
 
 def _calls(tx: Tx, visible: Visible) -> Select[Any]:

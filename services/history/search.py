@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_
 
 from services.history.filters import WHOLE_NUMBER, Filter, start_of
 from services.history.model import Answer, Client, Day, Found, Place
-from services.history.reads import ALL_CLIENTS, Visible, client, known
+from services.history.reads import ALL_CLIENTS, Visible, client, known, with_names
 from services.history.tables import OVER
 from services.history.words import JAPAN, day_of
 from services.runtime import projections
@@ -63,11 +63,12 @@ def find(tx: Tx, visible: Visible, wanted: Filter, timezone: str, limit: int = P
     places = heapq.nlargest(limit + 1, (place for place in rows if end is None or place >= end))
     here = places[:limit]
     more = len(places) > limit
+    calls = tuple(known(rows[place]) for place in here)
     return Found(
-        calls=tuple(known(rows[place]) for place in here),
+        calls=calls,
         next=here[-1] if more else end,
         cut=not more and end is not None,
-        clients={name: client(tx, name) for name in {place.tenant for place in here}},
+        clients=with_names(tx, {name: client(tx, name) for name in {place.tenant for place in here}}, calls),
     )
 
 

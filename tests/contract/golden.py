@@ -58,6 +58,8 @@ VALUES: dict[str, Any] = {
     "cause": "NORMAL_CLEARING",
     "disposition": "NO_ANSWER",
     "name": "佐藤 花子",
+    "names": {"0312345678": "佐藤 花子"},
+    "ending": "78",
     "reason": "expired",
     "to": "answering",
     "queue": "tokyo-pool",

@@ -19,6 +19,7 @@ from services.directory import service as directory
 from services.directory.imports.file_text import text_of
 from services.directory.imports.model import Proposal
 from services.directory.imports.proposal import proposal
+from services.directory.imports.records import records_of
 from services.directory.imports.sheets import read_sheets
 from services.directory.imports.template import template
 from services.directory.route_tests import moment_us
@@ -40,7 +41,12 @@ ACME = ("acme", "株式会社アクメ", "アクメ", "東京都", "2026-04-01",
 
 def proposed(sheets: dict[str, Rows], now: InForce = EMPTY) -> Proposal:
     """What a workbook would make beside nobody."""
-    return proposal(read_sheets("moving.xlsx", workbook(sheets)), now, {}, text_of, lambda new: refusals(new, now))
+    return of_file(workbook(sheets), now)
+
+
+def of_file(data: bytes, now: InForce = EMPTY) -> Proposal:
+    read = records_of(read_sheets("moving.xlsx", data))
+    return proposal(read, now, {}, {}, text_of, lambda new: refusals(new, now))
 
 
 def said(sheets: dict[str, Rows], lang: Any = "en") -> list[str]:
@@ -162,14 +168,14 @@ def test_what_the_check_of_files_finds_is_told_at_its_cell() -> None:
 def test_the_template_is_read_back_and_its_example_is_right() -> None:
     for lang in ("ja", "en"):
         data = template(lang)  # type: ignore[arg-type]
-        (nothing,) = proposal(read_sheets("t.xlsx", data), EMPTY, {}, text_of, lambda new: refusals(new, EMPTY)).notes
+        (nothing,) = of_file(data).notes
         assert nothing.say[1] == "there is nothing to import"
         book = load_workbook(io.BytesIO(data))
         for sheet in book.worksheets[1:]:
             sheet["A2"] = sheet["A2"].value.split()[1]
         filled = io.BytesIO()
         book.save(filled)
-        found = proposal(read_sheets("t.xlsx", filled.getvalue()), EMPTY, {}, text_of, lambda new: refusals(new, EMPTY))
+        found = of_file(filled.getvalue())
         assert found.notes == () and [one.client for one in found.clients] == ["aoba"]
 
 
@@ -273,6 +279,4 @@ def test_a_client_that_stands_is_completed_and_its_comments_stay_but_nothing_is_
 def test_the_command_writes_a_template(moving: Moving) -> None:
     target = str(moving.folder.parent / "empty.xlsx")
     assert moving.run("--template", target) == (0, [target])
-    assert load_workbook(target).sheetnames == ["Notes", "Clients", "Numbers", "Lines"]
-
-
+    assert load_workbook(target).sheetnames == ["Notes", "Clients", "Numbers", "Lines", "Phone book"]

@@ -7,6 +7,7 @@ somebody had saved them, each wholly or not at all. What rows mean stands in `cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,10 @@ from services.directory.changing import TRIES, Refused, put_each
 from services.directory.imports.file_text import text_of
 from services.directory.imports.model import Made, Note, Place, Proposal, Sheet
 from services.directory.imports.proposal import Standing, proposal
+from services.directory.imports.records import Records, records_of
 from services.directory.imports.sheets import Unreadable, read_sheets
+from services.directory.phone_book import entries
+from services.directory.phone_book.model import Card
 from services.directory.service import in_force
 from services.directory.settle import InForce
 from services.directory.writing import refusals
@@ -28,19 +32,24 @@ MOST_FILES = 20
 
 def propose(store: Store, files: Mapping[str, bytes]) -> Proposal:
     """What these files would make; nothing is changed. Raises Unavailable."""
+    read = in_thread(lambda: _read(files))
+    if isinstance(read, Proposal):
+        return read
+    named = {record.client for record in read[0]["phone_book"]}
 
-    def look(tx: Tx) -> tuple[InForce, dict[str, Standing]]:
+    def look(tx: Tx) -> tuple[InForce, dict[str, Standing], dict[str, set[Card]]]:
         found = [one for one in texts.standing(tx).values() if not one.gone]
         kept = [texts.text_of(tx, one.tenant, one.number) for one in found]
-        return in_force(tx), {
-            entry.tenant: Standing(entry.file, text, entry.digest) for entry, text in filter(None, kept)
-        }
+        standing = {entry.tenant: Standing(entry.file, text, entry.digest) for entry, text in filter(None, kept)}
+        books = {client: {entry.card for entry in entries.everyone(tx, client)} for client in named}
+        return in_force(tx), standing, books
 
-    now, standing = store.run(look, TRIES)
-    return in_thread(lambda: _propose(files, now, standing))
+    now, standing, books = store.run(look, TRIES)
+    return in_thread(lambda: proposal(read, now, standing, books, text_of, lambda new: refusals(new, now)))
 
 
-def _propose(files: Mapping[str, bytes], now: InForce, standing: Mapping[str, Standing]) -> Proposal:
+def _read(files: Mapping[str, bytes]) -> tuple[Records, list[Note]] | Proposal:
+    """Records and notes; of files that cannot be read at all, the notes alone."""
     sheets: list[Sheet] = []
     unread: list[Note] = []
     for name, data in files.items():
@@ -48,9 +57,7 @@ def _propose(files: Mapping[str, bytes], now: InForce, standing: Mapping[str, St
             sheets += read_sheets(name, data)
         except Unreadable as error:
             unread.append(Note(place=Place(name), say=error.say))
-    if unread:
-        return Proposal((), tuple(unread))
-    return proposal(sheets, now, standing, text_of, lambda new: refusals(new, now))
+    return Proposal((), tuple(unread)) if unread else records_of(sheets)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -71,8 +78,9 @@ def carry_out(
     now_us: int,
     wrote: Callable[[Made], None],
 ) -> Outcome:
-    """Write these clients' files. Raises Refused (nothing was written), OSError, Unavailable."""
-    by_file = {one.file: one for one in made}
+    """Write these clients' files and phone books. Raises Refused (nothing was written), OSError, Unavailable."""
+    all_made = tuple(made)
+    by_file = {one.file: one for one in all_made if one.text}
     left = put_each(
         store,
         folder,
@@ -83,8 +91,20 @@ def carry_out(
         {file: one.expected for file, one in by_file.items()},
         lambda file: wrote(by_file[file]),
     )
-    written = tuple(one.client for file, one in by_file.items() if file not in left)
-    return Outcome(written, {by_file[file].client: reason for file, reason in left.items()})
+    reasons = {by_file[file].client: reason for file, reason in left.items()}
+    for one in all_made:
+        if one.cards and one.client not in reasons:
+            try:
+                store.run(partial(_add_cards, one, who, now_us), TRIES)
+            except entries.Full:
+                reasons[one.client] = "the phone book is full"
+        if not one.text:
+            wrote(one)
+    return Outcome(tuple(one.client for one in all_made if one.client not in reasons), reasons)
+
+
+def _add_cards(made: Made, who: str, now_us: int, tx: Tx) -> None:
+    entries.add_many(tx, made.client, made.cards, who, now_us)
 
 
 __all__ = ["MOST_FILES", "Outcome", "Refused", "carry_out", "propose"]

@@ -101,7 +101,7 @@ def drafts(records: Records, standing: Mapping[str, Tenant]) -> tuple[list[Draft
             continue
         draft = found[record.client] = _draft(record, standing)
         _client(draft, record)
-    for kind in ("lines", "numbers"):
+    for kind in ("lines", "numbers", "phone_book"):
         for record in records[kind]:
             if record.client not in found and record.client in standing:
                 found[record.client] = _draft(record, standing)

@@ -31,6 +31,7 @@ Reads = Literal[
     "choices",
     "ranges",
     "days",
+    "note",
 ]
 
 
@@ -58,7 +59,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of sheet."""
 
-    key: Literal["clients", "numbers", "lines"]
+    key: Literal["clients", "numbers", "lines", "phone_book"]
     ja: str
     en: str
     also: tuple[str, ...] = ()
@@ -344,7 +345,34 @@ LINES = Kind(
         ),
     ),
 )
-KINDS: tuple[Kind, ...] = (CLIENTS, NUMBERS, LINES)
+PHONE_BOOK = Kind(
+    key="phone_book",
+    ja="電話帳",
+    en="Phone book",
+    also=("電話帳一覧", "連絡先", "contacts", "phonebook", "phone-book"),
+    columns=(
+        CLIENT,
+        Column(key="name", ja="氏名", en="Name", also=("名前", "お名前"), example="山田 太郎"),
+        Column(key="reading", ja="フリガナ", en="Reading", also=("カナ", "ふりがな"), example="ヤマダ タロウ"),
+        Column(key="company", ja="会社名", en="Company", also=("会社", "勤務先"), example="山田商店"),
+        *(
+            Column(
+                key=f"number{n}",
+                ja=f"電話番号{n}",
+                en=f"Number {n}",
+                also=("電話番号", "電話", "number", "tel") if n == 1 else (),
+                reads="number",
+                required=n == 1,
+                example="03-9876-5432" if n == 1 else "090-8765-4321" if n == 2 else "",
+            )
+            for n in range(1, 5)
+        ),
+        Column(key="note", ja="メモ", en="Note", also=("備考",), reads="note"),
+    ),
+)
+OF_ONE_CLIENT = msgspec.structs.replace(PHONE_BOOK, columns=PHONE_BOOK.columns[1:])
+"""A phone book by itself, of the client at whose page it is sent."""
+KINDS: tuple[Kind, ...] = (CLIENTS, NUMBERS, LINES, PHONE_BOOK)
 NOT_READ = frozenset({"説明", "notes", "readme", "使い方"})
 """Sheets that are for people."""
 EXAMPLE = ("例:", "e.g.")

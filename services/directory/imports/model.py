@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.directory.phone_book.model import Card
 from services.directory.problems import on_one_line
 
 Lang = Literal["ja", "en"]
@@ -125,6 +126,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the text that must still stand there; None: no file."""
     numbers: tuple[str, ...]
     devices: int
+    cards: tuple[Card, ...] = ()
+    """Entries of its phone book that do not stand yet."""
     wrong: bool = False
     """It has an error, so that nothing of it is written."""
 

@@ -28,13 +28,13 @@ Records = dict[str, list[Record]]
 """By the key of the kind, in the order of the files."""
 
 
-def records_of(sheets: Iterable[Sheet]) -> tuple[Records, list[Note]]:
-    """Everything that could be read, and everything that could not."""
+def records_of(sheets: Iterable[Sheet], only: Kind | None = None) -> tuple[Records, list[Note]]:
+    """Everything that could be read, and everything that could not. `only`: every sheet is of this kind."""
     found: Records = {kind.key: [] for kind in KINDS}
     notes: list[Note] = []
     for sheet in sheets:
         place, headings = Place(sheet.file, sheet.name), [_heading(cell) for cell in sheet.rows[0].cells]
-        kind = kind_of_name(sheet.name or PurePath(sheet.file).stem) or kind_of_headings(headings)
+        kind = only or kind_of_name(sheet.name or PurePath(sheet.file).stem) or kind_of_headings(headings)
         if kind is not None:
             columns = _columns(kind, headings, place, notes)
             if columns is not None:
@@ -106,8 +106,8 @@ def _records(sheet: Sheet, columns: dict[int, Column], headings: Sequence[str], 
 
 def _client(row: Row, columns: dict[int, Column]) -> str | None:
     """The client's ID as it stands, right or wrong."""
-    position = next(position for position, column in columns.items() if column.key == "client")
-    return _heading(row.cells[position]).lower() if position < len(row.cells) else None
+    position = next((position for position, column in columns.items() if column.key == "client"), None)
+    return _heading(row.cells[position]).lower() if position is not None and position < len(row.cells) else None
 
 
 def _record(

@@ -21,6 +21,7 @@ from services.directory.settings.week import read_days, read_ranges
 from services.directory.words import written
 
 LONGEST_TEXT = 200
+LONGEST_NOTE = 500
 EVERYONE, VOICEMAIL, ANNOUNCEMENT = "everyone", "voicemail", "announcement"
 """Targets that are no names of the client's own: every line, a message, `closed` and the end."""
 _TARGETS = {
@@ -73,6 +74,8 @@ def text_of(raw: Raw) -> str:
     """One line of plain text (NFKC). Raises Wrong for line breaks and what cannot be printed."""
     text = str(int(raw)) if isinstance(raw, float) and raw.is_integer() else shown(raw)
     text = unicodedata.normalize("NFKC", text.strip().strip(_INVISIBLE)).strip()
+    if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@"):  # as our own files mark what is no formula
+        text = text[1:]
     if not text.isprintable():
         bad = next(c for c in text if not c.isprintable())
         raise Wrong(
@@ -87,6 +90,15 @@ def _text(_column: Column, raw: Raw) -> Read:
     if len(text) > LONGEST_TEXT:
         raise Wrong(f"は{LONGEST_TEXT}文字を超えています", f"has more than {LONGEST_TEXT} characters")
     return Read(text)
+
+
+def _note(_column: Column, raw: Raw) -> Read:
+    """Text of several lines."""
+    lines = [text_of(line) for line in (raw if isinstance(raw, str) else shown(raw)).splitlines()]
+    note = "\n".join(lines).strip()
+    if len(note) > LONGEST_NOTE:
+        raise Wrong(f"は{LONGEST_NOTE}文字を超えています", f"has more than {LONGEST_NOTE} characters")
+    return Read(note)
 
 
 def _pattern(pattern: str, allowed: str) -> Callable[[Column, Raw], Read]:
@@ -267,4 +279,5 @@ _READERS: dict[Reads, Callable[[Column, Raw], Read]] = {
     "choices": _choices,
     "ranges": _ranges,
     "days": _days,
+    "note": _note,
 }
