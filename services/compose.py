@@ -24,7 +24,6 @@ from services.directory.imports import web as imports_web
 from services.directory.numbers import web as numbers_web
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
-from services.directory.imports import web as imports_web
 from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import api as history_api

@@ -26,7 +26,6 @@ from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import web as numbers_web
 from services.directory.phones import web as phones_web
-from services.directory.imports import web as imports_web
 from services.directory.settings import web as settings_web
 from services.history import api as history_api
 from services.history import service as history
