@@ -150,6 +150,8 @@ def add_people_pages(room: Blueprint, store: Store, tell: Callable[[], None]) ->
     @_managers
     def people_password(person: str) -> Response:
         actor, known = acting(), _known(store, person)
+        if known.person == actor.id:  # whoever found this browser open has not the old password
+            return redirect("/account/password", code=303)
         try:
             password = staff.reset_password(store, actor, known.person)
         except Refused:

@@ -61,6 +61,8 @@ def add_second_factor_pages(room: Blueprint, store: Store, tell: Callable[[], No
     @roles("platform_operator")
     def people_second_factor(person: str) -> Response:
         actor = acting()
+        if person == actor.id:  # one's own goes with one's own password
+            return redirect("/account/second-factor", code=303)
         if store.run(lambda tx: staff.one(tx, actor, person)) is None:
             abort(404)
         store.run(lambda tx: second_factor.take_off(tx, actor.id, person, clock.now_us()), TRIES)

@@ -122,6 +122,10 @@ def test_ones_own_password_is_changed_only_by_whoever_knows_the_old_one(house: P
     def change(old: str, new: str, again: str | None = None) -> Answer:
         return admin.post("/account/password", {"old": old, "new": new, "again": new if again is None else again})
 
+    mine = admin.post("/people/admin/password", {})
+    assert (mine.status, mine.headers["Location"]) == (303, "/account/password"), "not by the page of people either"
+    assert admin.get("/account").status == 200
+    assert 'action="/people/admin/password"' not in admin.get("/people/admin").text
     assert "今のパスワードが違います。" in change("guess", "correct horse battery").text
     assert "12文字以上" in change(house.password, "short").text
     assert "一致しません" in change(house.password, "correct horse battery", "another").text

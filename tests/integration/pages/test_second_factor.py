@@ -119,12 +119,16 @@ def test_the_second_step_is_changed_only_by_whoever_knows_the_password(house: Pa
 
 def test_a_platform_operator_takes_it_off_for_whoever_lost_the_phone(house: PagesHouse, admin: Visitor) -> None:
     turn_on(house, admin)
-    assert "二段階認証を解除" in admin.get("/people/admin").text
-    assert admin.post("/people/admin/second-factor", {}).status == 303
+    mori = house.visitor("mori", "platform_operator")
+    assert "二段階認証を解除" not in admin.get("/people/admin").text
+    assert admin.post("/people/admin/second-factor", {}).headers["Location"] == "/account/second-factor", "one's own"
+    assert Visitor(house.server.port).log_in("admin", house.password).headers["Location"] == "/login/code"
+    assert "二段階認証を解除" in mori.get("/people/admin").text
+    assert mori.post("/people/admin/second-factor", {}).status == 303
     house.drained()
     assert Visitor(house.server.port).log_in("admin", house.password).headers["Location"] == "/"
     last = list(oldest_first(house.directory))[-1]
-    assert (last.who, last.what, last.about) == ("admin", "second_factor.off", "admin")
+    assert (last.who, last.what, last.about) == ("mori", "second_factor.off", "admin")
 
 
 def test_whoever_has_not_given_the_password_is_not_asked_for_a_code(house: PagesHouse) -> None:
