@@ -1,7 +1,8 @@
 """Pages with a few calls in them, for the browser tests: `python -m tests.browser.serve FOLDER`.
 
 Enters: a folder; on stdin, one word per line (`answer`, `ring`, `rush`: twenty calls a second for five seconds, `lose`,
-`stop`). Leaves: on stdout one JSON line with address and password, then `done` after each word. Its own process, since
+`call NUMBER`, `stop`). Leaves: on stdout one JSON line with address and password, then `done` after each word, with the
+target after `call`. Its own process, since
 Playwright and gevent do not share one.
 """
 
@@ -17,10 +18,17 @@ import gevent  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from proto import events as e  # noqa: E402
-from proto.envelope import Envelope  # noqa: E402
+from proto.commands import RouteCall  # noqa: E402
+from proto.envelope import Envelope, decode  # noqa: E402
+from proto.plan import Forward  # noqa: E402
+from proto.topics import command_queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
+from services.routing import service as routing  # noqa: E402
 from services.runtime import clock, log  # noqa: E402
-from tests import stories  # noqa: E402
+from services.runtime.bus.embedded import EmbeddedBus  # noqa: E402
+from services.runtime.store import Store  # noqa: E402
+from services.runtime.worker import Worker  # noqa: E402
+from tests import clients, stories  # noqa: E402
 from tests.pages_house import PagesHouse  # noqa: E402
 from tests.stores import Files  # noqa: E402
 
@@ -72,12 +80,47 @@ def signs_of_life(now_us: int) -> list[Envelope]:
     ]
 
 
+class Caller:
+    """Somebody who calls on a working day, and routing, which decides over the bus and its own store as ever."""
+
+    def __init__(self, folder: Path, bus: EmbeddedBus) -> None:
+        service = routing.build()
+        self._bus, self._calls = bus, 0
+        self._store = Store(Files(folder).store("routing"), service.metadata)
+        self._worker = Worker(service, self._store, bus, "routing.0")
+
+    def start(self) -> None:
+        """Routing hears of the platform; of clients it is told by directory."""
+        self._store.start()
+        self._worker.start()
+        self._bus.publish([outgoing(fact) for fact in clients.revisions()])
+        self._commands = self._bus.consume(command_queue("fs1").parts()[0])
+
+    def stop(self) -> None:
+        """Routing ends."""
+        self._commands.close()
+        self._worker.stop()
+        self._store.stop()
+
+    def forwarded_to(self, number: str) -> str:
+        """The first outside target of the plan that routing decides for a call to this number."""
+        self._calls += 1
+        self._bus.publish([outgoing(clients.arrival(number, leg=f"leg-{self._calls}"))])
+        (delivery,) = self._commands.get(1) or ()
+        self._commands.ack([delivery])
+        command = decode(delivery.body).body
+        assert isinstance(command, RouteCall)
+        return next(step.number for step in command.plan if isinstance(step, Forward))
+
+
 def main() -> None:
     """Serve until told to stop."""
     log.configure()  # to stderr: stdout is the conversation with the test
     folder = Path(sys.argv[1])
     house = PagesHouse(folder, Files(folder))
     house.start()
+    caller = Caller(folder, house.bus)
+    caller.start()
     for story in stored_calls(clock.now_us()):
         house.tell(story.facts)
     house.tell(signs_of_life(clock.now_us()))
@@ -85,7 +128,8 @@ def main() -> None:
     print(json.dumps({"url": house.server.url, "password": house.password}), flush=True)
     fresh: stories.Story | None = None
     for line in FileObject(sys.stdin):
-        word = line.strip()
+        word, _, number = line.strip().partition(" ")
+        answer = ""
         if word == "ring":
             fresh = ringing("call-7", clock.now_us())
             house.tell(fresh.facts)
@@ -102,10 +146,13 @@ def main() -> None:
             lost = stories.Story("switch", tenant="_platform", start_us=clock.now_us())
             lost.say(0, e.SwitchLost(switch="fs2", reason="connection refused"))
             house.tell(lost.facts)
+        elif word == "call":
+            answer = caller.forwarded_to(number)
         elif word == "stop":
             break
         house.drained()
-        print("done", flush=True)
+        print(f"done {answer}".rstrip(), flush=True)
+    caller.stop()
     house.stop()
 
 

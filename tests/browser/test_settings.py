@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser.visitor import IN_A_BROWSER, Served, keep, log_in
 
 pytestmark = IN_A_BROWSER
 
 
 def test_hours_are_tried_saved_and_taken_back_by_hand(page: object) -> None:
-    page.get_by_role("link", name="設定").click()  # type: ignore[attr-defined]
-    page.get_by_role("heading", name="営業時間").wait_for()  # type: ignore[attr-defined]
+    open_form(page, "営業時間 office")
     sunday = page.get_by_label("日曜日")  # type: ignore[attr-defined]
     assert page.get_by_label("月曜日").input_value() == "9:00-18:00"  # type: ignore[attr-defined]
     assert sunday.input_value() == ""
@@ -33,7 +34,7 @@ def test_a_mistake_is_said_beside_its_field_and_nothing_is_lost(browser: object,
     context = browser.new_context()  # type: ignore[attr-defined]
     tab = context.new_page()
     log_in(tab, served)
-    tab.get_by_role("link", name="設定").click()
+    open_form(tab, "営業時間 office")
     tab.get_by_label("土曜日").fill("午前だけ")
     tab.get_by_role("button", name="どう変わるか見る").click()
     tab.get_by_role("alert").get_by_text("時刻は 9:00-12:00").wait_for()
@@ -41,8 +42,66 @@ def test_a_mistake_is_said_beside_its_field_and_nothing_is_lost(browser: object,
     context.close()
 
 
-def test_the_form_fits_a_phone(page: object) -> None:
-    page.set_viewport_size({"width": 360, "height": 640})  # type: ignore[attr-defined]
-    page.get_by_role("link", name="設定").click()  # type: ignore[attr-defined]
-    page.get_by_role("heading", name="営業時間").wait_for()  # type: ignore[attr-defined]
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # type: ignore[attr-defined]
+def test_a_forwarding_target_typed_in_japanese_takes_the_next_call_and_is_taken_back(
+    page: object, served: Served
+) -> None:
+    """By the keyboard alone: full-width digits that are still being composed, what would change, save, take back."""
+    assert next_call(served) == "09087654321"
+    open_form(page, "電話番号と転送 03-1234-5678 代表番号")
+    number = page.get_by_label("転送先の電話番号")  # type: ignore[attr-defined]
+    assert number.input_value() == "090-8765-4321"
+    number.focus()
+    page.keyboard.press("Control+a")  # type: ignore[attr-defined]
+    composed = page.context.new_cdp_session(page)  # type: ignore[attr-defined]
+    for text in ("０８０", "０８０ー９８７６", "０８０ー９８７６ー５４３２"):
+        composed.send("Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229, "text": "\r"}
+    composed.send("Input.dispatchKeyEvent", {"type": "keyDown", **enter})
+    composed.send("Input.insertText", {"text": "０８０ー９８７６ー５４３２"})
+    composed.send("Input.dispatchKeyEvent", {"type": "keyUp", **enter})
+    assert number.input_value() == "０８０ー９８７６ー５４３２"
+    assert "done=" not in page.url and page.locator("#preview").count() == 0, "nothing was sent"  # type: ignore[attr-defined]
+
+    for _ in range(3):
+        page.keyboard.press("Tab")  # type: ignore[attr-defined]
+    page.keyboard.press("Enter")  # type: ignore[attr-defined]
+    preview = page.locator("#preview")  # type: ignore[attr-defined]
+    preview.get_by_text("080-9876-5432へ30秒転送する").first.wait_for()
+    preview.get_by_text("090-8765-4321へ30秒転送する").first.wait_for()
+    keep(page, "-forwarding")
+    assert next_call(served) == "09087654321"
+
+    page.get_by_role("button", name="保存", exact=True).press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("status").get_by_text("保存しました。次の着信から有効です。").wait_for()  # type: ignore[attr-defined]
+    assert number.input_value() == "080-9876-5432"
+    assert next_call(served) == "08098765432"
+
+    page.get_by_role("button", name="最後の変更を元に戻す").press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("status").get_by_text("元に戻しました。").wait_for()  # type: ignore[attr-defined]
+    assert next_call(served) == "09087654321"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_form_fits_the_screen(page: object, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 640})  # type: ignore[attr-defined]
+    page.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]
+    page.get_by_role("heading", name="会社の設定").wait_for()  # type: ignore[attr-defined]
+    keep(page, f"-settings-{width}")
+    links = "[...document.querySelectorAll('.settings-link')].map(link => link.href)"
+    forms = page.evaluate(links)  # type: ignore[attr-defined]
+    assert len({form.split("/")[5] for form in forms}) == 8
+    for form in forms:
+        page.goto(form)  # type: ignore[attr-defined]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), form  # type: ignore[attr-defined]
+
+
+def open_form(tab: object, name: str) -> None:
+    """From the menu over the page of all settings."""
+    tab.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]
+    tab.get_by_role("link", name=f"変える {name}").click()  # type: ignore[attr-defined]
+    tab.get_by_role("button", name="どう変わるか見る").wait_for()  # type: ignore[attr-defined]
+
+
+def next_call(served: Served) -> str:
+    """Whom routing has a call forwarded to that comes in now, in office hours."""
+    return served.say("call 0312345678")

@@ -37,13 +37,15 @@ class Served:
     password: str
     process: subprocess.Popen[str]
 
-    def say(self, word: str) -> None:
-        """Make something happen, and wait until the services have heard of it."""
+    def say(self, word: str) -> str:
+        """Make something happen, and wait until the services have heard of it; what is answered, if anything."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
+        done, _, answer = self.process.stdout.readline().strip().partition(" ")
+        assert done == "done"
+        return answer
 
 
 @pytest.fixture(scope="module")

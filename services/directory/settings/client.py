@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from flask import abort
+from gevent.lock import BoundedSemaphore
 
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
@@ -22,7 +24,7 @@ from services.directory.changing import Refused, put, take_back
 from services.directory.check import check_tenant
 from services.directory.edit import edited
 from services.directory.effects import State, effects
-from services.directory.plan_command import sentence
+from services.directory.plan_command import days
 from services.directory.problems import Path as Keys
 from services.directory.problems import Problem, errors
 from services.directory.route_tests import Explain, Failed, failing
@@ -34,9 +36,12 @@ from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
 from services.runtime.store import Store, Tx
+from services.runtime.threads import in_thread
 from services.runtime.web import current_person
 
 log = get_logger("directory.settings")
+_one_at_a_time = BoundedSemaphore(1)
+T = TypeVar("T")
 OTHER_CALLER = Party(presentation="unavailable")
 
 
@@ -69,6 +74,14 @@ class Tried:
         return bool(self.tenant is None or self.problems or self.failed)
 
 
+class Noticed(NamedTuple):
+    """Which calls, what they would meet and what they meet now; or a sentence alone."""
+
+    what: str
+    after: str = ""
+    before: str = ""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the pages work with; `take` has the folder read at once."""
@@ -95,6 +108,9 @@ class Settings:
 
     def tried(self, client: Client, setting: Setting, name: str, changes: Sequence[Change]) -> Tried:
         """The text with these changes, and what is wrong with it. Raises CannotEdit."""
+        return _aside(lambda: self._tried_with(client, setting, name, changes))
+
+    def _tried_with(self, client: Client, setting: Setting, name: str, changes: Sequence[Change]) -> Tried:
         wanted = {change.path: change.value for change in changes}
         tried = self._tried(client, edited(client.text, wanted))
         following: dict[Keys, object] = {}
@@ -140,15 +156,18 @@ class Settings:
             return False
         return True
 
-    def noticed(self, client: Client, setting: Setting, name: str, new: Tenant, lang: Lang) -> list[str]:
+    def noticed(self, client: Client, setting: Setting, name: str, new: Tenant, lang: Lang) -> list[Noticed]:
         """What callers would notice, and whoever calls from inside."""
-        before, after = State(client.tenant, client.platform), State(new, client.platform)
-        found = [sentence(one, lang) for one in effects(before, after, self.explain, now(client.tenant).date())]
+        before, after, today = State(client.tenant, client.platform), State(new, client.platform), now(client.tenant)
+        found = [
+            Noticed(f"{written(one.number)} {days(one, lang)}", getattr(one.after, lang), getattr(one.before, lang))
+            for one in _aside(lambda: effects(before, after, self.explain, today.date()))
+        ]
         at_us = clock.now_us()
         stood, would = (
             setting.noticed(tenant, name, client.platform, self.explain, at_us, lang) for tenant in (client.tenant, new)
         )
-        return found + [line for line in would if line not in stood]
+        return found + [Noticed(line) for line in would if line not in stood]
 
     def next_calls(self, client: Client, tenant: Tenant, numbers: Sequence[str], lang: Lang) -> list[tuple[str, str]]:
         """Number, and what whoever called it now would meet."""
@@ -157,6 +176,12 @@ class Settings:
             plan, _why = self.explain(tenant, client.platform, number, OTHER_CALLER, clock.now_us())
             found.append((written(number), in_words(plan, tenant, lang)))
         return found
+
+
+def _aside(work: Callable[[], T]) -> T:
+    """Beside the hub, which has calls to decide; one at a time, for others need the threads too."""
+    with _one_at_a_time:
+        return in_thread(work)
 
 
 def now(tenant: Tenant) -> datetime:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from proto.tenant import Tenant
 from services.directory.edit import ABSENT
+from services.directory.settings.forwarding import line_called
 from services.directory.settings.frame import Change, Fields, Setting, choices, readable
 from services.directory.settings.week import (
     DAYS,
@@ -26,7 +27,7 @@ from services.directory.settings.week import (
     special_line,
     week_changes,
 )
-from services.directory.words import Lang
+from services.directory.words import Lang, written
 
 DAY_NAMES = {
     "mon": lazy_gettext("月曜日"),
@@ -52,8 +53,18 @@ class OpeningHours(Setting):
         return tenant.hours
 
     def said(self, tenant: Tenant, name: str, lang: Lang) -> list[str]:
-        """How times are written."""
-        return [str(lazy_gettext("時刻は 9:00-12:00, 13:00-18:00 のように入力します。空の日は休みです。"))]
+        """What goes by these hours, and how times are written."""
+        routes = {
+            route
+            for route, rules in tenant.routes.items()
+            if any(rule.when is not None and rule.when.hours == name for rule in rules)
+        }
+        numbers = [written(entry.number) for entry in tenant.numbers if entry.route in routes]
+        comma = str(gettext("、"))
+        users = [str(gettext("%(numbers)s への電話", numbers=comma.join(numbers)))] if numbers else []
+        users += [line_called(tenant, line.line) for line in tenant.lines if line.hours == name]
+        said = [str(gettext("これに従うもの：%(users)s", users=comma.join(users)))] if users else []
+        return [*said, str(gettext("時刻は 9:00-12:00, 13:00-18:00 のように入力します。空の日は休みです。"))]
 
     def fields(self, tenant: Tenant, name: str) -> Fields:
         """Seven days, then the days that are no usual ones."""
