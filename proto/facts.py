@@ -167,6 +167,17 @@ class PersonChanged(Event, frozen=True, kw_only=True):
     """Those of their programs."""
 
 
+class PrivateSeen(Event, frozen=True, kw_only=True):
+    """A person looked at something private of the client whom the envelope names; directory enters it in its log."""
+
+    NAME: ClassVar[str] = "private.seen"
+    person: str
+    what: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,32}$(?!\n)")]
+    """call, report, csv, xlsx: what was looked at, or taken away as."""
+    about: str = ""
+    """The call, or how much was taken."""
+
+
 class PhoneHash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a switch needs to know a phone by in one domain. As good as the password there: nobody else may read it."""
 

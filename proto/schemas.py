@@ -13,6 +13,7 @@ import types
 import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -298,6 +299,8 @@ def _field_of(kind: Any, metas: tuple[msgspec.Meta, ...] = (), **options: Any) -
         return Whole(limits, **options)
     elif kind is Decimal:
         return Amount(limits.words() or "a decimal number", **options)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Choice(tuple(one.value for one in kind), **options)
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return Part(kind, **options)
     raise TypeError(f"no field for {kind!r}")

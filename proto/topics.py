@@ -64,6 +64,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         e.PhoneCredentialApplied,
         e.PhoneRegistered,
         e.PhoneUnregistered,
+        e.PrivateSeen,
     ),
     "routing": (e.CallArrived, e.CallHandedOver, e.LegEnded),
     "recording": (e.CallAnswered, e.RecordingStarted, e.RecordingStopped, e.CommandRefused),
@@ -115,7 +116,7 @@ SAYS: dict[str, tuple[type[Message], ...]] = {
     "recording": (e.RecordingStored, c.StartRecording, c.StopRecording),
     "answering": (e.OperatorOffered, c.RouteCall, c.OriginateCall, c.BridgeLegs, c.HangUp),
     "billing": (e.LegCharged,),
-    "history": (e.CallEnded,),
+    "history": (e.CallEnded, e.PrivateSeen),
     "connectors": (),
 }
 """What each service may say, besides ServiceStarted, ServiceAlive and its own timers; the broker holds it to that

@@ -46,7 +46,7 @@ class Tenant(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     routes: dict[Name, tuple[Rule, ...]] = {}
     """経路 / where calls go, by name, for numbers: the first rule that holds is taken."""
     keep_calls_days: KeepDays | None = None
-    """通話記録の保存日数 / days after which the other side's number and name are erased; None: as platform.yaml says."""
+    """通話記録の保存日数 / days after which the other side of calls is erased; None: as platform.yaml says."""
     recording: Recording = Recording()
     answering: Answering = Answering()
     webhooks: tuple[Webhook, ...] = ()

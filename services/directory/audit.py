@@ -1,8 +1,8 @@
 """The audit log: who changed or looked at what, when and for which client; rows that are only ever added.
 
 Enters: a transaction in which something changes, with how it was and how it is. Leaves: an entry in the same
-transaction; entries for pages and exports. How entries hold together stands in `chain.py`. Looks at calls are kept by
-history (`access_log`), which owns calls.
+transaction; entries for pages and exports. How entries hold together stands in `chain.py`. Looks at calls are told by
+history, which owns calls (PrivateSeen).
 """
 
 from __future__ import annotations

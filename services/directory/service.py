@@ -25,6 +25,7 @@ from proto.events import (
     PhoneRegistered,
     PhoneUnregistered,
     PlatformRevised,
+    PrivateSeen,
     RevisionApplied,
     ServiceAlive,
     ServiceStarted,
@@ -38,13 +39,14 @@ from proto.values import PLATFORM_TENANT, command_id
 from services.directory import people, texts
 from services.directory.alive import add_alive_table, keep_alive
 from services.directory.applied import add_applied_table, keep_applied
+from services.directory.audit import audited
 from services.directory.documents import PLATFORM_FILE, Document, Folder, revision_of
 from services.directory.identity import records as identity
 from services.directory.imports import kept as imports
 from services.directory.numbers import stock
 from services.directory.numbers.model import DAY_US
-from services.directory.phones import rows as phones
 from services.directory.phone_book import entries as phone_book
+from services.directory.phones import rows as phones
 from services.directory.problems import Problem, errors
 from services.directory.settle import Held, InForce, Settled, settle
 from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
@@ -55,6 +57,7 @@ from services.runtime.log import get_logger
 from services.runtime.projections import keep_person
 from services.runtime.store import Conflict, Store, Tx, of_room
 from services.runtime.threads import in_thread
+from services.runtime.web.api.once import add_writes_table
 from services.runtime.worker import Cause, Emit, Handler, Service
 
 NAME = "directory"
@@ -78,6 +81,7 @@ def build() -> Service:
     phone_book.add_phone_book_tables(metadata)
     add_second_factor_tables(metadata)
     add_tokens_table(metadata)
+    add_writes_table(metadata)
     identity.add_identity_tables(metadata)
     phones.add_phone_tables(metadata)
     stock.add_number_tables(metadata)
@@ -89,8 +93,19 @@ def build() -> Service:
         PhoneCredentialApplied: phones.keep_applied_credential,
         PhoneRegistered: phones.keep_registration,
         PhoneUnregistered: phones.keep_registration,
+        PrivateSeen: keep_look,
     }
     return Service(NAME, handlers, metadata)
+
+
+def keep_look(tx: Tx, envelope: Envelope, _cause: Cause) -> list[Emit]:
+    """Handler of PrivateSeen: an entry of the audit log, at the time of the look. Raises Conflict: again."""
+    fact = envelope.body
+    assert isinstance(fact, PrivateSeen)
+    what = "call.looked" if fact.what in ("call", "report") else "call.exported"
+    kind = {"as": fact.what}
+    audited(tx, fact.person, what, envelope.tenant, fact.about, after=kind, now_us=envelope.occurred_at_us)
+    return []
 
 
 def add_revisions_table(metadata: MetaData) -> None:

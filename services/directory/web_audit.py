@@ -29,6 +29,8 @@ from services.runtime.web.forms import plain
 
 SHOWN = 50
 WHAT = {
+    "call.looked": lazy_gettext("通話を閲覧"),
+    "call.exported": lazy_gettext("通話履歴を取り出し"),
     "person.added": lazy_gettext("利用者を追加"),
     "person.changed": lazy_gettext("利用者を変更"),
     "person.renewed": lazy_gettext("パスワードを変更"),
@@ -60,6 +62,7 @@ WHAT = {
 }
 """What happened, in words; what other parts of directory write stands as it is until they give it words here."""
 VALUES = {
+    "as": lazy_gettext("形式"),
     "name": lazy_gettext("名前"),
     "role": lazy_gettext("権限"),
     "clients": lazy_gettext("担当する会社"),

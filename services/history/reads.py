@@ -15,6 +15,10 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Select, and_, delete, func, insert, select, text
 
+from proto.envelope import Envelope
+from proto.events import PrivateSeen
+from proto.topics import Outgoing, outgoing
+from proto.values import PLATFORM_TENANT, command_id
 from services.history.model import Client, Known, Leg, Overview, Row, Step, Story, Switch
 from services.history.tables import LIVE, OVER
 from services.runtime import projections
@@ -97,7 +101,21 @@ def note_access(tx: Tx, what: Look, tenants: Iterable[str], call: str, person: s
             last = tx.sql.execute(select(table.c.seq).where(*here, table.c.at_us > now_us - VISIT_US).limit(1)).scalar()
         if last is None:
             tx.sql.execute(insert(table).values(at_us=now_us, person=person, what=what, tenant=tenant, call=call))
+            tx.post([_seen(what, tenant, call, person, now_us)])
             tx.sql.execute(delete(table).where(table.c.at_us < now_us - ACCESS_KEPT_US))
+
+
+def _seen(what: Look, tenant: str, call: str, person: str, now_us: int) -> Outgoing:
+    """For directory's audit log; history's worker tells it within seconds."""
+    return outgoing(
+        Envelope(
+            body=PrivateSeen(person=person, what=what, about=call),
+            id=command_id(f"seen/{person}/{tenant}/{call}/{what}", now_us),
+            source="history",
+            tenant=PLATFORM_TENANT if tenant == ALL_CLIENTS else tenant,
+            occurred_at_us=now_us,
+        )
+    )
 
 
 def client(tx: Tx, name: str) -> Client:

@@ -12,9 +12,10 @@ from flask import Blueprint
 from itsdangerous import TimestampSigner
 from sqlalchemy import select
 
-from proto.values import Party
+from proto.values import PLATFORM_TENANT, Party
 from services.directory import people
 from services.directory import service as directory
+from services.directory.audit import oldest_first
 from services.directory.web import inside
 from services.history import reads
 from services.history.summary import summary
@@ -305,6 +306,24 @@ def test_the_picture_of_a_call_is_a_file_of_its_own_for_those_who_see_the_call(
 def accesses(house: PagesHouse) -> list[tuple[str, ...]]:
     """Who looked at what."""
     return house.history.run(lambda tx: [tuple(row)[2:] for row in tx.sql.execute(select(tx.tables["access_log"]))])
+
+
+@pytest.mark.requirement("D10")
+def test_a_look_at_a_call_stands_in_the_audit_log(house: PagesHouse, admin: Visitor) -> None:
+    house.tell(stories.forwarded("c1").facts)
+    house.drained()
+    for path in ("/calls/acme/c1", "/calls/acme/c1", "/report", "/report.csv"):
+        assert admin.get(path).status == 200
+    # what history's worker does every ten seconds
+    house.bus.publish(house.history.run(lambda tx: tx.unposted()))
+    house.until(lambda: house.bus.depth("directory.0") == 0)
+    looks = [one for one in oldest_first(house.directory) if one.what.startswith("call.")]
+    assert [(one.who, one.what, one.tenant, one.about) for one in looks[:2]] == [
+        ("admin", "call.looked", "acme", "c1"),
+        ("admin", "call.looked", PLATFORM_TENANT, ""),
+    ]
+    assert [one.what for one in looks[2:]] == ["call.exported"]
+    assert "通話を閲覧" in admin.get("/audit").text
 
 
 def test_who_looked_is_known_for_a_year_and_then_erased(house: PagesHouse) -> None:
