@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, render_template
 from markupsafe import Markup
 
-from services.history import pages, reads, report_web
+from services.history import pages, reads, report_web, usage_web
 from services.history.drawing import svg
 from services.history.live import FEED
 from services.history.report_web import language, readers
@@ -51,6 +51,7 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
         return feed.respond()
 
     report_web.add_routes(room, store)
+    usage_web.add_routes(room, store)
     return room
 
 

@@ -1,0 +1,64 @@
+"""The page of data use (/usage): an estimate per month and phone of a client.
+
+Enters: requests of people who may see histories of calls. Leaves: HTML. Minutes are those from a phone's answer to the
+end of its leg, in the month in which the call began; what they come to stands in `usage.py`.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, redirect, render_template
+from sqlalchemy import case, func, select
+from werkzeug.wrappers import Response
+
+from services.history.report_web import readers
+from services.history.usage import Month, UsagePage, months_before, usage_page
+from services.runtime import clock, projections
+from services.runtime.store import Store, Tx
+from services.runtime.web import current_person
+
+PATH = "/usage"
+
+
+def add_routes(room: Blueprint, store: Store) -> None:
+    """Below PATH."""
+
+    @room.get(PATH)
+    @readers
+    def usage_of_whom() -> Response | str:
+        person = current_person()
+        mine = {one.tenant: one.name for one in store.run(projections.tenants) if person.sees(one.tenant)}
+        if len(mine) == 1:
+            return redirect(f"{PATH}/{next(iter(mine))}")
+        return render_template("history/usage_clients.html", clients=mine)
+
+    @room.get(f"{PATH}/<tenant>")
+    @readers
+    def usage(tenant: str) -> str:
+        if not current_person().sees(tenant):
+            abort(404)
+        now_us = clock.now_us()
+        page = store.run(lambda tx: _page(tx, tenant, now_us))
+        return render_template("history/usage.html", page=page if page is not None else abort(404))
+
+
+def _page(tx: Tx, tenant: str, now_us: int) -> UsagePage | None:
+    known = projections.tenant(tx, tenant)
+    if known is None:
+        return None
+    months = months_before(now_us, known.timezone)
+    return usage_page(known, months, tuple(talked_us(tx, tenant, month) for month in months))
+
+
+def talked_us(tx: Tx, tenant: str, month: Month) -> dict[str, int]:
+    """Phone -> how long it spoke in the calls that are over and began in this month."""
+    calls, legs = tx.tables["calls"], tx.tables["legs"]
+    phone = case((legs.c.direction == "inbound", calls.c.placed_by), else_=legs.c.destination)
+    query = (
+        select(phone.label("phone"), func.sum(legs.c.ended_at_us - legs.c.answered_at_us).label("us"))
+        .join(legs, (legs.c.tenant == calls.c.tenant) & (legs.c.call == calls.c.call))
+        .where(calls.c.tenant == tenant, calls.c.state == "ended")
+        .where(calls.c.started_at_us >= month.from_us, calls.c.started_at_us < month.until_us)
+        .where(legs.c.via == "phone", legs.c.answered_at_us.is_not(None), legs.c.ended_at_us.is_not(None))
+        .group_by(phone)
+    )
+    return {row.phone: int(row.us) for row in tx.sql.execute(query)}
