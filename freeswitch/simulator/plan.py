@@ -7,8 +7,9 @@ Source: mod_dptools (inline dialplan, multiset), switch_ivr_originate.c, switch_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from types import MappingProxyType
 
 MAX_APPS = 128
@@ -293,6 +294,26 @@ def duration_s(path: str, lengths_s: Mapping[str, float] = _NO_LENGTHS) -> float
         found = _LOOPS.search(rest)
         return None if found and found[1] else (whole(found[2]) if found else 1) * pattern_ms(path) / 1000
     if scheme == "file_string":
-        parts = [duration_s(one, lengths_s) for one in rest.split("!")]
+        parts = [FILE_STRING_LEAD_MS / 1000, *(duration_s(one, lengths_s) for one in rest.split("!"))]
         return None if None in parts else sum(part for part in parts if part is not None)
     return lengths_s.get(path, FILE_S)
+
+
+FILE_STRING_LEAD_MS = 250
+"""The silence ahead of the first of several files (mod_dptools.c, next_file)."""
+_FOR_EVER_MS = 1 << 40
+
+
+def pieces_ms(path: str, lengths_s: Mapping[str, float] = _NO_LENGTHS) -> Iterator[int]:
+    """The parts of a sound beyond whose ends it is not read ahead: turns of a tone, files in a row. 0: not known."""
+    scheme, _, rest = path.partition("://")
+    if scheme == "file_string":
+        yield FILE_STRING_LEAD_MS
+        for one in rest.split("!"):
+            yield from pieces_ms(one, lengths_s)
+    elif scheme == "tone_stream":
+        found = _LOOPS.search(rest)
+        yield from repeat(pattern_ms(path), _FOR_EVER_MS if found and found[1] else whole(found[2]) if found else 1)
+    else:
+        seconds = duration_s(path, lengths_s)
+        yield _FOR_EVER_MS if seconds is None else round(seconds * 1000)

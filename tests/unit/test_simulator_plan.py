@@ -111,7 +111,7 @@ def test_originate_for_an_operator() -> None:
         ("tone_stream://%(250,100,880)", 0.35),
         ("silence_stream://1500", 1.5),
         ("local_stream://moh", None),
-        ("file_string://a.wav!b.wav", 4.0),
+        ("file_string://a.wav!b.wav", 4.25),
         ("silence_stream://-1", None),
     ],
 )

@@ -75,6 +75,7 @@ TABLE: dict[str, Application] = {
     "redirect": control.redirect,
     "respond": control.respond,
     "ring_ready": control.ring_ready,
+    "say": media.say,
     "sched_broadcast": timers.sched_broadcast,
     "sched_cancel": timers.sched_cancel,
     "sched_hangup": timers.sched_hangup,

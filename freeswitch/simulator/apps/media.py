@@ -21,9 +21,15 @@ DEFAULT_SILENCE_S = 3
 
 
 def playback(switch: Switch, channel: Channel, data: str) -> str:
-    """A file, until it ends or a key of playback_terminators (`*` unless set) is pressed."""
-    path, _, _samples = data.partition("@@")
-    return _play(switch, channel, path, _terminator_pressed(channel))
+    """`<file>[@@<from sample>]`, until it ends or a key of playback_terminators (`*` unless set) is pressed."""
+    path, _, samples = data.partition("@@")
+    return _play(switch, channel, path, _terminator_pressed(channel), plan.whole(samples))
+
+
+def say(_switch: Switch, channel: Channel, _data: str) -> None:
+    """`<module> <type> <method> [<gender>] <text>`: of the files that it would play none is there, so nothing is heard,
+    as on a switch without the sounds of that language."""
+    channel.variables.pop("playback_terminator_used", None)
 
 
 def _terminator_pressed(channel: Channel) -> Callable[[], bool]:
@@ -43,9 +49,11 @@ def _terminator_pressed(channel: Channel) -> Callable[[], bool]:
     return pressed
 
 
-def _play(switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False) -> str:
+def _play(
+    switch: Switch, channel: Channel, path: str, until: Callable[[], bool] = lambda: False, from_sample: int = 0
+) -> str:
     try:
-        return sounds.play(switch.sounds, channel, path, until=until)
+        return sounds.play(switch.sounds, channel, path, until=until, from_sample=from_sample)
     except HungUp:
         # Where the switch hangs up, the read fails first, which counts as the end of the file.
         by_us = not str(channel.variables.get("sip_hangup_disposition", "")).startswith("recv_")

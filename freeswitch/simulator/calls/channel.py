@@ -206,8 +206,6 @@ class Channel(Leg):
         def route() -> None:
             self.takes_sound_again()
             self.enter("CS_ROUTING")
-            if dialplan == "inline":
-                self.profile = replace(self.profile, destination=previous.destination, rdnis="")
             self.hunt(destination)
 
         self.divert(route)
@@ -368,6 +366,7 @@ class Channel(Leg):
         """What its dialplan says about this destination, and on with that."""
         if self.profile.dialplan == "inline":
             apps: tuple[App, ...] | None = plan.inline(destination)
+            self.profile = replace(self.profile, destination=self.profile.rdnis, rdnis="")
             self.story.found("inline", "inline")
             if not destination:
                 self.hangup("DESTINATION_OUT_OF_ORDER")

@@ -54,11 +54,9 @@ def _acquaint(first: Channel, second: Channel) -> None:
         if second.direction == "inbound":
             second.is_b_leg = True
     for one in (first, second):
-        one.variables |= {
-            "original_destination_number": one.profile.destination,
-            "original_caller_id_name": one.profile.caller_name,
-            "original_caller_id_number": one.profile.caller_number,
-        }
+        one.set("original_destination_number", one.profile.destination)
+        one.set("original_caller_id_name", one.profile.caller_name)
+        one.set("original_caller_id_number", one.profile.caller_number)
     first.sent_to_bridge(second.uuid)
     second.sent_to_bridge(first.uuid)
     before = first.profile

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import unquote
 
 from freeswitch.simulator import plan
@@ -43,8 +44,37 @@ def incoming(
         else from_trunk(switch, caller, number, carrier, leg)
     )
     made.message_s = caller.message_s
-    begin_call(switch, made, caller, number)
+    begin_call(switch, made, caller, _place_taken(switch, made, caller) or number)
     return made
+
+
+def _place_taken(switch: Switch, leg: SipLeg, caller: Caller) -> str:
+    """What an INVITE with Replaces does in the place of a dialplan, with the parties of the leg that it means; empty
+    without one. Source: sofia_handle_sip_i_invite_replaces.
+    """
+    meant = switch.channels.get(caller.replaces)
+    if meant is None:
+        return ""
+    theirs, partner = meant.profile, meant.bond
+    meant.mark_hold(False)
+    if partner is None:
+        app, data = meant.get("current_application"), meant.get("current_application_data")
+        what = f"answer,{app}:{data}" if data else f"answer,{app}"
+    elif caller.early_only and meant.bridged.is_set():
+        what = "hangup:CALL_REJECTED"
+    else:
+        what = f"answer,intercept:{partner.uuid}"
+    leg.profile = replace(
+        leg.profile,
+        dialplan="inline",
+        destination=what,
+        caller_name=theirs.caller_name,
+        caller_number=theirs.caller_number,
+        callee_name=theirs.callee_name,
+        callee_number=theirs.callee_number,
+    )
+    leg.other = OtherLeg("originator", meant.uuid, meant.direction, "inbound", theirs, Times())
+    return what
 
 
 def begin_call(switch: Switch, leg: SipLeg, caller: Caller, number: str) -> None:

@@ -22,6 +22,7 @@ from freeswitch.simulator.calls.joining import join
 from freeswitch.simulator.calls.keys import PRESSED_SAMPLES, Key
 from freeswitch.simulator.calls.parking import park
 from freeswitch.simulator.calls.profile import STATES, Profile
+from freeswitch.simulator.calls.silence import allowed_silence_ms
 from freeswitch.simulator.far_ends.people import Behaviour
 from freeswitch.simulator.plan import App
 
@@ -45,6 +46,8 @@ class SipLeg(Channel):
         """Whether its From is ours although it called: a re-INVITE of ours was answered."""
         self.message_s = 3.0
         """How long whoever calls on this leg speaks after the tone."""
+        self.calls_itself: tuple[str, str] | None = None
+        """Name and number in the P-Asserted-Identity of its response."""
         self.speaks: Codecs = OURS[:1]
         """The codecs that its far end last described, the best first."""
 
@@ -70,11 +73,18 @@ class SipLeg(Channel):
         for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
             self.tell_partner(name, "")
         self._came_from()
+        self._says_who_it_is()
 
     def _came_from(self) -> None:
         self.variables.setdefault("sip_call_id", str(uuid.uuid4()))
         if not self.profile.network_addr:
             self.profile = replace(self.profile, network_addr="127.0.0.1")
+
+    def _says_who_it_is(self) -> None:
+        """P-Asserted-Identity of a response: whom we called is shown so from now on. Source: sofia_update_callee_id."""
+        if self.calls_itself is not None:
+            name, number = self.calls_itself
+            self.profile = replace(self.profile, callee_name=name, callee_number=number)
 
     def far_early_media(self) -> None:
         """183 with media from whom we dialled."""
@@ -276,6 +286,15 @@ class SipLeg(Channel):
             self.clock.wait(other.undisturbed, 5.0)
         if not self.hangup_cause:
             self.mark_hold(False)
+
+    def far_falls_silent(self) -> None:
+        """No sound comes any more, as of a phone whose network is gone: in time that ends the leg."""
+        self.home.spawn(self._miss_sound)
+
+    def _miss_sound(self) -> None:
+        self.clock.sleep(allowed_silence_ms(self.get) / 1000)
+        if not self.hangup_cause:
+            self.hangup("MEDIA_TIMEOUT")
 
     def far_refer(self, target: str, *, referred_by: str = "") -> bool:
         """REFER: whoever talks to this leg is sent to `target` (a number, or a whole Refer-To); whether anybody was.

@@ -38,14 +38,18 @@ def play(
     path: str,
     until: Callable[[], bool] = lambda: False,
     limit_s: float | None = None,
+    from_sample: int = 0,
 ) -> str:
-    """A file, tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START … PLAYBACK_STOP."""
+    """A file (from some sample on), tone or stream; bounded by variable playback_timeout_sec. PLAYBACK_START …
+    PLAYBACK_STOP."""
     if path in library.missing:
         return "FILE NOT FOUND"
     kind = path.partition("://")[0]
     about: Headers = {"Playback-File-Type": kind} if kind in _NAMED else {}
     about["Playback-File-Path"] = path
     seconds = library.seconds(path)
+    if seconds is not None and from_sample:
+        seconds = max(0.0, seconds - from_sample / SAMPLES_PER_S)
     if limit := plan.whole(str(channel.variables.get("playback_timeout_sec", ""))):
         seconds = min(float(limit), seconds if seconds is not None else math.inf)
     if limit_s is not None:
@@ -63,7 +67,7 @@ def play(
         ms = _read_ms(path, library, (channel.clock.now_us() - started_us) // 1000, _apart_ms(channel, started_us))
         samples = str(ms * SAMPLES_PER_S // 1000)
         channel.variables |= {
-            "playback_last_offset_pos": samples,
+            "playback_last_offset_pos": str(from_sample + int(samples)),
             "playback_seconds": str(ms // 1000),
             "playback_ms": str(ms),
             "playback_samples": samples,
@@ -115,11 +119,15 @@ def _read_ms(path: str, library: Library, lasted_ms: int, apart: Sequence[tuple[
     if played_ms < FRAME_MS:
         # Whatever breaks it off is looked at before anything is read.
         return 0
-    turn_ms = plan.pattern_ms(path) if "://" in path else round((library.seconds(path) or 0) * 1000)
-    if not turn_ms:
-        return played_ms
-    turns, rest_ms = divmod(played_ms, turn_ms)
-    return turns * turn_ms + min(turn_ms, math.ceil(rest_ms / plan.READ_AHEAD_MS) * plan.READ_AHEAD_MS)
+    read_ms = 0
+    for piece_ms in plan.pieces_ms(path, library.lengths_s):
+        if not piece_ms:
+            return played_ms
+        if played_ms <= read_ms + piece_ms:
+            rest_ms = played_ms - read_ms
+            return read_ms + min(piece_ms, math.ceil(rest_ms / plan.READ_AHEAD_MS) * plan.READ_AHEAD_MS)
+        read_ms += piece_ms
+    return played_ms
 
 
 FRAME_MS = 20

@@ -23,6 +23,7 @@ _CONTACT = re.compile(r'"reg_user":"([^"]+)","realm":"([^"]+)".*?"url":"[^"]*:(\
 _GATEWAY = re.compile(r"\w+::(\S+)\tgateway\t\s*sip:([^@\s]+)@(\S+)\t")
 _ONE_GATEWAY = re.compile(r"^Name\s*\t(\S+)$.*?^Username\s*\t(\S*)$.*?^Proxy\s*\tsip:(\S+)$", re.MULTILINE | re.DOTALL)
 _LOT = re.compile(r'<lot name="([^"&]+)">')
+_FROM_SAMPLE = re.compile(r"(.+)@@(\d{1,9})")
 _PLAYS = ("playback", "endless_playback", "loop_playback")
 WRITTEN_AFTER_US = 260_000
 """How late the tables of the core may be: its writer gathers for 39 times 5 ms before it writes (switch_core_sqldb.c,
@@ -92,6 +93,7 @@ def _missing(events: Sequence[Headers]) -> frozenset[str]:
     heard = {text(event, "Playback-File-Path") for event in events if text(event, "Event-Name") == "PLAYBACK_START"}
     if not heard and any(text(event, "variable_playback_samples") for event in events):
         return frozenset()
+    asked = {path.partition("@@")[0] for path in asked}
     return frozenset(path for path in asked - heard if path and "://" not in path)
 
 
@@ -100,11 +102,14 @@ def _lengths_s(events: Sequence[Headers]) -> dict[str, float]:
     are read in pieces, of which only the last is smaller."""
     found: dict[str, float] = {}
     began: dict[tuple[str, str], int] = {}
+    skipped_us: dict[tuple[str, str], int] = {}
     for event in events:
         path, name = text(event, "Playback-File-Path"), text(event, "Event-Name")
         one = (text(event, "Unique-ID"), path)
-        if name == "PLAYBACK_START" and "://" not in path:
-            began[one] = stamp_us(event)
+        if name == "CHANNEL_EXECUTE" and (from_sample := _FROM_SAMPLE.fullmatch(text(event, "Application-Data"))):
+            skipped_us[(one[0], from_sample[1])] = int(from_sample[2]) * 125
+        elif name == "PLAYBACK_START" and "://" not in path:
+            began[one] = stamp_us(event) - skipped_us.pop(one, 0)
         elif name == "PLAYBACK_STOP" and one in began:
             read_ms = text(event, "variable_playback_ms")
             if text(event, "Playback-Status") == "done":

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from freeswitch.simulator.calls.codecs import Codecs
+from freeswitch.simulator.calls.silence import allowed_silence_ms
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
 from freeswitch.simulator.far_ends.people import Caller
 
@@ -53,6 +54,32 @@ def _codecs(sdp: str) -> Codecs:
     return tuple(name for number in numbers if (name := names.get(number, number)) not in _NO_SOUND)
 
 
+def says_who_it_is(trace: Trace, leg: str, at_us: int) -> tuple[str, str] | None:
+    """Name and number in the P-Asserted-Identity of a response about then; None if it has none, or names whom we called
+    as we do."""
+    own = [event for event in trace.events if text(event, "Unique-ID") == leg]
+    then = next((event for event in own if stamp_us(event) >= at_us - TICK_US), None)
+    if then is None or text(then, "Event-Name") not in _TELL_OF_RESPONSES or _callee(then) == _callee(own[0]):
+        return None
+    return _callee(then)
+
+
+_TELL_OF_RESPONSES = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA", "CHANNEL_ANSWER")
+
+
+def _callee(event: Headers) -> tuple[str, str]:
+    return text(event, "Caller-Callee-ID-Name"), text(event, "Caller-Callee-ID-Number")
+
+
+def fell_silent_us(trace: Trace, leg: str) -> int | None:
+    """Since when a leg's far end sent no sound, if that ended the leg: no line tells of sound, only that end does."""
+    ended = (event for event in _own(trace, leg) if text(event, "Event-Name") == "CHANNEL_HANGUP")
+    last = next((event for event in ended if text(event, "Hangup-Cause") == "MEDIA_TIMEOUT"), None)
+    if last is None:
+        return None
+    return stamp_us(last) - 1000 * allowed_silence_ms(lambda name: text(last, f"variable_{name}"))
+
+
 def redirected_to(trace: Trace, leg: str) -> tuple[str, ...]:
     """The URIs of a 302 to an INVITE of ours."""
     shown = {name: text(event, name) for event in _own(trace, leg) for name in event if _REDIRECTED.fullmatch(name)}
@@ -60,11 +87,6 @@ def redirected_to(trace: Trace, leg: str) -> tuple[str, ...]:
 
 
 _REDIRECTED = re.compile(r"variable_sip_redirect_dialstring_\d")
-
-
-def replaced(leg: Headers, trace: Trace) -> str:
-    """The leg that an INVITE with Replaces means: the one that the new leg tells as its other one."""
-    return text(leg, "Other-Leg-Unique-ID") if text(leg, "variable_sip_replaces_call_id") else ""
 
 
 _IDENTITIES = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy")
@@ -93,6 +115,8 @@ def caller(leg: Headers) -> Caller:
         identities=identities,
         asserted_name=made if identities and made != display and made != text(leg, "variable_sip_from_user") else "",
         speaks=_codecs(text(leg, "variable_switch_r_sdp")),
+        replaces=text(leg, "Other-Leg-Unique-ID") if text(leg, "variable_sip_replaces_call_id") else "",
+        early_only=text(leg, "variable_sip_replaces_early-only") == "true",
     )
 
 
@@ -102,4 +126,4 @@ def own_address(leg: Headers, domain: str) -> str:
     return f"{user}@{text(leg, 'variable_domain_name') or domain}"
 
 
-__all__ = ["caller", "described", "own_address", "reason", "redirected_to", "replaced"]
+__all__ = ["caller", "described", "fell_silent_us", "own_address", "reason", "redirected_to", "says_who_it_is"]

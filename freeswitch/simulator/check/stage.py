@@ -21,7 +21,7 @@ from freeswitch.simulator.calls.sip_leg import SipLeg
 from freeswitch.simulator.check import sent
 from freeswitch.simulator.check.chance import TracesTurns, still_found
 from freeswitch.simulator.check.configured import WRITTEN_AFTER_US, Configured, configured
-from freeswitch.simulator.check.dialogs import Act, Dialog
+from freeswitch.simulator.check.dialogs import HEARD_WITHIN_US, Act, Dialog
 from freeswitch.simulator.check.read import Headers, Said, Trace, stamp_us, text
 from freeswitch.simulator.check.script import Refer, Register, Script, refer, script, spoken_s
 from freeswitch.simulator.check.trunks import looks_at_us, trunks
@@ -274,6 +274,7 @@ class Stage:
         if dialog is not None:
             self._legs.setdefault(dialog.who, []).append(leg)
             leg.far_end = self.switch.spawn(self._act, leg, dialog, 0)
+            self._let_fall_silent(leg)
 
     # --- whoever is called -----------------------------------------------------------------------------------------
 
@@ -286,11 +287,16 @@ class Stage:
         self._open_answers.remove(dialog)
         self._legs.setdefault(dialog.who, []).append(leg)
         leg.far_end = self.switch.spawn(self._act, leg, dialog, self.clock.now_us())
+        self._let_fall_silent(leg)
+
+    def _let_fall_silent(self, leg: SipLeg) -> None:
+        if (silent_us := sent.fell_silent_us(self.trace, leg.uuid)) is not None:
+            self._at(silent_us, leg.far_falls_silent)
 
     def _act(self, leg: SipLeg, dialog: Dialog, invited_us: int) -> None:
         for act in dialog.acts:
             relative = act.kind in ("ring", "early", "answer", "refuse")
-            at_us = act.at_us + invited_us if relative else act.at_us
+            at_us = act.at_us + _since_us(dialog, invited_us) if relative else act.at_us
             self.clock.sleep((at_us - self.clock.now_us()) / 1_000_000)
             if act.kind == "hangup" and (number := still_found(self.trace, leg.uuid, at_us)) is not None:
                 self._unheard.setdefault(number, []).append(leg)
@@ -298,6 +304,8 @@ class Stage:
                 self._do(leg, act)
 
     def _do(self, leg: SipLeg, act: Act) -> None:
+        if act.kind in _RESPOND:
+            leg.calls_itself = sent.says_who_it_is(self.trace, leg.uuid, self.clock.now_us())
         if act.kind in _DESCRIBE:
             leg.speaks = sent.described(self.trace, leg.uuid, self.clock.now_us()) or leg.speaks
         if act.kind == "ring":
@@ -341,6 +349,14 @@ class Stage:
             self._press(hears[-1], digit)
 
 
+def _since_us(dialog: Dialog, invited_us: int) -> int:
+    """When the INVITE is taken to have come: as late as in the trace if it is hardly earlier, so that what several far
+    ends did in one moment keeps its order."""
+    return dialog.at_us if 0 < dialog.at_us - invited_us <= HEARD_WITHIN_US else invited_us
+
+
+_RESPOND = ("ring", "early", "answer")
+"""Acts that are responses to our INVITE."""
 _DESCRIBE = ("early", "answer", "hold", "unhold", "refresh")
 """Acts that bring a description of sound."""
 

@@ -132,3 +132,7 @@ class Caller:
     """The display name in the last of these."""
     speaks: Codecs = OURS[:1]
     """The codecs in its INVITE, the best first; none if that describes no sound."""
+    replaces: str = ""
+    """The leg whose place it wants (header Replaces), as whoever picks up a colleague's call."""
+    early_only: bool = False
+    """Only as long as that one still rings."""
