@@ -19,6 +19,8 @@ from services.runtime.log import mask
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys in place of showing it."""
+_SECRET = re.compile(r'("ha1"\s*:\s*")[^"]*')
+"""As good as a phone's password: whoever mends a letter needs to see it as little as anybody."""
 _LONGEST = 300
 
 
@@ -82,12 +84,12 @@ def line(letter: DeadLetter, mended: bool) -> Line:
 
 
 def text(body: bytes) -> str:
-    """A body for a terminal: indented if it is JSON, and harmless whatever it is."""
+    """A body for a terminal: indented if it is JSON, harmless whatever it is, without what a phone is known by."""
     try:
         shown = msgspec.json.format(body, indent=2).decode()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         shown = body.decode("utf-8", "backslashreplace")
-    return "\n".join(harmless(one) for one in shown.split("\n"))
+    return "\n".join(harmless(one) for one in _SECRET.sub(r"\1…", shown).split("\n"))
 
 
 def message_for(letter: DeadLetter, body: bytes) -> Outgoing:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.envelope import decode
+from proto.envelope import Envelope, decode, encode
 from proto.events import PhoneCredentialChanged, PhoneHash
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
@@ -21,6 +21,7 @@ from services.directory.audit import Wanted, entries
 from services.directory.phones import model, rows, settings_files, vouchers
 from services.directory.phones.model import Device, Issued, Registered
 from services.eventsocket import conf
+from services.letters.view import text as letter_text
 from services.runtime.bus.definitions import definitions
 from services.runtime.store import Store, Tx
 from tests.stores import Database
@@ -51,6 +52,15 @@ def test_a_hash_shows_itself_in_no_log() -> None:
         owner="acme", phone="1001", serial=1, hashes=(PhoneHash(domain="pbx.example", ha1="0f" * 16),)
     )
     assert "0f0f" not in repr(fact) and "0f0f" not in f"{fact.hashes}"
+
+
+def test_whoever_looks_at_a_dead_letter_is_not_shown_a_hash() -> None:
+    fact = PhoneCredentialChanged(
+        owner="acme", phone="1001", serial=1, hashes=(PhoneHash(domain="pbx.example", ha1="0f" * 16),)
+    )
+    told = Envelope(body=fact, id="a", source="directory", tenant="_platform", occurred_at_us=1)
+    assert "0f0f" in encode(told).decode()
+    assert "0f0f" not in letter_text(encode(told)) and "pbx.example" in letter_text(encode(told))
 
 
 def test_a_phone_is_known_in_its_clients_domain_or_in_that_of_each_switch() -> None:
