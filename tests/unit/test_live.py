@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from services.runtime.web.access import Person
-from services.runtime.web.live import Feed
+from services.runtime.web.live import PER_CLIENT, Feed
 
 PAGES, CLIENTS, NEWS = 500, 50, 400
 DEADLINE_S = 60
@@ -66,3 +66,27 @@ def test_five_hundred_pages_hear_all_news_of_their_client_over_breaks_too() -> N
     assert sum(page.resets for page in pages) == 0, "nobody was away for longer than what is kept"
     for page in pages:
         assert page.heard == told[page.tenant]
+
+
+def test_a_busy_house_makes_no_page_of_a_quiet_client_load_anew() -> None:
+    """Neither while it is open nor when it comes back: the others' news are none of its own."""
+    feed = Feed(rest_s=0.01)
+    page = Page(feed, "p", "quiet")
+    leave: list[bool] = []
+    reader = gevent.spawn(page.read, lambda: bool(leave and leave.pop()))
+
+    def told(name: str) -> None:
+        for n in range(2 * PER_CLIENT):
+            feed.publish("changed", f"busy-{n}", str(n))
+        feed.publish("changed", "quiet", name)
+        with gevent.Timeout(10, AssertionError(f"{name} was not heard")):
+            while name not in page.heard:
+                gevent.sleep(0.005)
+
+    gevent.sleep(0.05)
+    told("first")
+    leave.append(True)
+    told("second")
+    told("quiet-last")
+    reader.join(10)
+    assert (page.heard, page.resets) == (["first", "second", "quiet-last"], 0)

@@ -48,8 +48,12 @@ class _Client:
     overflowed: bool = False
     farewell: str = ""
     ended: gevent.event.Event = field(default_factory=gevent.event.Event)
+    reader: Person | None = None
+    """Whose page it is, as last asked."""
 
     def push(self, notice: Notice) -> None:
+        if self.reader is not None and not self.reader.sees(notice.tenant):
+            return  # a busy house would fill every page's queue with what it must not tell
         if len(self.waiting) >= PER_CLIENT:
             self.waiting.clear()
             self.overflowed = True
@@ -104,32 +108,38 @@ class Feed:
         self._clients[person] = client
         try:
             yield b"retry: 2000\n\n"
+            known_until_us = self._look(client, watch)
             yield from self._missed(client, last)
-            reader, known_until_us = None, 0
             while not client.farewell:
                 woken = client.ready.wait(self._comment_every_s)
                 client.ready.clear()
-                now_us = clock.monotonic_us()
-                if now_us >= known_until_us:
-                    try:
-                        reader, known_until_us = watch(), now_us + RIGHTS_FOR_US
-                    except Unavailable:  # the page comes again in two seconds
-                        client.close("closing")
-                        continue
-                if reader is None:
-                    client.close("ended")
-                elif not woken:
+                if clock.monotonic_us() >= known_until_us:
+                    known_until_us = self._look(client, watch)
+                if client.reader is None:
+                    continue
+                if not woken:
                     yield b": still here\n\n"
                 else:
-                    yield from self._tell(client, reader)
+                    yield from self._tell(client, client.reader)
                     client.ended.wait(self._rest_s)
             yield f"event: {client.farewell}\ndata:\n\n".encode()
         finally:
             if self._clients.get(person) is client:
                 del self._clients[person]
 
+    def _look(self, client: _Client, watch: Callable[[], Person | None]) -> int:
+        """Who reads now; nobody ends the stream. Until when that holds."""
+        try:
+            client.reader = watch()
+            if client.reader is None:
+                client.close("ended")
+        except Unavailable:  # the page comes again in two seconds
+            client.reader = None
+            client.close("closing")
+        return clock.monotonic_us() + RIGHTS_FOR_US
+
     def _missed(self, client: _Client, last: str) -> Iterator[bytes]:
-        if not last:
+        if not last or client.reader is None:
             return
         life, _, number = last.partition("-")
         seen = int(number) if number.isascii() and number.isdigit() and len(number) < 16 else -1
