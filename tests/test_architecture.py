@@ -112,6 +112,7 @@ PURE = (
     "freeswitch/simulator/calls/keys.py",
     "freeswitch/simulator/calls/media_needs.py",
     "freeswitch/simulator/calls/meta_keys.py",
+    "freeswitch/simulator/calls/silence.py",
     "freeswitch/simulator/far_ends/people.py",
     "freeswitch/simulator/plan.py",
     "freeswitch/simulator/check/compare.py",

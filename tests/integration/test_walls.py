@@ -28,7 +28,9 @@ from services.directory.audit import oldest_first
 from services.directory.identity import records as identity
 from services.directory.identity.model import Record
 from services.directory.imports import kept as imports
-from services.directory.ranks import RANK, Role
+from services.directory.numbers import desk as numbers
+from services.directory.ranks import RANK, Actor, Role
+from services.directory.words import written
 from services.history.report_web import READERS
 from services.rooms import BUILDS
 from services.runtime import clock
@@ -43,6 +45,7 @@ from tests.visitor import Answer, Visitor
 PASSWORD = "correct horse battery"  # noqa: S105
 DEADLINE_S = 60
 PLATFORM = "switches: [{switch: fs1}]\ncarriers: [{name: trunk, gateway: trunk}]\n"
+ROOT = Actor("root", "platform_operator")
 LOG_IN = {"/login", "/login/code", "/logout"}
 """Posts that are about the visitor's own session; what they refuse is shown in pages/test_history and elsewhere."""
 DOCUMENTS = {"/api/v1/openapi.json", "/api/v1/openapi/<service>.json"}
@@ -83,6 +86,11 @@ class Client:
         return f"{role.replace('_', '.')}.{self.id}"
 
     @property
+    def kept(self) -> str:
+        """A number of the stock that is reserved for it; it may stand in a question, as digits alone."""
+        return f"{self.number[:-2]}99"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What stands in no question of a visitor, so in no answer either: names and numbers, as pages write them."""
         plain, caller = self.number, self.caller
@@ -93,6 +101,7 @@ class Client:
             plain,
             f"{plain[:2]}-{plain[2:6]}-{plain[6:]}",
             f"+81{plain[1:]}",
+            written(self.kept),
             caller,
             f"{caller[:3]}-{caller[3:7]}-{caller[7:]}",
             f"+81{caller[1:]}",
@@ -169,6 +178,11 @@ def fill(world: World) -> None:
         world.tell(client, stories.forwarded(client.call, tenant=client.id, caller=caller, dialled=client.number))
         staff.make_token(store, client.person("tenant_administrator"), f"{client.name}の人", ("calls:read",), 30)
         store.run(lambda tx, of=client: check_identity(tx, of, now_us))  # type: ignore[misc]
+        numbers.add(store, ROOT, [client.kept], client.name)
+        numbers.reserve(store, ROOT, client.kept, client.id, f"{client.name}の人")
+    for client in (NORTH, SOUTH):
+        card = Card(name=f"{client.name}の人", company=client.phone_owner, numbers=(client.caller,))
+        store.run(lambda tx, of=client, card=card: phone_book.add(tx, of.id, card, "root", now_us))  # type: ignore[misc]
     moving = {f"{client.name}.csv": client.file.encode() for client in (NORTH, SOUTH)}
     store.run(lambda tx: imports.add(tx, "root", moving, now_us))
     people.tell(store, world.house.bus)
@@ -203,13 +217,14 @@ def things_of(world: World, client: Client) -> dict[str, str]:
         "call": client.call,
         "person": client.person("employee"),
         "token": held.tokens[0].id,
-        "number": client.number,
+        "number": client.kept,
         "hours": "office",
         "revision": "1",
         "service": "history",
         "route": "main",
         "line": "desk",
         "id": "1001",
+        "entry": world.house.stores["directory"].run(lambda tx: phone_book.everyone(tx, client.id)[0].id),
         "imported": world.house.stores["directory"].run(lambda tx: imports.latest(tx, 1)[0].id),
         "phone": "1001",
         "secret": "nobody-has-made-this-one",

@@ -7,13 +7,12 @@ the program (`areas-*.tsv`, `places-*.tsv`; their heads name the sources); what 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
-from importlib.resources import files
 from typing import Literal, NamedTuple, get_args
 
 from proto.tenant.contract import Address
 from proto.values import is_geographic
+from services.directory.numbers.tables import lines
 
 AREAS = "areas-2023-01.tsv"
 PLACES = "places-2026-02.tsv"
@@ -124,7 +123,7 @@ def _beginnings() -> dict[str, Area | None]:
     """None: sources disagree."""
     return {
         begins: None if code == "?" else Area(code, name)
-        for code, name, beginnings in _lines(AREAS)
+        for code, name, beginnings in lines(AREAS)
         for begins in beginnings.split(" ")
     }
 
@@ -133,7 +132,7 @@ def _beginnings() -> dict[str, Area | None]:
 def _places() -> _Places:
     areas: dict[tuple[str, str], frozenset[Area]] = {}
     reaching: set[Area] = set()
-    for prefecture, code, name, places in _lines(PLACES):
+    for prefecture, code, name, places in lines(PLACES):
         area = Area(code.removeprefix("+"), name)
         if code.startswith("+"):
             reaching.add(area)
@@ -142,11 +141,6 @@ def _places() -> _Places:
             for written in {place, town if "町" in town or "村" in town else place}:
                 areas[prefecture, written] = areas.get((prefecture, written), frozenset()) | {area}
     return _Places(areas, frozenset(area for found in areas.values() for area in found) - reaching)
-
-
-def _lines(file: str) -> Iterator[list[str]]:
-    text = files(__package__).joinpath(file).read_text(encoding="utf-8")
-    return (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def _plain(text: str) -> str:

@@ -1,8 +1,8 @@
 """What people do to the number stock, by a page or a command: allowed or not, audited, told to everybody.
 
-Enters: a store, who acts, numbers. Leaves: numbers as they stand then, an entry of the audit log in the same
-transaction; or Denied with why. What a state means stands in `model.py`, rows in `stock.py`. Whoever may not know of a
-number is answered as if there were none.
+Enters: a store (or a transaction, by `Within`), who acts, numbers. Leaves: numbers as they stand then, an entry of the
+audit log in the same transaction; or Denied with why. What a state means stands in `model.py`, rows in `stock.py`.
+Whoever may not know of a number is answered as if there were none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.directory.people import TRIES
 from services.directory.ranks import Actor
 from services.directory.service import in_force
 from services.runtime import clock
-from services.runtime.store import Store, Tx
+from services.runtime.store import Runs, Tx
 
 KEEPERS = ("platform_operator", "reseller")
 """They change the stock; a client's administrator looks at the own numbers."""
@@ -58,7 +58,7 @@ def within(actor: Actor, wanted: Wanted) -> Wanted:
     )
 
 
-def listed(store: Store, actor: Actor, wanted: Wanted, limit: int | None = None, after: str = "") -> list[Held]:
+def listed(store: Runs, actor: Actor, wanted: Wanted, limit: int | None = None, after: str = "") -> list[Held]:
     """Numbers that somebody may know of, by their digits."""
 
     def work(tx: Tx) -> list[Held]:
@@ -68,7 +68,7 @@ def listed(store: Store, actor: Actor, wanted: Wanted, limit: int | None = None,
     return store.run(work, TRIES)
 
 
-def one(store: Store, actor: Actor, number: str) -> tuple[Held, list[Line]]:
+def one(store: Runs, actor: Actor, number: str) -> tuple[Held, list[Line]]:
     """A number and what happened to it, without what concerns others' clients. Raises Denied.
 
     One that stands in a client's file alone is in use, too, and can be suspended.
@@ -86,7 +86,7 @@ def one(store: Store, actor: Actor, number: str) -> tuple[Held, list[Line]]:
     return store.run(work, TRIES)
 
 
-def add(store: Store, actor: Actor, numbers: Sequence[str], carrier: str) -> list[str]:
+def add(store: Runs, actor: Actor, numbers: Sequence[str], carrier: str) -> list[str]:
     """Into the stock, those that are not in it yet; what stands in a client's file is in use at once. Raises Denied."""
     if not actor.all_clients:
         raise Denied("not_yours")
@@ -107,7 +107,7 @@ def add(store: Store, actor: Actor, numbers: Sequence[str], carrier: str) -> lis
     return store.run(work, TRIES)
 
 
-def reserve(store: Store, actor: Actor, number: str, client: str, note: str = "") -> Held:
+def reserve(store: Runs, actor: Actor, number: str, client: str, note: str = "") -> Held:
     """Keep a number for a client. Raises Denied."""
 
     def known(tx: Tx) -> None:
@@ -118,12 +118,12 @@ def reserve(store: Store, actor: Actor, number: str, client: str, note: str = ""
     return _happen(store, actor, number, Happening.RESERVE, known, client=client, note=note)
 
 
-def release(store: Store, actor: Actor, number: str) -> Held:
+def release(store: Runs, actor: Actor, number: str) -> Held:
     """Back into the stock. Raises Denied."""
     return _happen(store, actor, number, Happening.RELEASE)
 
 
-def suspend(store: Store, actor: Actor, number: str, reason: Reason, note: str = "") -> Held:
+def suspend(store: Runs, actor: Actor, number: str, reason: Reason, note: str = "") -> Held:
     """Stop a number, also one that is in no stock yet but in a client's file. Raises Denied."""
 
     def known(tx: Tx) -> None:
@@ -134,7 +134,7 @@ def suspend(store: Store, actor: Actor, number: str, reason: Reason, note: str =
     return _happen(store, actor, number, Happening.SUSPEND, known, reason=reason, note=note)
 
 
-def resume(store: Store, actor: Actor, number: str, note: str = "") -> Held:
+def resume(store: Runs, actor: Actor, number: str, note: str = "") -> Held:
     """Let a number work again. Raises Denied; what was stopped for the police, only the platform's operators lift."""
 
     def known(tx: Tx) -> None:
@@ -146,7 +146,7 @@ def resume(store: Store, actor: Actor, number: str, note: str = "") -> Held:
 
 
 def _happen(
-    store: Store,
+    store: Runs,
     actor: Actor,
     number: str,
     happening: Happening,
