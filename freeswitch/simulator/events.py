@@ -238,7 +238,7 @@ def _times(prefix: str, *moments: int) -> Headers:
 
 def _privacy(prefix: str, profile: Profile) -> Headers:
     return {
-        f"{prefix}-Screen-Bit": "true",
+        f"{prefix}-Screen-Bit": "true" if profile.screen else "false",
         f"{prefix}-Privacy-Hide-Name": "true" if profile.hide_name else "false",
         f"{prefix}-Privacy-Hide-Number": "true" if profile.hide_number else "false",
     }

@@ -75,8 +75,8 @@ def _hold(switch: Switch, channel: Channel, lot: str, slot: str, announces_after
             dialplan, context = (channel.get(f"valet_parking_orbit_{name}") or "" for name in ("dialplan", "context"))
             channel.transfer(orbit, dialplan, context)
     finally:
-        if slots.get(slot) == channel.uuid:
-            del slots[slot]
+        # Whoever has put itself there meanwhile uses the same entry, and is forgotten with it (valet_token_t).
+        slots.pop(slot, None)
         _tell(channel, lot, slot, "exit", {})
 
 

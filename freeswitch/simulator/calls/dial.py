@@ -216,6 +216,11 @@ class Dialling:
         self._attempts.append(timed(leg, target.variables, overall_s or DEFAULT_TIMEOUT_S))
         self._legs.append(leg)
         leg.fire("CHANNEL_OUTGOING")
+        leg.profile = replace(
+            leg.profile,
+            callee_name=leg.get("origination_callee_id_name") or leg.profile.callee_name,
+            callee_number=leg.get("origination_callee_id_number") or leg.profile.callee_number,
+        )
         if self.originator is not None:
             leg.call_uuid = self.originator.call_uuid
             leg.bond = self.originator

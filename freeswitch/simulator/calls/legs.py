@@ -351,6 +351,7 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
         or own_number
         or (before.caller_number if before else NO_CALLER_NUMBER)
     )
+    screen, hide_name, hide_number = _privacy(options.get("origination_privacy", ""), before)
     return Profile(
         channel_name=name,
         destination=number,
@@ -365,6 +366,14 @@ def _dialled_profile(name: str, number: str, options: Mapping[str, str], origina
         context=before.context if before else "default",
         network_addr=before.network_addr if before else "",
         source=before.source if before else "src/switch_ivr_originate.c",
-        hide_name=before.hide_name if before else False,
-        hide_number=before.hide_number if before else False,
+        screen=screen,
+        hide_name=hide_name,
+        hide_number=hide_number,
     )
+
+
+def _privacy(asked: str, before: Profile | None) -> tuple[bool, bool, bool]:
+    """Screened, name hidden, number hidden: as origination_privacy says, else as of whoever dials."""
+    if asked:
+        return "screen" in asked, "hide_name" in asked, "hide_number" in asked
+    return (before.screen, before.hide_name, before.hide_number) if before else (True, False, False)

@@ -69,6 +69,7 @@ class Profile:
     rdnis: str = ""
     transfer_source: str = ""
     index: int = 1
+    screen: bool = True
     hide_name: bool = False
     hide_number: bool = False
 

@@ -58,10 +58,10 @@ def says_who_it_is(trace: Trace, leg: str, at_us: int) -> tuple[str, str] | None
     """Name and number in the P-Asserted-Identity of a response about then; None if it has none, or names whom we called
     as we do."""
     own = [event for event in trace.events if text(event, "Unique-ID") == leg]
-    then = next((event for event in own if stamp_us(event) >= at_us - TICK_US), None)
-    if then is None or text(then, "Event-Name") not in _TELL_OF_RESPONSES or _callee(then) == _callee(own[0]):
+    place = next((place for place, event in enumerate(own) if stamp_us(event) >= at_us - TICK_US), 0)
+    if not place or text(own[place], "Event-Name") not in _TELL_OF_RESPONSES:
         return None
-    return _callee(then)
+    return _callee(own[place]) if _callee(own[place]) != _callee(own[place - 1]) else None
 
 
 _TELL_OF_RESPONSES = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA", "CHANNEL_ANSWER")
