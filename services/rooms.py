@@ -15,6 +15,7 @@ from services.billing import erasure as billing_erasure
 from services.billing import service as billing
 from services.connectors import erasure as connectors_erasure
 from services.connectors import service as connectors
+from services.directory import erasure as directory_erasure
 from services.directory import service as directory
 from services.eventsocket import service as eventsocket
 from services.history import erasure as history_erasure
@@ -36,6 +37,7 @@ BUILDS: dict[str, Callable[[], Service]] = {
     "connectors": connectors.build,
 }
 ERASES: dict[str, Erasable] = {
+    "directory": directory_erasure.ERASABLE,
     "history": history_erasure.ERASABLE,
     "billing": billing_erasure.ERASABLE,
     "connectors": connectors_erasure.ERASABLE,

@@ -6,10 +6,8 @@ What is left of a fact stands in `erasing.py`; when a span is due, in `services/
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select, update
 
 from proto.envelope import decode, encode
 from proto.events import LegEnded
@@ -32,21 +30,21 @@ def _erase(tx: Tx, tenant: str, from_us: int, until_us: int) -> int:
     charged = tx.sql.execute(select(ledger.c.event, ledger.c.price_version).where(here)).all()
     same = (ledger.c.switch == confirmations.c.switch) & (ledger.c.leg == confirmations.c.leg)
     confirmed = select(confirmations.c.event, confirmations.c.price_version).join(ledger, same).where(here)
-    return sum(_erase_usage(tx, one) for one in [*charged, *tx.sql.execute(confirmed).all()])
+    return sum(_erase_usage(tx, one.event, one.price_version) for one in (*charged, *tx.sql.execute(confirmed).all()))
 
 
-def _erase_usage(tx: Tx, of: Row[Any]) -> bool:
+def _erase_usage(tx: Tx, event: str, price_version: str) -> bool:
     usages = tx.tables["usages"]
-    row = tx.first(usages, ("envelope",), event=of.event)
+    row = tx.first(usages, ("envelope",), event=event)
     if row is None:
         return False
     envelope = decode(bytes(row.envelope))
     assert isinstance(envelope.body, LegEnded)
-    body = erased(envelope.body, version_of(tx, of.price_version))
+    body = erased(envelope.body, version_of(tx, price_version))
     if body == envelope.body:
         return False
     bare = encode(msgspec.structs.replace(envelope, body=body))
-    tx.sql.execute(update(usages).where(usages.c.event == of.event).values(envelope=bare))
+    tx.sql.execute(update(usages).where(usages.c.event == event).values(envelope=bare))
     return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 
 from services.directory import chain
 from services.directory.chain import ERASED, START, Entry
@@ -111,12 +111,18 @@ def oldest_first(store: Store, wanted: Wanted | None = None) -> Iterator[Entry]:
         after = found[-1].seq
 
 
-def erase(tx: Tx, who: str, tenant: str, before_us: int, now_us: int) -> int:
-    """Erase the private parts of a client's entries of before a time; how many. The erasure is an entry itself."""
+def erasable(tx: Tx, tenant: str, before_us: int, kind: str = "") -> ColumnElement[bool]:
+    """A client's entries of before a time that still have their private parts; `kind`: how `what` begins."""
     table = tx.tables["audit"]
     old = (
         (table.c.tenant == tenant) & (table.c.at_us < before_us) & (table.c.what != ERASED) & table.c.salt.is_not(None)
     )
+    return old & table.c.what.startswith(kind, autoescape=True) if kind else old
+
+
+def erase(tx: Tx, who: str, tenant: str, before_us: int, now_us: int, kind: str = "") -> int:
+    """Erase the private parts of those entries; how many. The erasure is an entry itself."""
+    table, old = tx.tables["audit"], erasable(tx, tenant, before_us, kind)
     count, until = tx.sql.execute(select(func.count(), func.max(table.c.seq)).where(old)).one()
     if count:
         tx.sql.execute(update(table).where(old).values(about=None, before=None, after=None, salt=None))

@@ -22,7 +22,6 @@ from services.runtime.store import Conflict, Store, Tx
 
 DAY_US = 86_400_000_000
 SPAN_US = DAY_US // 24
-"""So much of a client's time is erased in one transaction."""
 FIRST_AFTER_S, EVERY_S = 60.0, 3600.0
 TRIES = 10
 ERASED = Counter("toritsugi_erased_calls_total", "Records without the other side's number since the start", ["service"])
@@ -54,6 +53,8 @@ class Erasable:
     first_us: Callable[[Tx, str, int, int], int | None]
     erase: Callable[[Tx, str, int, int], int]
     periods: Callable[[Tx], Mapping[str, int]] = periods
+    span_us: int = SPAN_US
+    """So much of a client's time is erased in one transaction."""
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Erasure:
         first_us = self.erasable.first_us(tx, tenant, done_us, before_us)
         if first_us is None:
             return None
-        until_us = min(first_us + SPAN_US, before_us)
+        until_us = min(first_us + self.erasable.span_us, before_us)
         count = self.erasable.erase(tx, tenant, first_us, until_us)
         tx.save("erased", tenant, until_us)
         return count

@@ -18,6 +18,8 @@ from services.billing.erasing import erased as erased_leg
 from services.billing.erasing import shortened
 from services.billing.rate import rate
 from services.compose import House, compose
+from services.directory import chain
+from services.directory.audit import audited, oldest_first
 from services.history.erasing import erased, erased_step
 from services.history.model import Call
 from services.history.row import row
@@ -160,6 +162,9 @@ def test_after_its_period_no_service_knows_whom_a_call_was_with(house: House) ->
     tell(house, stories.forwarded("young-acme", start_us=young).facts)
     entries = house.stores["billing"].run(billing.entries)
     settle_deliveries(house.stores["connectors"])
+    directory = house.stores["directory"]
+    for mark, at_us in (("old-acme", long_ago), ("young-acme", young)):
+        directory.run(lambda tx, mark=mark, at=at_us: phone_book_entry(tx, mark, at))  # type: ignore[misc]
     assert named(house, "acme") and named(house, "_unknown")
     known = named(house, "beta")
 
@@ -172,8 +177,18 @@ def test_after_its_period_no_service_knows_whom_a_call_was_with(house: House) ->
         derived = house.stores["billing"].run(lambda tx, of=entry: billing.rederive(tx, of.switch, of.leg))  # type: ignore[misc]
         assert derived is not None and derived.differences == ()
     assert erase(house) == 0, "once"
+    assert [(one.what, NAME in (one.after or "")) for one in list(oldest_first(directory))[-3:]] == [
+        ("phone_book.added", False),
+        ("phone_book.added", True),
+        ("audit.erased", False),
+    ]
+    assert isinstance(chain.check(oldest_first(directory)), chain.Whole)
     call = house.stores["history"].run(lambda tx: tx.state("call", "acme/old-acme-forwarded", Call))
     assert call is not None and row(call, "acme").own_number == OWN
+
+
+def phone_book_entry(tx: Tx, mark: str, at_us: int) -> int:
+    return audited(tx, "keiri", "phone_book.added", "acme", mark, after={"name": NAME}, now_us=at_us)
 
 
 def settle_deliveries(store: Store) -> None:

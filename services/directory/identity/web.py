@@ -102,8 +102,8 @@ def _choose(name: str) -> Any:
     if name == "party":
         return SelectField(LABELS[name], choices=[SelectChoice(*one) for one in PARTIES.items()])
     if name == "method":
-        names = {"": lazy_gettext("選んでください"), **{one: METHOD_NAMES[one] for one in METHODS}}
-        return SelectField(LABELS[name], choices=[SelectChoice(*one) for one in names.items()])
+        ways = [SelectChoice(one, METHOD_NAMES[one]) for one in METHODS]
+        return SelectField(LABELS[name], choices=[SelectChoice("", lazy_gettext("選んでください")), *ways])
     return (TextAreaField if name in _LINES else StringField)(LABELS[name], filters=[plain])
 
 
