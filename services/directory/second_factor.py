@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import msgspec
 import pyotp
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from proto.events import PersonChanged
 from services.directory import people, ranks
@@ -36,8 +36,9 @@ def begin(tx: Tx, person: str) -> str:
     table, secret = tx.tables["totp"], pyotp.random_base32()
     if person in in_effect(tx):
         raise ValueError(f"{person} has a second factor already")
-    tx.sql.execute(delete(table).where(table.c.person == person))
-    tx.sql.execute(insert(table).values(person=person, secret=secret, confirmed_at_us=None, last_step=0))
+    tx.delete(table, person=person)
+    if not tx.insert_once(table, {"person": person, "secret": secret, "confirmed_at_us": None, "last_step": 0}):
+        raise Conflict(f"second factor of {person}")
     return secret
 
 

@@ -135,6 +135,8 @@ def _lines(pieces: Iterable[Found], lang: Lang) -> Iterator[bytes]:
 def _without_numbers(wanted: Filter) -> Filter:
     """The log of looks outlives the numbers that somebody looked for."""
     hidden = {name: "*" for name in ("number", "own_number") if getattr(wanted, name)}
+    if len(wanted.employee) >= filters.WHOLE_NUMBER and wanted.employee.isdigit():  # where calls were forwarded to
+        hidden["employee"] = "*"
     return msgspec.structs.replace(wanted, **hidden)
 
 

@@ -300,10 +300,12 @@ def test_a_download_is_refused_for_what_cannot_be_read_and_written_down_otherwis
     assert csv_of(reader.get("/report.csv?client=zeta")) == []
     for _ in range(2):
         assert "z1" not in reader.get("/report.csv?number=090-1111-2222&from=2026-11-21").text
+    assert csv_of(reader.get("/report.csv?employee=090-1234-5678"))
     assert "z1" in [row["通話ID"] for row in csv_of(admin.get("/report.csv"))]
     assert looks(house) == [
         ("mori", "csv", "acme", "from=2026-11-21&number=%2A"),
         ("mori", "csv", "acme", "from=2026-11-21&number=%2A"),
+        ("mori", "csv", "acme", "employee=%2A"),
         ("admin", "csv", "*", ""),
     ]
 
