@@ -22,6 +22,7 @@ from services.directory import web_health
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import web as numbers_web
+from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
 from services.directory.settings import web as settings_web
@@ -171,6 +172,7 @@ def pages(house: House) -> Flask:
     if house.files is not None:
         files = house.files
         blueprints.append(settings_web.blueprint(files.store, files.folder, files.reload, explain))
+        blueprints.append(phone_book_web.blueprint(files.store, files.bus))
         blueprints.append(imports_web.blueprint(files.store, files.bus, files.folder, files.reload))
         blueprints.append(identity_web.blueprint(files.store, files.reload))
     people = house.stores.get("history") or house.stores["directory"]

@@ -25,6 +25,7 @@ from services.directory.documents import PLATFORM_FILE
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import web as numbers_web
+from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
 from services.directory.settings import web as settings_web
 from services.history import api as history_api
@@ -90,6 +91,7 @@ class PagesHouse:
                 directory_web.blueprint(self.directory, self.bus),
                 web_health.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
+                phone_book_web.blueprint(self.directory, self.bus),
                 imports_web.blueprint(self.directory, self.bus, self._tenants, self._files.reload),
                 phones_web.blueprint(self.directory, self.bus),
                 numbers_web.blueprint(self.directory, self.bus),

@@ -85,6 +85,8 @@ PURE = (
     "services/directory/phones/settings_files.py",
     "services/directory/settings/typed.py",
     "services/directory/settings/week.py",
+    "services/directory/phone_book/files.py",
+    "services/directory/phone_book/model.py",
     "services/directory/imports/clients.py",
     "services/directory/imports/columns.py",
     "services/directory/imports/destinations.py",

@@ -17,7 +17,7 @@ from tests.browser.visitor import IN_A_BROWSER, Served
 
 pytestmark = IN_A_BROWSER
 OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
-NO_PAGES = re.compile(r"/(logout|static|events|api)\b|\.(csv|xlsx|json|jsonl|svg|zip)$")
+NO_PAGES = re.compile(r"/(logout|static|events|api)\b|\.(csv|vcf|xlsx|json|jsonl|svg|zip)$")
 LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
 
 

@@ -28,6 +28,8 @@ from services.directory.audit import oldest_first
 from services.directory.identity import records as identity
 from services.directory.identity.model import Record
 from services.directory.imports import kept as imports
+from services.directory.phone_book import entries as phone_book
+from services.directory.phone_book.model import Card
 from services.directory.numbers import desk as numbers
 from services.directory.ranks import RANK, Actor, Role
 from services.directory.words import written
