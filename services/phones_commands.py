@@ -27,7 +27,7 @@ from services.runtime.store import Store, Tx
 LOOKS_EVERY_S = 0.2
 _whose = click.argument("tenant", callback=lambda _c, _p, name: PLATFORM_TENANT if name == "platform" else name)
 _within = click.option(
-    "--within", type=Duration(), default="30s", show_default=True, help="How long to wait for the switches."
+    "--within", type=Duration(), default="60s", show_default=True, help="How long to wait for the switches."
 )
 
 
