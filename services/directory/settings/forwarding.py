@@ -17,14 +17,15 @@ from wtforms.validators import DataRequired
 from proto.plan import Forward
 from proto.tenant import Tenant
 from proto.tenant.lines import Line, NoAnswer
+from proto.tenant.platform import Platform
 from proto.tenant.routes import Action, Rule
-from proto.values import digits_of
+from proto.values import Party, digits_of
 from services.directory.edit import ABSENT
 from services.directory.problems import Path
-from services.directory.route_tests import Failed
+from services.directory.route_tests import Explain, Failed
 from services.directory.settings.frame import NUMERIC, Change, Fields, Group, Setting, choices, readable
 from services.directory.settings.typed import read_number, read_seconds
-from services.directory.words import Lang, action_in_words, written
+from services.directory.words import Lang, action_in_words, in_words, written
 
 LONGEST_S = 600
 _TEL = {"inputmode": "tel", "autocomplete": "off"}
@@ -238,6 +239,23 @@ class Unanswered(Setting):
         if (digits_of(to) if typed["to"] == OUTSIDE else to) != held.to:
             found.append(Change(field, (*here, "to"), to))
         return found
+
+    def noticed(
+        self, tenant: Tenant, name: str, platform: Platform, explain: Explain, at_us: int, lang: Lang
+    ) -> list[str]:
+        """What a colleague meets who calls this line."""
+        return from_inside(tenant, name, platform, explain, at_us, lang)
+
+
+def from_inside(tenant: Tenant, name: str, platform: Platform, explain: Explain, at_us: int, lang: Lang) -> list[str]:
+    """What a call to this line meets that a colleague makes now; nothing where there is no colleague."""
+    ids = line_of(tenant, name)[1].ids
+    phone = next((own.id for own in tenant.ids if own.id not in ids), None)
+    if phone is None:
+        return []
+    plan, _ = explain(tenant, platform, name, Party(), at_us, phone)
+    words, who = in_words(plan, tenant, lang), line_called(tenant, name)
+    return [str(gettext("社内から %(who)s へ今かけた電話：%(plan)s", who=who, plan=words))]
 
 
 def line_of(tenant: Tenant, name: str) -> tuple[int, Line]:

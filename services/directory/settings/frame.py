@@ -107,6 +107,25 @@ def form_of(setting: Setting, tenant: Tenant, name: str, stands: str) -> Setting
     return made(data={**setting.standing(tenant, name), "stands": stands})
 
 
+def differing(form: SettingForm, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The fields that would hold something else: label, what they hold, what they would hold, in words."""
+    return [
+        (str(form[name].label.text), in_field(form[name], before.get(name)), in_field(form[name], after.get(name)))
+        for name in form.data
+        if before.get(name) != after.get(name)
+    ]
+
+
+def in_field(field: Any, data: Any) -> str:
+    """What a field holds, as it is read."""
+    if isinstance(data, bool):
+        return str(lazy_gettext("はい") if data else lazy_gettext("いいえ"))
+    if (offered := getattr(field, "choices", None)) is not None:
+        held = data if isinstance(data, list) else [data]
+        data = str(lazy_gettext("、")).join(str(one.label) for one in offered if one.value in held)
+    return str(lazy_gettext("、")).join(str(data or "").splitlines()) or str(lazy_gettext("なし"))
+
+
 def choices(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
     """What a field offers: values, and the words for them."""
     return [SelectChoice(value, words) for value, words in pairs]

@@ -13,7 +13,7 @@ from flask_babel import gettext, lazy_gettext
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, ValidationError
 
-from proto.plan import Forward, Ring
+from proto.plan import Forward, Reject
 from proto.tenant import Tenant
 from proto.tenant.lines import Id
 from proto.tenant.platform import Platform
@@ -21,7 +21,7 @@ from proto.values import Party
 from services.directory.edit import ABSENT
 from services.directory.problems import Path
 from services.directory.route_tests import Explain
-from services.directory.settings.forwarding import line_called, line_of
+from services.directory.settings.forwarding import from_inside, line_called, line_of
 from services.directory.settings.frame import NUMERIC, Change, Fields, Setting, choices, one_line, readable
 from services.directory.settings.typed import read_seconds
 from services.directory.words import Lang, written
@@ -89,14 +89,12 @@ class Permissions(Setting):
     def noticed(
         self, tenant: Tenant, name: str, platform: Platform, explain: Explain, at_us: int, lang: Lang
     ) -> list[str]:
-        """What becomes of a call to the outside from each device, and of one to a colleague."""
+        """What becomes of calls from each device, to the outside and to a colleague, and of a colleague's call here."""
         ids = line_of(tenant, name)[1].ids
-        return [
-            sentence
-            for own in tenant.ids
-            if own.id in ids
-            for sentence in _calls_from(own, tenant, platform, explain, at_us)
-        ]
+        found = from_inside(tenant, name, platform, explain, at_us, lang)
+        for own in tenant.ids:
+            found += _calls_from(own, tenant, platform, explain, at_us) if own.id in ids else []
+        return found
 
 
 def _calls_from(own: Id, tenant: Tenant, platform: Platform, explain: Explain, at_us: int) -> list[str]:
@@ -112,7 +110,7 @@ def _calls_from(own: Id, tenant: Tenant, platform: Platform, explain: Explain, a
     colleague = next((other for other in tenant.ids if other.id != own.id and other.name != own.name), None)
     if colleague is not None:
         plan, _ = explain(tenant, platform, colleague.id, Party(), at_us, own.id)
-        inside = bool(plan) and isinstance(plan[0], Ring)
+        inside = not any(isinstance(step, Reject) and step.cause == "CALL_REJECTED" for step in plan[:1])
         found.append(
             str(
                 gettext("%(who)sから社内へかけられる", who=who)

@@ -25,7 +25,7 @@ from services.directory.route_tests import Explain
 from services.directory.settings.client import Client, Settings, Tried, now
 from services.directory.settings.company import Greeting, Notices
 from services.directory.settings.forwarding import Forwarding, Unanswered
-from services.directory.settings.frame import Setting, SettingForm, form_of
+from services.directory.settings.frame import Setting, SettingForm, differing, form_of
 from services.directory.settings.hours import OpeningHours
 from services.directory.settings.lines import Device, Permissions, Ringing
 from services.directory.settings.overview import sections
@@ -182,6 +182,7 @@ def _page(
         groups=setting.groups(tenant, name, lang),
         failures=failures or [],
         preview=after is not None,
+        differing=differing(form, setting.standing(tenant, name), setting.standing(after, name)) if after else [],
         noticed=settings.noticed(client, setting, name, after, lang) if after is not None else [],
         followed=len(tried.followed) if tried is not None else 0,
         next_calls=settings.next_calls(client, after or tenant, setting.numbers(tenant, name), lang),
