@@ -111,11 +111,21 @@ def _check_standing(folder: Path, expected: Mapping[str, str | None]) -> None:
 
 
 def take_back(
-    store: Store, folder: Path, tenant: str, to: int | None, who: str, why: str, now_us: int, force: bool = False
+    store: Store,
+    folder: Path,
+    tenant: str,
+    to: int | None,
+    who: str,
+    why: str,
+    now_us: int,
+    force: bool = False,
+    *,
+    of: int | None = None,
 ) -> tuple[str, int]:
     """Write the text of an earlier revision again: the one before, or `to`; its file and number.
 
-    The same once more takes the taking back back. `force` writes over what somebody changed since. Raises as `put`.
+    The same once more takes the taking back back. `force` writes over what somebody changed since; `of` is the change
+    that is meant, refused if another has taken effect meanwhile. Raises as `put`.
     """
 
     def find(tx: Tx) -> tuple[texts.Entry | None, tuple[texts.Entry, bytes] | None]:
@@ -126,6 +136,8 @@ def take_back(
     last, found = store.run(find, TRIES)
     if last is None:
         raise Refused(f"no text of {tenant} is kept")
+    if of not in (None, last.number):
+        raise Refused(f"{tenant} was changed meanwhile")
     if found is None:
         raise Refused(
             f"{tenant} has no revision {to}" if to is not None else f"nothing is kept from before {tenant}'s first"

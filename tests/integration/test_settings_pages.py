@@ -17,6 +17,7 @@ from proto.tenant.hours import Hours
 from services.directory.audit import oldest_first
 from services.directory.changing import put
 from services.directory.service import in_force
+from services.directory.settings import client as settings_client
 from services.directory.settings.week import (
     DAYS,
     as_week,
@@ -159,6 +160,24 @@ def test_only_ones_own_change_is_taken_back_and_only_ones_own_company_seen(
         "another was faster"
     )
     assert admin.post("/settings/acme/undo", {"number": "2", "page": "hours/office"}).status == 303
+
+
+def test_an_operators_change_that_takes_effect_in_that_moment_is_not_taken_back(
+    house: SettingsHouse, keiri: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = typed(keiri.get(PAGE))
+    assert keiri.post(PAGE, {**form, "mon": "10:00-18:00", "do": "save"}).status == 303
+    look = settings_client.Settings.may_take_back
+
+    def operator_comes_between(settings: settings_client.Settings, client: settings_client.Client) -> bool:
+        monkeypatch.undo()
+        (house.folder / "acme.yaml").write_text(house.acme() + "# checked by the operator\n", encoding="utf-8")
+        house.files.reload()
+        return look(settings, client)
+
+    monkeypatch.setattr(settings_client.Settings, "may_take_back", operator_comes_between)
+    assert keiri.post("/settings/acme/undo", {"number": "2", "page": "hours/office"}).status == 409
+    assert "checked by the operator" in house.acme()
 
 
 def test_the_page_speaks_english_too(keiri: Visitor) -> None:

@@ -145,7 +145,8 @@ class Settings:
 
     def taken_back(self, client: Client) -> None:
         """The text of before. Raises Refused."""
-        take_back(self.store, self.folder, client.tenant.tenant, None, current_person().id, "", clock.now_us())
+        name, who = client.tenant.tenant, current_person().id
+        take_back(self.store, self.folder, name, None, who, "", clock.now_us(), of=client.last.number)
 
     def taken(self) -> bool:
         """Have the folder read now; False: the watch of directory will, once store and bus are back."""
