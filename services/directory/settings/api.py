@@ -112,7 +112,8 @@ def add_settings(room: Room, store: Store, folder: Path, take: Callable[[], obje
         expect(client.last.digest)
         if found is None:
             raise wrong_field("to", "is no revision of this client")
-        _saved(lambda: take_back(store, folder, tenant, wanted.to, person.id, "", clock.now_us()))
+        last = client.last.number
+        _saved(lambda: take_back(store, folder, tenant, wanted.to, person.id, "", clock.now_us(), of=last))
         return Changed(Undone(wanted.to), found[0].digest, 200 if settings.taken() else 202)
 
 
