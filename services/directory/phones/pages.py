@@ -12,6 +12,7 @@ import msgspec
 
 from services.directory.pages import JAPAN
 from services.directory.phones.model import Device, Issued, Registered, State, registered_at, state
+from services.directory.words import written as as_dialled
 
 
 class PhoneLine(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ def line(
         id=device.id,
         name=device.name,
         device=device.device,
-        numbers=device.numbers,
+        numbers=tuple(as_dialled(number) for number in device.numbers),
         state=state(device, issued),
         issued_at=written(issued.at_us) if issued else "",
         issued_by=issued.by if issued else "",

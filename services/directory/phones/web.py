@@ -18,7 +18,7 @@ from services.directory import people, staff
 from services.directory.phones import issuing, rows, web_provision
 from services.directory.phones.issuing import Reach, Unknown
 from services.directory.phones.model import Device
-from services.directory.phones.pages import PhoneLine, line
+from services.directory.phones.pages import PhoneLine, line, written
 from services.directory.ranks import MANAGERS
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
@@ -50,7 +50,7 @@ def blueprint(store: Store, bus: Bus, reach: Mapping[str, Reach] | None = None) 
         _visible(tenant)
         found = _or_404(store, lambda tx: _lines(tx, tenant, issuing.devices(tx, tenant)))
         return render_template(
-            "phones/list.html", owner=tenant, title=_title(store, tenant), lines=found, as_of=clock.now_us()
+            "phones/list.html", owner=tenant, title=_title(store, tenant), lines=found, as_of=written(clock.now_us())
         )
 
     @room.get("/phones/<tenant>/<phone>")
