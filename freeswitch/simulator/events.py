@@ -144,6 +144,9 @@ def channel_headers(channel: Leg, *, variables: bool = True) -> Headers:
 def add_channel(headers: Headers, channel: Leg, *, variables: bool = True) -> None:
     """The headers of a channel, behind those that are there."""
     headers |= _basics(channel)
+    if not channel.is_known:
+        headers |= {f"variable_{name}": value for name, value in channel.variables.items()}
+        return
     headers |= _leg("Caller", channel.direction, channel.logical_direction, channel.uuid, channel.profile)
     headers["Caller-Profile-Index"] = str(channel.profile.index)
     headers |= _times("Caller", *_moments(channel.times))
@@ -260,8 +263,10 @@ def final_variables(channel: Leg) -> Headers:
     found: Headers = {
         "hangup_cause": channel.hangup_cause,
         "hangup_cause_q850": str(causes.q850(channel.hangup_cause)),
-        "digits_dialed": channel.pressed or "none",
     }
+    if not channel.is_known:
+        return found
+    found["digits_dialed"] = channel.pressed or "none"
     for name, at_us in moments.items():
         if at_us:
             found[f"{name}_stamp"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_us / 1e6))

@@ -114,6 +114,16 @@ class Registrar:
         about |= {"expires": CALL_EXPIRES_S} | _where(entry) | {"auth-result": "RENEWED"}
         self._fire("register_attempt", about)
 
+    def refuse_call(self, phone: Phone, number: str) -> None:
+        """An INVITE with a wrong password."""
+        entry = self._entry(phone)
+        about = {"profile-name": "internal"} | _told(entry) | {"from-user": number, "status": "Registered(UDP)"}
+        about |= {"expires": CALL_EXPIRES_S} | _where(entry) | {"auth-result": "FORBIDDEN"}
+        self._fire("register_attempt", about)
+        about = {"profile-name": "internal", "to-user": number, "to-host": phone.domain, "network-ip": "127.0.0.1"}
+        about |= {"user-agent": "unknown", "network-port": str(phone.port), "registration-type": "INVITE"}
+        self._fire("register_failure", about)
+
     def expire(self, phone: Phone) -> None:
         """Not heard of for too long."""
         self._gone(phone)

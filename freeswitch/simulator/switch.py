@@ -243,7 +243,7 @@ class Switch:
 
     def report(self, channel: Channel) -> None:
         """The leg's call record, written before its HANGUP_COMPLETE is told."""
-        if self.cdr is not None and not self._dies:
+        if self.cdr is not None and not self._dies and channel.is_known:
             self.cdr.write(self.core.uuid, self.core.hostname, channel)
 
     # --- timers ------------------------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ class Leg(Waiter):
         self.goodbye: dict[str, str] = {}
         """Variables that tell how the end was said, once it is said: after CHANNEL_HANGUP."""
         self.has_media = direction == "inbound"
+        self.is_known = True
+        """Who calls, and when; a stranger's leg ends before it has a caller profile."""
         self.renamed = ""
         self.blocks_keys = False
         self.verbose = False

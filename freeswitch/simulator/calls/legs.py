@@ -38,6 +38,8 @@ def incoming(
         refused.hangup_cause = "SWITCH_CONGESTION"
         refused.gone.set()
         return refused
+    if phone and caller.wrong_password:
+        return _stranger(switch, switch.phone(phone), number, leg)
     made = (
         from_phone(switch, switch.phone(phone), caller, number, leg)
         if phone
@@ -108,6 +110,26 @@ def _takes_offer(leg: SipLeg, caller: Caller) -> None:
     leg.hangup("INCOMPATIBLE_DESTINATION" if caller.speaks else "MANDATORY_IE_MISSING")
     leg.clock.sleep(FRAME_S)
     raise HungUp
+
+
+def _stranger(switch: Switch, phone: Phone, number: str, leg_id: str) -> SipLeg:
+    """Somebody whose password is wrong: 403, and a leg that ends before it knows who calls. Source:
+    sofia_handle_sip_i_invite, sofia_reg_handle_register (REG_INVITE).
+    """
+    switch.registrar.refuse_call(phone, number)
+    leg = SipLeg(switch, "inbound", Profile(f"sofia/internal/{phone.address}", number), leg_id)
+    leg.is_known = leg.has_media = False
+    leg.variables |= {"sip_from_user": phone.id, "sip_call_id": uuid.uuid4().hex[:20]}
+    _session(switch, leg)
+
+    def begin() -> None:
+        switch.core.fire("CHANNEL_STATE", newborn(leg))
+        leg.hangup("CALL_REJECTED")
+        leg.goodbye.clear()
+        raise HungUp
+
+    leg.start(begin)
+    return leg
 
 
 def newborn(leg: SipLeg) -> Headers:

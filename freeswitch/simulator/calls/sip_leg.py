@@ -287,6 +287,13 @@ class SipLeg(Channel):
         if not self.hangup_cause:
             self.mark_hold(False)
 
+    def far_declines(self, code: str, phrase: str) -> None:
+        """A final response other than 200 to a re-INVITE of ours: it is noted, and the call goes on."""
+        self.variables["sip_hangup_disposition"] = "recv_refuse"
+        for name, value in (("sip_invite_failure_status", code), ("sip_invite_failure_phrase", phrase)):
+            self.variables[name] = value
+            self.tell_partner(name, value)
+
     def far_falls_silent(self) -> None:
         """No sound comes any more, as of a phone whose network is gone: in time that ends the leg."""
         self.home.spawn(self._miss_sound)

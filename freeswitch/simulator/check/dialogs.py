@@ -13,7 +13,7 @@ from typing import Literal
 
 from freeswitch.simulator.check.read import Headers, Trace, stamp_us, text
 
-Kind = Literal["ring", "early", "answer", "refuse", "hangup", "hold", "unhold", "refresh", "refer", "key"]
+Kind = Literal["ring", "early", "answer", "refuse", "hangup", "hold", "unhold", "refresh", "decline", "refer", "key"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Act:
     """Epoch; of `ring`, `early`, `answer`, `refuse` of a dialled leg: since its INVITE."""
     kind: Kind
     value: str = ""
-    """`refuse`: the SIP code and its phrase; `key`: the digit; `hangup`: BYE if that is what was sent."""
+    """`refuse`, `decline`: the SIP code and its phrase; `key`: the digit; `hangup`: BYE if that is what was sent."""
     samples: int = 960
     """How long a key was held."""
 
@@ -210,12 +210,19 @@ class Reader:
         act = _answer(int(code), phrase)
         dialog = self._nearest(fits, at_us, act.kind if act else "", otherwise=fits)
         if dialog is None:
+            self._declines(at_us, who, int(code), phrase)
             return
         dialog.cseq = cseq
         if act:
             kind = self._sounds_or_rings(dialog, at_us, act.kind) if act.kind in ("ring", "early") else act.kind
             dialog.acts.append(replace(act, kind=kind, at_us=at_us - dialog.at_us))
             dialog.over = act.kind == "refuse"
+
+    def _declines(self, at_us: int, who: str, code: int, phrase: str) -> None:
+        """A re-INVITE of ours, as one that holds the call, is refused; the call goes on."""
+        talks = self._last(who, incoming=None)
+        if talks is not None and (talks.incoming or not talks.rings) and code >= 300 and code != 487:
+            talks.acts.append(Act(at_us, "decline", f"{code} {phrase}"))
 
     def _sounds_or_rings(self, dialog: Dialog, at_us: int, otherwise: Kind) -> Kind:
         """180 and 183 come with sound or without, as the leg notes: a line does not tell whether it describes any."""
@@ -226,6 +233,9 @@ class Reader:
             for noted_us in self._noted_us(dialog, _NOTED[kind])
             if abs(noted_us - at_us) <= HEARD_WITHIN_US
         ]
+        if not near and otherwise == "early" and self._own(dialog):
+            # It had no sound, or not for the first time.
+            return "ring"
         return min(near)[1] if near else otherwise
 
     def _took_bye(self, at_us: int, who: str) -> None:

@@ -115,6 +115,8 @@ def caller(leg: Headers) -> Caller:
         identities=identities,
         asserted_name=made if identities and made != display and made != text(leg, "variable_sip_from_user") else "",
         speaks=_codecs(text(leg, "variable_switch_r_sdp")),
+        # A leg that ends so before anything is known of it was refused with 403.
+        wrong_password=text(leg, "Channel-State") == "CS_NEW" and text(leg, "Hangup-Cause") == "CALL_REJECTED",
         replaces=text(leg, "Other-Leg-Unique-ID") if text(leg, "variable_sip_replaces_call_id") else "",
         early_only=text(leg, "variable_sip_replaces_early-only") == "true",
     )

@@ -259,7 +259,7 @@ class Stage:
         leg = text(dialog.leg, "Unique-ID")
         self._callers[leg] = dialog
         caller = sent.caller(dialog.leg)
-        if text(dialog.leg, "variable_sofia_profile_name") == "internal":
+        if text(dialog.leg, "Channel-Name").startswith("sofia/internal/"):
             legs.incoming(
                 self.switch, caller, dialog.number, phone=sent.own_address(dialog.leg, self.switch.domain), leg=leg
             )
@@ -326,6 +326,8 @@ class Stage:
             leg.far_unhold()
         elif act.kind == "refresh":
             leg.far_refresh()
+        elif act.kind == "decline":
+            leg.far_declines(*act.value.split(" ", 1))
         elif act.kind == "refer":
             self._refer(leg, refer(self.trace, leg.uuid, act.at_us))
 
@@ -351,8 +353,8 @@ class Stage:
 
 def _since_us(dialog: Dialog, invited_us: int) -> int:
     """When the INVITE is taken to have come: as late as in the trace if it is hardly earlier, so that what several far
-    ends did in one moment keeps its order."""
-    return dialog.at_us if 0 < dialog.at_us - invited_us <= HEARD_WITHIN_US else invited_us
+    ends did in one moment keeps its order; what no line answers has no time of its own."""
+    return dialog.at_us if dialog.cseq and 0 < dialog.at_us - invited_us <= HEARD_WITHIN_US else invited_us
 
 
 _RESPOND = ("ring", "early", "answer")

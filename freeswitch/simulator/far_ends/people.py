@@ -132,6 +132,8 @@ class Caller:
     """The display name in the last of these."""
     speaks: Codecs = OURS[:1]
     """The codecs in its INVITE, the best first; none if that describes no sound."""
+    wrong_password: bool = False
+    """Of a phone of ours: its INVITE is refused with 403."""
     replaces: str = ""
     """The leg whose place it wants (header Replaces), as whoever picks up a colleague's call."""
     early_only: bool = False
