@@ -19,12 +19,15 @@ from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory import web as directory_web
 from services.directory import web_health
+from services.directory.health import HealthPage
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
+from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
+from services.directory.settings import api as settings_api
 from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import api as history_api
@@ -40,6 +43,7 @@ from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
 from services.runtime.web import create_app
+from services.runtime.web.api import Room
 from services.runtime.web.server import WebServer
 from services.runtime.worker import Timers, Worker
 
@@ -164,7 +168,7 @@ def pages(house: House) -> Flask:
         store, bus, partitions = house.stores["directory"], house.bus, house.settings.partitions
         blueprints.append(directory_web.blueprint(store, bus))
         blueprints.append(web_health.blueprint(store, bus, partitions))
-        blueprints.append(directory_api.room(store, lambda: web_health.page(store, bus, partitions)))
+        blueprints.append(_api_of_directory(house, lambda: web_health.page(store, bus, partitions)))
         blueprints.append(numbers_web.blueprint(house.stores["directory"], house.bus))
     if "directory" in house.stores:
         reach = {one.name: Reach(one.phone_server, bool(one.srtp)) for one in house.settings.switches}
@@ -188,6 +192,15 @@ def pages(house: House) -> Flask:
         https=settings.web.https or settings.web.certificate_file is not None,
         trusted_proxies=settings.web.trusted_proxies,
     )
+
+
+def _api_of_directory(house: House, health: Callable[[], HealthPage]) -> Room:
+    store, files = house.stores["directory"], house.files
+    room = directory_api.room(store, health)
+    numbers_api.add_numbers(room, store, house.bus)
+    if files is not None:
+        settings_api.add_settings(room, store, files.folder, files.reload, explain)
+    return room
 
 
 @dataclass

@@ -5,7 +5,7 @@ Enters: a folder, and facts to be told. Leaves: a web server on a free port and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import gevent
@@ -24,9 +24,11 @@ from services.directory import web as directory_web
 from services.directory.documents import PLATFORM_FILE
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
+from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
+from services.directory.settings import api as settings_api
 from services.directory.settings import web as settings_web
 from services.history import api as history_api
 from services.history import service as history
@@ -57,9 +59,10 @@ class PagesHouse:
         database: Database,
         comment_every_s: float = 15.0,
         certificate: Path | None = None,
+        per_minute: int = 600,
     ) -> None:
-        """`certificate`: chain and key with which the pages are served by https."""
-        self._certificate = certificate
+        """`certificate`: chain and key with which pages are served by https; `per_minute`: requests of a program."""
+        self._certificate, self._per_minute = certificate, per_minute
         self.feed = Feed(comment_every_s)
         self.bus = EmbeddedBus(folder / "bus.sqlite")
         directory_service, history_service = directory.build(), history.build(self.feed)
@@ -71,6 +74,8 @@ class PagesHouse:
         ]
         self._folder, self._tenants = folder, folder / "tenants"
         self._files = directory.Files(self.directory, self.bus, self._tenants)
+        self.taking: Callable[[], object] = self._files.reload
+        """How a change by API is taken into force; a test may hold it up."""
         self.password = ""
         self.asked_in_vain = 0
         """How often a page looked for a person of whom it had not heard the latest."""
@@ -86,6 +91,9 @@ class PagesHouse:
         self.password = password or ""
         for worker in self._workers:
             worker.start()
+        api = directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus))
+        numbers_api.add_numbers(api, self.directory, self.bus)
+        settings_api.add_settings(api, self.directory, self._tenants, lambda: self.taking(), explain)
         app = create_app(
             [
                 directory_web.blueprint(self.directory, self.bus),
@@ -98,12 +106,14 @@ class PagesHouse:
                 identity_web.blueprint(self.directory, self._files.reload),
                 history_web.blueprint(self.history, self.feed),
                 history_api.room(self.history),
-                directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus)),
+                api,
             ],
             key_file=self._folder / "session.key",
             people=self.person,
             https=self._certificate is not None,
+            per_minute=self._per_minute,
         )
+        self.app = app
         self.server = WebServer(app, certificate_file=self._certificate)
         self.server.start()
         self.add_client(msgspec.convert(ACME, Tenant))

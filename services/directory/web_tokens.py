@@ -27,6 +27,9 @@ SCOPES: dict[str, Any] = {
     "calls:read": lazy_gettext("通話を読む"),
     "audit:read": lazy_gettext("操作の記録を読む"),
     "clients:read": lazy_gettext("会社とその設定を読む"),
+    "settings:write": lazy_gettext("会社の設定を変える"),
+    "numbers:read": lazy_gettext("電話番号の在庫を読む"),
+    "numbers:write": lazy_gettext("電話番号の予約・停止・再開"),
     "health:read": lazy_gettext("システムの状態を読む"),
 }
 

@@ -9,15 +9,18 @@ from services.runtime.store.schema import Standing, WrongRevision, of_room
 from services.runtime.store.store import Store
 from services.runtime.store.tables import ROW_NUMBER, add_runtime_tables
 from services.runtime.store.transaction import NEVER_US, Tx
+from services.runtime.store.within import Runs, Within
 
 __all__ = [
     "BUSY_TIMEOUT_MS",
     "NEVER_US",
     "ROW_NUMBER",
     "Conflict",
+    "Runs",
     "Standing",
     "Store",
     "Tx",
+    "Within",
     "WrongRevision",
     "add_runtime_tables",
     "of_room",

@@ -32,7 +32,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 ROLES = frozenset(
     {"platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"}
 )
-TOKEN_SCOPES = frozenset({"calls:read", "audit:read", "health:read", "clients:read"})
+TOKEN_SCOPES = frozenset(
+    {"calls:read", "audit:read", "health:read", "clients:read", "settings:write", "numbers:read", "numbers:write"}
+)
 """What a program's token may be good for; a route of the API says which of them opens it, besides the roles."""
 ANY_SCOPE = ""
 """Of a route that every token opens."""

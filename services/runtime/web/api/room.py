@@ -1,7 +1,7 @@
 """A room's part of the API: views over structs, with the token's scope and the roles that open each.
 
 Enters: views that take a struct of what is asked, and give one that is answered. Leaves: a blueprint of flask-smorest
-that checks and documents both by the schemas that are derived from the structs (`proto/schemas.py`). What has no
+that reads, checks and documents both by the schemas that are derived from the structs (`proto/schemas.py`). What has no
 place in a struct is refused, not passed over.
 """
 
@@ -17,13 +17,19 @@ from flask import Request, Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest
 
 from proto.schemas import Plain, schema_for
+from services.runtime.store import Store
 from services.runtime.web.access import API, by_token, roles
-from services.runtime.web.problems import wrong_field, wrong_fields
+from services.runtime.web.api import writes
+from services.runtime.web.problems import Refused, wrong_field, wrong_fields
 
 PREFIX = f"{API}/v1"
+LARGEST_BODY = 1 << 18
 View = Callable[..., Any]
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Names this state, for If-Match."}}
+_LATER = "Written; it takes effect once all of the house can be reached again."
 _ALWAYS = (400, 401, 403, 413, 422, 429, 500, 503)
 """Whatever is asked, these may come."""
 
@@ -35,7 +41,7 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Reading(FlaskParser):
     """Queries and bodies as our schemas read them."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {"query": None}  # noqa: RUF012  (as webargs has it)
+    DEFAULT_UNKNOWN_BY_LOCATION = {"query": None, "json": None}  # noqa: RUF012  (as webargs has it)
 
     def load_querystring(self, req: Request, schema: Schema) -> dict[str, Plain]:
         """Each parameter once; a number stands there as text."""
@@ -43,6 +49,20 @@ class _Reading(FlaskParser):
             if len(values) > 1:
                 raise wrong_field(name[:60] if name.isprintable() else "?", "stands there more than once")
         return {name: Plain(value) for name, value in req.args.items()}
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """Strictly JSON in UTF-8, not deeper than anything that we know, without NUL, which no database keeps."""
+        if req.mimetype != "application/json":
+            raise Refused(415)
+        req.max_content_length = LARGEST_BODY
+        text = req.get_data()
+        try:
+            found = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadRequest from None
+        if b"\\u0000" in text:
+            raise BadRequest
+        return found
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
         """422, field by field."""
@@ -80,6 +100,46 @@ class Room(Blueprint):  # type: ignore[misc]
 
         return declare
 
+    def writes(
+        self,
+        method: str,
+        rule: str,
+        answer: type[msgspec.Struct],
+        *,
+        scope: str,
+        who: tuple[str, ...],
+        body: type[msgspec.Struct],
+        store: Store,
+        matched: bool = False,
+        after: Callable[[], object] = lambda: None,
+    ) -> Callable[[View], View]:
+        """PUT or POST, done once per Idempotency-Key. The view takes the body and the parts of the address.
+
+        It gives a function that, given a transaction of `store`, changes rows and gives a `Changed`; or `Changed`
+        itself where the effect is no row: what it did already must then satisfy it when it is asked again. `matched`:
+        the program says by If-Match which state it saw, for the view to `expect`; `after` is done once it is committed.
+        """
+
+        def declare(view: View) -> View:
+            @wraps(view)
+            def respond(read: dict[str, Any], **parts: str) -> Response:
+                write, given = writes.write(matched), msgspec.convert(read, body)
+                kept = writes.done(store, write, lambda: view(given, **parts))
+                after()
+                found = Response(kept.body, kept.status, mimetype="application/json")
+                if kept.etag:
+                    found.set_etag(kept.etag)
+                return found
+
+            described = self.response(200, schema_for(answer), headers=_ETAG if matched else None)(respond)
+            if matched:
+                described = self.response(202, schema_for(answer), headers=_ETAG, description=_LATER)(described)
+            described = self.arguments(schema_for(body), location="json")(described)
+            described = self.doc(parameters=[writes.ONCE, writes.MATCH] if matched else [writes.ONCE])(described)
+            return self._open(method, rule, described, scope, who, (404, 409, 415, *((412, 428) if matched else ())))
+
+        return declare
+
     def _answering(self, view: View, answer: type[msgspec.Struct] | str, asked: type[msgspec.Struct]) -> View:
         @wraps(view)
         def respond(read: dict[str, Any], **parts: str) -> Response:
@@ -88,7 +148,7 @@ class Room(Blueprint):  # type: ignore[misc]
             return said if isinstance(said, Response) else as_json(said)
 
         if isinstance(answer, str):
-            found: View = self.response(200, {"type": "string"}, content_type=answer)(respond)
+            found: View = self.response(200, {}, content_type=answer)(respond)
         else:
             found = self.response(200, schema_for(answer))(respond)
         return found
