@@ -26,9 +26,17 @@ class Explain(Protocol):
     """routing's `explain`: the plan of a call and, in words, each rule that was looked at."""
 
     def __call__(
-        self, tenant: Tenant | None, platform: Platform, dialled: str, caller: Party, at_us: int, phone: str = "", /
+        self,
+        tenant: Tenant | None,
+        platform: Platform,
+        dialled: str,
+        caller: Party,
+        at_us: int,
+        phone: str = "",
+        suspended: frozenset[str] = frozenset(),
+        /,
     ) -> tuple[Sequence[AnyStep], Sequence[str]]:
-        """`phone`: the own device that calls; empty: the call comes from outside."""
+        """`phone`: the own device that calls; empty: the call comes from outside. `suspended`: own numbers."""
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -18,11 +18,17 @@ from services.routing.decide import decide
 
 
 def explain(
-    tenant: Tenant | None, platform: Platform, dialled: str, caller: Party, at_us: int, phone: str = ""
+    tenant: Tenant | None,
+    platform: Platform,
+    dialled: str,
+    caller: Party,
+    at_us: int,
+    phone: str = "",
+    suspended: frozenset[str] = frozenset(),
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan for a call to `dialled` at `at_us`, from outside or from our own device `phone`, and why.
 
-    `tenant` None stands for a number that belongs to nobody.
+    `tenant` None stands for a number that belongs to nobody; `suspended`: numbers of the client that take no calls.
     """
     origin: Literal["trunk", "phone"] = "phone" if phone else "trunk"
     fact = CallArrived(
@@ -36,5 +42,5 @@ def explain(
     )
     name = UNKNOWN_TENANT if tenant is None else tenant.tenant
     event = Envelope(body=fact, id="explained", source="explain", tenant=name, call="explained", occurred_at_us=at_us)
-    decision = decide(None, event, tenant, platform)
+    decision = decide(None, event, tenant, platform, suspended)
     return decision.plan, decision.why

@@ -125,10 +125,11 @@ def history(tx: Tx, number: str) -> list[Line]:
     return [Line(*(getattr(row, name) for name in Line.__struct_fields__)) for row in rows]
 
 
-def spoken_for(tx: Tx, now_us: int) -> dict[str, Held]:
-    """Numbers that not every client may have now."""
+def spoken_for(tx: Tx, now_us: int, of: str | None = None) -> dict[str, Held]:
+    """Numbers that not every client may have now; `of`: those of this client alone."""
     table = tx.tables["number_stock"]
-    held = (_held(row) for row in tx.sql.execute(select(table).where(table.c.state != State.STOCK)))
+    query = select(table).where(table.c.state != State.STOCK)
+    held = (_held(row) for row in tx.sql.execute(query if of is None else query.where(table.c.client == of)))
     return {one.number: one for one in held if model.rested(one, now_us).state is not State.STOCK}
 
 
@@ -137,15 +138,24 @@ def spoken_for(tx: Tx, now_us: int) -> dict[str, Held]:
 
 def add(tx: Tx, who: str, numbers: Iterable[str], carrier: str, owners: Mapping[str, str], now_us: int) -> list[str]:
     """New rows for those numbers that had none, which are returned; what stands in a file is in use at once."""
-    made = []
-    for number in dict.fromkeys(numbers):
-        owner = owners.get(number, "")
-        state = State.IN_USE if owner else State.STOCK
-        held = Held(number=number, state=state, client=owner, carrier=carrier, since_us=now_us)
-        if tx.insert_once(tx.tables["number_stock"], _columns(held)):
-            _note(tx, held, who, ADDED, now_us)
-            made.append(number)
-    return made
+    wanted = [
+        Held(
+            number=number,
+            state=State.IN_USE if number in owners else State.STOCK,
+            client=owners.get(number, ""),
+            carrier=carrier,
+            since_us=now_us,
+        )
+        for number in dict.fromkeys(numbers)
+    ]
+    made: set[str] = set()
+    for first in range(0, len(wanted), AT_ONCE):
+        rows = [_columns(held) for held in wanted[first : first + AT_ONCE]]
+        made |= tx.insert_new(tx.tables["number_stock"], rows, "number")
+    for held in wanted:
+        if held.number in made:  # nothing has happened to it before: rows are never taken away
+            tx.add(tx.tables["number_history"], _line(held, 1, who, ADDED, now_us))
+    return [held.number for held in wanted if held.number in made]
 
 
 def happen(
@@ -216,9 +226,14 @@ def _write(tx: Tx, before: Held, after: Held) -> None:
 def _note(tx: Tx, held: Held, who: str, what: str, now_us: int) -> None:
     table = tx.tables["number_history"]
     last = tx.sql.execute(select(func.max(table.c.seq)).where(table.c.number == held.number)).scalar() or 0
-    row = {
+    if not tx.insert_once(table, _line(held, last + 1, who, what, now_us)):
+        raise Conflict("history of a number")
+
+
+def _line(held: Held, seq: int, who: str, what: str, now_us: int) -> dict[str, Any]:
+    return {
         "number": held.number,
-        "seq": last + 1,
+        "seq": seq,
         "at_us": now_us,
         "who": who,
         "what": str(what),
@@ -227,8 +242,6 @@ def _note(tx: Tx, held: Held, who: str, what: str, now_us: int) -> None:
         "reason": held.reason,
         "note": held.note,
     }
-    if not tx.insert_once(table, row):
-        raise Conflict("history of a number")
 
 
 def _columns(held: Held) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from services.directory.changing import Refused, put, take_back
 from services.directory.check import check_tenant
 from services.directory.edit import edited
 from services.directory.effects import State, effects
+from services.directory.numbers import model as numbers
 from services.directory.plan_command import days
 from services.directory.problems import Path as Keys
 from services.directory.problems import Problem, errors
@@ -53,6 +54,8 @@ class Client:
     platform: Platform
     last: texts.Entry
     text: bytes
+    suspended: frozenset[str] = frozenset()
+    """Its numbers that take no calls, whatever the file says."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ class Settings:
             if last is None or name not in now.tenants or now.platform is None:
                 return None
             found = texts.text_of(tx, name, last.number)
-            return Client(now.tenants[name].body, now.platform, last, found[1]) if found is not None else None
+            if found is None:
+                return None
+            suspended = frozenset(one.number for one in now.numbers.values() if one.state is numbers.State.SUSPENDED)
+            return Client(now.tenants[name].body, now.platform, last, found[1], suspended)
 
         found = self.store.run(read)
         return found if found is not None else abort(404)
@@ -174,7 +180,8 @@ class Settings:
         """Number, and what whoever called it now would meet."""
         found = []
         for number in numbers:
-            plan, _why = self.explain(tenant, client.platform, number, OTHER_CALLER, clock.now_us())
+            asked = (tenant, client.platform, number, OTHER_CALLER, clock.now_us())
+            plan, _why = self.explain(*asked, "", client.suspended)
             found.append((written(number), in_words(plan, tenant, lang)))
         return found
 

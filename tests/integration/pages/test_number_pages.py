@@ -101,6 +101,7 @@ def test_a_number_is_suspended_in_one_step_with_a_reason_and_resumed(stocked: Pa
     assert stocked.directory.run(lambda tx: tx.unposted()) == [], "told at once"
     page = admin.get(f"/numbers/{USED}").text
     assert "警察の要請" in page and "照会番号 12" in page
+    assert "使われていない番号として断る" in admin.get("/settings/acme").text
     entry = next(one for one in oldest_first(stocked.directory) if one.what == "number.suspend")
     assert (entry.who, entry.about) == ("admin", USED)
     assert admin.post(f"/numbers/{USED}/resume", {}).status == 303
