@@ -15,12 +15,14 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import gevent  # noqa: E402
+import msgspec  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from proto import events as e  # noqa: E402
 from proto.commands import RouteCall  # noqa: E402
 from proto.envelope import Envelope, decode  # noqa: E402
 from proto.plan import Forward  # noqa: E402
+from proto.tenant import Tenant  # noqa: E402
 from proto.topics import command_queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
 from services.routing import service as routing  # noqa: E402
@@ -113,6 +115,15 @@ class Caller:
         return next(step.number for step in command.plan if isinstance(step, Forward))
 
 
+def settle_neighbours(house: PagesHouse) -> None:
+    """A second client with a call, and somebody of two roles for each of the two: `employee.acme`, …"""
+    house.add_client(msgspec.convert({**clients.ACME, "tenant": "beta", "name": "株式会社ベータ"}, Tenant))
+    house.tell(stories.forwarded("call-beta", tenant="beta", start_us=clock.now_us() - MINUTE_US).facts)
+    for client in ("acme", "beta"):
+        for role in ("tenant_administrator", "employee"):
+            house.visitor(f"{role.replace('_', '.')}.{client}", role, client)
+
+
 def main() -> None:
     """Serve until told to stop."""
     log.configure()  # to stderr: stdout is the conversation with the test
@@ -138,14 +149,16 @@ def main() -> None:
             fresh.answer("call-7-b", 2.0, "1001")
             house.tell(fresh.facts[told:])
         elif word == "rush":
-            for number in range(5 * PER_SECOND):
-                caller = Party(number=f"0501234{number:04}")
-                house.tell(stories.forwarded(f"rush-{number}", start_us=clock.now_us(), caller=caller).facts)
+            for count in range(5 * PER_SECOND):
+                who = Party(number=f"0501234{count:04}")
+                house.tell(stories.forwarded(f"rush-{count}", start_us=clock.now_us(), caller=who).facts)
                 gevent.sleep(1 / PER_SECOND)
         elif word == "lose":
             lost = stories.Story("switch", tenant="_platform", start_us=clock.now_us())
             lost.say(0, e.SwitchLost(switch="fs2", reason="connection refused"))
             house.tell(lost.facts)
+        elif word == "neighbours":
+            settle_neighbours(house)
         elif word == "call":
             answer = caller.forwarded_to(number)
         elif word == "stop":

@@ -24,7 +24,7 @@ LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
 CLIENTS = {file.stem for file in (Path(__file__).parents[2] / "deploy" / "tenants").glob("*.yaml")}
 
 
-def _kind(path: str) -> str:
+def kind(path: str) -> str:
     """One call's page is like the other's, one client's, too."""
     return "/".join("*" if part in CLIENTS or re.search("[0-9]", part) else part for part in path.split("/"))
 
@@ -43,9 +43,9 @@ def test_axe_finds_nothing_on_any_page(page: object, served: Served, language: s
     while waiting:
         address = waiting.pop()
         path = urlsplit(address).path
-        if not address.startswith(served.url) or _kind(path) in seen or NO_PAGES.search(path):
+        if not address.startswith(served.url) or kind(path) in seen or NO_PAGES.search(path):
             continue
-        seen.add(_kind(path))
+        seen.add(kind(path))
         page.goto(address)  # type: ignore[attr-defined]
         complaints += _complaints(page, path)
         waiting += page.evaluate(LINKS)  # type: ignore[attr-defined]
