@@ -55,7 +55,7 @@ def phones_list(at: Settings, tenant: str) -> None:
     def read(tx: Tx) -> list[bytes]:
         found, now_us = issuing.devices(tx, tenant), clock.now_us()
         told = rows.registrations(tx, {domain for one in found for domain in one.domains})
-        issued, applied, reporting = rows.issued(tx, tenant), rows.applied(tx, tenant), rows.reporting(tx)
+        issued, applied, reporting = rows.issued(tx, tenant), rows.applied(tx, tenant), issuing.followers(tx)
         return [msgspec.json.encode(line(one, issued.get(one.id), told, applied, reporting, now_us)) for one in found]
 
     with _directory(at) as store:
@@ -95,7 +95,7 @@ def phones_revoke(at: Settings, tenant: str, phone: str, within: float) -> None:
             time.monotonic() < until
         ):
             time.sleep(LOOKS_EVERY_S)
-        arrived = store.run(lambda tx: sorted(rows.reporting(tx)), TRIES)
+        arrived = store.run(issuing.followers, TRIES)
     for switch in late:
         click.echo(f"not within {within:g} s: switch {switch}", err=True)
     if not late:

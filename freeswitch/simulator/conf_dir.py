@@ -35,7 +35,7 @@ def of_phones(conf_dir: Path) -> dict[str, dict[str, str]]:
 
 def hashes_of_phones(conf_dir: Path) -> dict[str, str]:
     """Address -> a1-hash of its entry in directory.xml. Raises ParseError."""
-    found = {}
+    found: dict[str, str] = {}
     for domain in _root(conf_dir / AGENT / "directory.xml").iter("domain"):
         for user in domain.iter("user"):
             hashes = [one.get("value", "") for one in user.iter("param") if one.get("name") == "a1-hash"]

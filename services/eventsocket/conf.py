@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import cast
 from xml.sax.saxutils import quoteattr
 
 import msgspec
@@ -39,7 +41,10 @@ _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 _CIDR = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F:]{2,39}(/[0-9]{1,3})?")
 _GATEWAY = re.compile(r"<gateway name=\"([A-Za-z0-9._:-]+)\">.*?</gateway>", re.DOTALL)
-_PHONES = re.compile(r"<domain name=\"([^\"]+)\">|<user id=\"([^\"]+)\"|name=\"a1-hash\" value=\"([0-9a-f]{32})\"")
+_PHONES = re.compile(
+    r"<domain name=\"([^\"]+)\">|<user id=\"([^\"]+)\"|name=\"a1-hash\" value=\"([0-9a-f]{32})\""
+    r"|name=\"tt_tenant\" value=\"([^\"]+)\""
+)
 _PLAIN = re.compile(r"[ -#%-~]{1,200}")
 """Printable ASCII without `$`."""
 
@@ -61,7 +66,7 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The operator's file: `id@domain` -> password, or its MD5 `a1:…` of id:domain:password; gateways by name."""
 
-    phones: dict[str, str] = {}
+    phones: Mapping[str, str] = {}
     gateways: dict[str, Gateway] = {}
 
 
@@ -85,9 +90,9 @@ def credentials_of(raw: bytes) -> Credentials:
 
 
 def with_issued(credentials: Credentials, issued: Iterable[PhoneCredentialChanged]) -> Credentials:
-    """What directory issued, with the operator's file over it."""
+    """What directory issued, with the operator's file over it (which is not copied: a hundred thousand stand in it)."""
     phones = {f"{fact.phone}@{one.domain.lower()}": f"a1:{one.ha1}" for fact in issued for one in fact.hashes}
-    return Credentials(phones | credentials.phones, credentials.gateways)
+    return Credentials(ChainMap(cast(dict[str, str], credentials.phones), phones), credentials.gateways)
 
 
 def of_tenant(
@@ -195,18 +200,26 @@ def directory_xml(pieces: Iterable[OfTenant]) -> str:
     return "\n".join([*lines, "</include>", ""])
 
 
-def phones_that_differ(before: str, now: str) -> frozenset[str]:
-    """`id@domain` of the phones of one directory.xml that the other knows by another password, or not at all."""
+def phones_that_differ(before: str, now: str, owners: Set[str]) -> frozenset[str]:
+    """`id@domain` of the phones of one directory.xml that the other knows by another password, or not at all.
+
+    `owners`: the clients that somebody has spoken of ("": the platform). Who has not heard of a client yet knows
+    nothing of its phones, and ends none.
+    """
     were, are = _hashes(before), _hashes(now)
-    return frozenset(address for address, known in were.items() if are.get(address) != known)
+    differ = ((address, owner) for address, (known, owner) in were.items() if are.get(address, ("", ""))[0] != known)
+    return frozenset(address for address, owner in differ if owner in owners)
 
 
-def _hashes(directory: str) -> dict[str, str]:
-    found, domain, phone = {}, "", ""
-    for at, user, known in _PHONES.findall(directory):
+def _hashes(directory: str) -> dict[str, tuple[str, str]]:
+    """Address -> hash and owner."""
+    found, domain, phone = dict[str, tuple[str, str]](), "", ""
+    for at, user, known, owner in _PHONES.findall(directory):
         domain, phone = at or domain, user or phone
         if known:
-            found[f"{phone}@{domain}"] = known
+            found[f"{phone}@{domain}"] = known, ""
+        elif owner:
+            found[f"{phone}@{domain}"] = found[f"{phone}@{domain}"][0], owner
     return found
 
 

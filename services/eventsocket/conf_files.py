@@ -83,15 +83,17 @@ class Desired:
     """Numbers that take no calls, by client."""
     platform: Platform | None = None
     credentials: conf.Credentials = field(default_factory=conf.Credentials)
-    issued: dict[tuple[str, str], PhoneCredentialChanged] = field(default_factory=dict)
-    """By owner and phone."""
+    issued: dict[str, dict[str, PhoneCredentialChanged]] = field(default_factory=dict)
+    """By owner, by phone."""
+    heard: set[str] = field(default_factory=lambda: {""})
+    """Clients of whom directory has spoken, also those that are gone; empty: the platform."""
     pieces: dict[str, conf.OfTenant] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
     """With the credentials file, said of the platform."""
 
     def of(self, owner: str) -> conf.Credentials:
         """What the phones of one client (or of the platform) are known by."""
-        return conf.with_issued(self.credentials, [fact for (whose, _), fact in self.issued.items() if whose == owner])
+        return conf.with_issued(self.credentials, self.issued.get(owner, {}).values())
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ class ConfFiles:
                 desired.platform = fact.body
             elif isinstance(fact, TenantRevised):
                 self._due.add(fact.body.tenant)
+                desired.heard.add(fact.body.tenant)
                 if fact.gone:
                     desired.tenants.pop(fact.body.tenant, None)
                 else:
@@ -265,7 +268,7 @@ class ConfFiles:
                 desired.suspended[one.tenant] = frozenset(fact.numbers)
                 self._due.add(one.tenant)
             elif isinstance(fact, PhoneCredentialChanged):
-                desired.issued[fact.owner, fact.phone] = fact
+                desired.issued.setdefault(fact.owner, {})[fact.phone] = fact
                 self._due.add(fact.owner)
                 self._shared_changed = self._shared_changed or fact.owner == PLATFORM_TENANT
         if everything:
@@ -301,7 +304,7 @@ class ConfFiles:
         revision = conf.revision_of_files(list(texts.values()))
         self._old_gateways |= conf.gateways_that_differ(self._folder.text("gateways.xml"), gateways)
         self._ended |= ended_phones.addresses(self._folder.text(ENDED))
-        self._ended |= conf.phones_that_differ(self._folder.text("directory.xml"), directory)
+        self._ended |= conf.phones_that_differ(self._folder.text("directory.xml"), directory, self._desired.heard)
         # What is to end is on disk before it can be seen from the files that it is.
         self._folder.write({ENDED: "".join(f"{phone}\n" for phone in sorted(self._ended))})
         self._unread |= self._folder.write({**texts, "vars.xml": conf.vars_xml(revision)})

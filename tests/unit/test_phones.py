@@ -269,8 +269,9 @@ def _directory_xml(**phones: str) -> str:
 def test_who_lost_the_password_is_found_in_the_switchs_own_file() -> None:
     before = _directory_xml(p1001="one", p1002="two", p1003="three")
     now = _directory_xml(p1001="one", p1002="another", p1004="four")
-    assert conf.phones_that_differ(before, now) == {"1002@pbx.example", "1003@pbx.example"}
-    assert conf.phones_that_differ("", now) == frozenset(), "who had none has nothing to end"
+    assert conf.phones_that_differ(before, now, {"", "acme"}) == {"1002@pbx.example", "1003@pbx.example"}
+    assert conf.phones_that_differ("", now, {"", "acme"}) == frozenset(), "who had none has nothing to end"
+    assert conf.phones_that_differ(before, "", {""}) == frozenset(), "nobody has spoken of acme: nothing is known of it"
 
 
 def test_the_operators_file_holds_over_what_was_issued() -> None:

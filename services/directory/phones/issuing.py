@@ -95,10 +95,16 @@ def revoke(store: Store, owner: str, phone: str, by: str) -> int:
     return store.run(work, people.TRIES)
 
 
+def followers(tx: Tx) -> list[str]:
+    """The switches of the platform whose agent says what it works with."""
+    platform = in_force(tx, PLATFORM_TENANT).platform
+    return sorted({one.switch for one in platform.switches} & rows.reporting(tx)) if platform is not None else []
+
+
 def behind(tx: Tx, owner: str, phone: str, serial: int) -> list[str]:
-    """The switches that do not work with this credential yet."""
+    """Those that do not work with this credential yet."""
     arrived = rows.applied(tx, owner)
-    return sorted(switch for switch in rows.reporting(tx) if arrived.get((phone, switch), 0) < serial)
+    return [switch for switch in followers(tx) if arrived.get((phone, switch), 0) < serial]
 
 
 def account(tx: Tx, owner: str, phone: str, password: str, reach: Mapping[str, Reach]) -> Account:

@@ -118,5 +118,5 @@ def _or_404(store: Store, read: web_provision.Read[list[PhoneLine]]) -> list[Pho
 def _lines(tx: Tx, owner: str, devices: list[Device]) -> list[PhoneLine]:
     domains = {domain for one in devices for domain in one.domains}
     issued, told, applied = rows.issued(tx, owner), rows.registrations(tx, domains), rows.applied(tx, owner)
-    reporting, now_us = rows.reporting(tx), clock.now_us()
+    reporting, now_us = issuing.followers(tx), clock.now_us()
     return [line(one, issued.get(one.id), told, applied, reporting, now_us) for one in devices]
