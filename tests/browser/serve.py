@@ -25,6 +25,8 @@ from proto.plan import Forward  # noqa: E402
 from proto.tenant import Tenant  # noqa: E402
 from proto.topics import command_queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
+from services.directory.numbers import desk  # noqa: E402
+from services.directory.ranks import Actor  # noqa: E402
 from services.routing import service as routing  # noqa: E402
 from services.runtime import clock, log  # noqa: E402
 from services.runtime.bus.embedded import EmbeddedBus  # noqa: E402
@@ -32,7 +34,7 @@ from services.runtime.store import Store  # noqa: E402
 from services.runtime.worker import Worker  # noqa: E402
 from tests import clients, stories  # noqa: E402
 from tests.pages_house import PagesHouse  # noqa: E402
-from tests.stores import Files  # noqa: E402
+from tests.stores import Database, Files  # noqa: E402
 
 MINUTE_US = 60 * stories.SECOND
 PER_SECOND = 20
@@ -85,10 +87,10 @@ def signs_of_life(now_us: int) -> list[Envelope]:
 class Caller:
     """Somebody who calls on a working day, and routing, which decides over the bus and its own store as ever."""
 
-    def __init__(self, folder: Path, bus: EmbeddedBus) -> None:
+    def __init__(self, database: Database, bus: EmbeddedBus) -> None:
         service = routing.build()
         self._bus, self._calls = bus, 0
-        self._store = Store(Files(folder).store("routing"), service.metadata)
+        self._store = Store(database.store("routing"), service.metadata)
         self._worker = Worker(service, self._store, bus, "routing.0")
 
     def start(self) -> None:
@@ -115,6 +117,13 @@ class Caller:
         return next(step.number for step in command.plan if isinstance(step, Forward))
 
 
+def stock_numbers(house: PagesHouse) -> None:
+    """A number that the client uses, one in stock, one that is kept."""
+    operator = Actor("admin", "platform_operator")
+    desk.add(house.directory, operator, ["0312345678", "0312345700", "0312345701"], "ひかり")
+    desk.reserve(house.directory, operator, "0312345701", "acme", "来月から")
+
+
 def settle_neighbours(house: PagesHouse) -> None:
     """A second client with a call, and somebody of two roles for each of the two: `employee.acme`, …"""
     house.add_client(msgspec.convert({**clients.ACME, "tenant": "beta", "name": "株式会社ベータ"}, Tenant))
@@ -130,8 +139,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     house = PagesHouse(folder, Files(folder))
     house.start()
-    caller = Caller(folder, house.bus)
+    caller = Caller(Files(folder), house.bus)
     caller.start()
+    stock_numbers(house)
     for story in stored_calls(clock.now_us()):
         house.tell(story.facts)
     house.tell(signs_of_life(clock.now_us()))
