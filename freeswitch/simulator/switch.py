@@ -274,16 +274,18 @@ class Switch:
         """A phone comes up."""
         self.registrar.register(self.phone(name))
 
-    def sign_on(self, name: str, password: str) -> bool:
+    def sign_on(self, name: str, password: str, port: int = 0) -> bool:
         """A phone registers with a password; False: 403, as for any that the directory does not know it by (RFC 2617).
 
-        A phone that was registered with the former one stays so until it is flushed (sofia_reg.c).
+        A phone that was registered with the former one stays so until it is flushed (sofia_reg.c). Another device
+        (`port`) takes the place of the first: multiple-registrations is false in our profile.
         """
         phone = self.phone(name)
         shown = hashlib.md5(f"{phone.id}:{phone.domain}:{password}".encode(), usedforsecurity=False).hexdigest()
         if self._hashes.get(phone.address) != shown:
             self.registrar.refuse(phone)
             return False
+        phone.port = port or phone.port
         self.registrar.register(phone)
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -90,6 +91,24 @@ def test_a_new_password_ends_what_the_old_one_had_opened(tmp_path: Path, house_d
         new = issue(played)
         assert not registered(played), "the old phone is out"
         assert not switch.sign_on(PHONE, old.password) and switch.sign_on(PHONE, new.password)
+
+
+@pytest.mark.requirement("R2")
+def test_a_second_device_takes_the_place_of_the_first_and_never_stands_beside_it(
+    tmp_path: Path, house_database: Database
+) -> None:
+    """As the real switch does with our profile, which says so."""
+    profile = ElementTree.parse(Path(__file__).parents[2] / "freeswitch/conf/sip_profiles/internal.xml")
+    says = {one.get("name"): one.get("value") for one in profile.iter("param")}
+    assert says["multiple-registrations"] == "false" and says["inbound-reg-force-matching-username"] == "true"
+    with house(tmp_path, house_database) as played:
+        switch, new = played.simulator.switch, issue(played)
+        assert switch.sign_on(PHONE, new.password, port=5161) and switch.sign_on(PHONE, new.password, port=5170)
+        assert switch.registrar.contact(PHONE) == "sofia/internal/sip:1001@127.0.0.1:5170"
+        assert len(list(switch.registrar.listed())) <= 1
+        played.simulator.call(Caller("0611112222", talks_s=30), NUMBER)
+        played.until(lambda: bool(legs_of_phone(played)))
+        assert len(legs_of_phone(played)) == 1, "and one of them alone rings"
 
 
 @pytest.mark.requirement("R34")
