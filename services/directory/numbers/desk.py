@@ -168,10 +168,19 @@ def _happen(
             after = stock.happen(tx, actor.id, held, happening, now_us, client=client, reason=reason, note=note)
         except Refused as error:
             raise Denied(error.reason) from None
-        # Why a number was stopped may be the police's: the client's administrators do not read it in their log.
+        # Why a number was stopped may be the police's, and notes are the operator's: clients read neither in their log.
         stopped = happening in (Happening.SUSPEND, Happening.RESUME)
         concerns = PLATFORM_TENANT if stopped else after.client or held.client or PLATFORM_TENANT
-        audited(tx, actor.id, f"number.{happening}", concerns, number, _shown(held), _shown(after), now_us=now_us)
+        audited(
+            tx,
+            actor.id,
+            f"number.{happening}",
+            concerns,
+            number,
+            _shown(held, stopped),
+            _shown(after, stopped),
+            now_us=now_us,
+        )
         stock.told_anew(tx, now_us)
         return after
 
@@ -190,6 +199,6 @@ def _owners(tx: Tx) -> Mapping[str, str]:
     return {entry.number: name for name, held in tenants for entry in held.body.numbers}
 
 
-def _shown(held: Held) -> dict[str, Any]:
-    shown = {"state": str(held.state), "client": held.client, "reason": held.reason, "note": held.note}
+def _shown(held: Held, noted: bool) -> dict[str, Any]:
+    shown = {"state": str(held.state), "client": held.client, "reason": held.reason, "note": held.note if noted else ""}
     return {name: value for name, value in shown.items() if value}
