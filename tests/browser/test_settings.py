@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser.visitor import IN_A_BROWSER, Served, keep, log_in
 
 pytestmark = IN_A_BROWSER
@@ -40,6 +42,7 @@ def test_a_mistake_is_said_beside_its_field_and_nothing_is_lost(browser: object,
     context.close()
 
 
+@pytest.mark.requirement("D4", "R23")
 def test_a_forwarding_target_typed_in_japanese_takes_the_next_call_and_is_taken_back(
     page: object, served: Served
 ) -> None:

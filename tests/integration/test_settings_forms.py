@@ -109,7 +109,7 @@ def test_everything_that_holds_stands_on_one_page_with_the_way_to_its_form(keiri
         assert keiri.get(path).status == 200, path
 
 
-@pytest.mark.requirement("D4", "R23")
+@pytest.mark.requirement("D4")
 def test_a_forwarding_target_is_changed_where_it_stands(house: SettingsHouse, keiri: Visitor) -> None:
     before = house.acme()
     form = typed(keiri.get(MAIN))
