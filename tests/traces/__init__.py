@@ -53,7 +53,7 @@ def _files(packed: str) -> dict[str, bytes]:
 def names(packed: str = CAPTURED) -> dict[int, str]:
     """Number -> folder name of every trace."""
     folders = {name.split("/")[0] for name in _files(packed) if "/" in name}
-    return {int(folder[:2]): folder for folder in sorted(folders)}
+    return dict(sorted((int(folder.partition("-")[0]), folder) for folder in folders))
 
 
 def load(number: int) -> Trace:

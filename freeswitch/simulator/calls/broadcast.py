@@ -27,3 +27,6 @@ class Broadcast:
     """How often; ENDLESS until it is stopped."""
     holds_other: bool = False
     """Whom the leg talks to hears music meanwhile."""
+    first: bool = False
+    """Ahead of what waits already, and within what was broadcast without this; as that runs within what was with it
+    (event-lock-pri and event-lock, switch_core_session_dequeue_private_event)."""

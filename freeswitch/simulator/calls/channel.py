@@ -66,7 +66,7 @@ class Channel(Leg):
         self.undisturbed = Signal()
         """Set while nothing that was broadcast runs."""
         self.undisturbed.set()
-        self._nests = False
+        self._nests: list[bool] = []
         self.apart: list[tuple[int, int]] = []
         """From when to when something that was broadcast ran, in which what it ran in stood still; microseconds."""
         self._stop_broadcast = False
@@ -109,8 +109,8 @@ class Channel(Leg):
     def broadcast(
         self, app: App, *, lead_s: float = 0.0, times: int = 1, holds_other: bool = False, first: bool = False
     ) -> None:
-        """Runs an application within what it does now; see Broadcast. `first`: ahead of what waits already."""
-        nested = Broadcast(app, lead_s, times, holds_other)
+        """Runs an application within what it does now; see Broadcast."""
+        nested = Broadcast(app, lead_s, times, holds_other, first)
         if first:
             self._nested.appendleft(nested)
         else:
@@ -177,7 +177,7 @@ class Channel(Leg):
     def transfer(self, destination: str, dialplan: str = "", context: str = "") -> bool:
         """To another extension, or to an inline plan; one that goes round and round ends, and False. Source:
         switch_ivr_session_transfer."""
-        if not self._counts_transfer():
+        if not self.counts_transfer():
             self.hangup("EXCHANGE_ROUTING_ERROR")
             return False
         destination = destination or "service"
@@ -211,15 +211,6 @@ class Channel(Leg):
         self.divert(route)
         self._at_end()
         return True
-
-    def _counts_transfer(self) -> bool:
-        """Whether one more is left of those that max_session_transfers, else max_forwards, allows."""
-        name = "max_session_transfers" if self.get("max_session_transfers") else "max_forwards"
-        allowed = self.get(name)
-        left = plan.whole(allowed) - 1 if allowed else 70
-        if left > 0:
-            self.variables[name] = str(left)
-        return left > 0
 
     def sent_to_bridge(self, other: str) -> None:
         """uuid_bridge counts as a transfer: the caller profile gets the next index."""
@@ -268,14 +259,20 @@ class Channel(Leg):
             raise Diverted
         if self.keys and self.reads_keys:
             self._read_keys()
-        if self._nested and not self._nests:
-            self._nests, began_us = True, self.clock.now_us()
-            try:
-                while self._nested:
-                    self._run_nested(self._nested.popleft())
-            finally:
-                self._nests = False
-                self.apart.append((began_us, self.clock.now_us()))
+        if self._nested and self._nested[0].first not in self._nests:
+            self._run_broadcasts()
+
+    def _run_broadcasts(self) -> None:
+        began_us, within = self.clock.now_us(), list(self._nests)
+        try:
+            while self._nested and self._nested[0].first not in within:
+                nested = self._nested.popleft()
+                self._nests = [*within, nested.first]
+                self._run_nested(nested)
+        finally:
+            self._nests = within
+            self.apart = [*(one for one in self.apart if one[0] < began_us), (began_us, self.clock.now_us())]
+            if not within:
                 self.undisturbed.set()
                 self.changed()
 
@@ -299,6 +296,11 @@ class Channel(Leg):
             self.variables |= {"current_loop": str(turn), "total_loops": str(nested.times)}
             try:
                 self.execute(nested.app)
+            except (HungUp, Diverted):
+                # Whom it kept waiting with music is let go all the same.
+                if other is not None:
+                    other.stop_broadcast()
+                raise
             finally:
                 for name in ("current_loop", "total_loops"):
                     self.variables.pop(name, None)
@@ -309,11 +311,6 @@ class Channel(Leg):
             self.pause(5.0, until=lambda: other.undisturbed.is_set() or bool(other.hangup_cause))
         if self.bridged.is_set():
             self.regather(sends=True)
-
-    @property
-    def hold_music(self) -> str:
-        """What whoever talks to this leg hears while the leg is away."""
-        return self.get("hold_music") or "local_stream://moh"
 
     def _run(self) -> None:
         try:

@@ -185,6 +185,20 @@ class Leg(Waiter):
         else:
             self.variables.pop(name, None)
 
+    @property
+    def hold_music(self) -> str:
+        """What whoever talks to this leg hears while the leg is away."""
+        return self.get("hold_music") or "local_stream://moh"
+
+    def counts_transfer(self) -> bool:
+        """Whether one more is left of those that max_session_transfers, else max_forwards, allows."""
+        name = "max_session_transfers" if self.get("max_session_transfers") else "max_forwards"
+        allowed = self.get(name)
+        left = plan.whole(allowed) - 1 if allowed else 70
+        if left > 0:
+            self.variables[name] = str(left)
+        return left > 0
+
     def read_as(self, codec: str = "") -> None:
         """What is read of it comes in this codec: as on the line, or L16 for an application that wants it so."""
         self.variables["read_codec"] = self.read_codec = codec or self.codec

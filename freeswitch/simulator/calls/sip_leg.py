@@ -111,7 +111,10 @@ class SipLeg(Channel):
     def takes_offer(self, theirs: Codecs) -> bool:
         """Whether a caller's codecs leave one to speak."""
         self.speaks = theirs
-        return self._agrees(OURS)
+        if not self._agrees(OURS):
+            return False
+        self.read_as()
+        return True
 
     def _agrees(self, ours: Codecs) -> bool:
         """Whether there is a codec for it, which it speaks from now on."""
