@@ -28,9 +28,9 @@ from services.directory.audit import oldest_first
 from services.directory.identity import records as identity
 from services.directory.identity.model import Record
 from services.directory.imports import kept as imports
+from services.directory.numbers import desk as numbers
 from services.directory.phone_book import entries as phone_book
 from services.directory.phone_book.model import Card
-from services.directory.numbers import desk as numbers
 from services.directory.ranks import RANK, Actor, Role
 from services.directory.words import written
 from services.history.report_web import READERS
@@ -260,7 +260,7 @@ def ask(visitor: Visitor, rule: Rule, path: str, form: dict[str, str]) -> dict[s
         found["GET"] = visitor.get(path)
         found["GET with a query"] = visitor.get(f"{path}?{urlencode(form)}")
     for method in sorted(set(rule.methods or ()) - {"GET", "HEAD", "OPTIONS"}):
-        assert method in ("POST", "PUT"), f"{rule.rule} has {method}: teach this test to ask so"
+        assert method in ("POST", "PUT", "DELETE"), f"{rule.rule} has {method}: teach this test to ask so"
         if path not in LOG_IN:
             found[method] = visitor._ask(method, path, urlencode(form), "text/html")
     return found
@@ -385,6 +385,15 @@ def test_this_test_would_see_a_wall_that_has_fallen(world: World) -> None:
         if leaks(world.person("platform_operator", None).get(address(rule, things_of(world, client))), client)
     }
     assert seen >= {"/", "/calls/<tenant>/<call>", "/people", "/people/<person>", "/audit", "/audit.csv"}
+    forms = (
+        "hours/<hours>",
+        "forwarding/<route>",
+        "no-answer/<line>",
+        "permissions/<line>",
+        "devices/<id>",
+        "greeting",
+    )
+    assert seen >= {"/settings/<tenant>", *(f"/settings/<tenant>/{form}" for form in forms)}
     assert seen >= {"/report", "/report.csv", "/report.xlsx"}
 
 
