@@ -24,6 +24,7 @@ from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
+from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
@@ -198,6 +199,7 @@ def _api_of_directory(house: House, health: Callable[[], HealthPage]) -> Room:
     store, files = house.stores["directory"], house.files
     room = directory_api.room(store, health)
     numbers_api.add_numbers(room, store, house.bus)
+    phone_book_api.add_phone_book(room, phone_book_web.Books(store, house.bus))
     if files is not None:
         settings_api.add_settings(room, store, files.folder, files.reload, explain)
     return room

@@ -26,6 +26,7 @@ from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
+from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import web as phones_web
 from services.directory.settings import api as settings_api
@@ -93,6 +94,7 @@ class PagesHouse:
             worker.start()
         api = directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus))
         numbers_api.add_numbers(api, self.directory, self.bus)
+        phone_book_api.add_phone_book(api, phone_book_web.Books(self.directory, self.bus))
         settings_api.add_settings(api, self.directory, self._tenants, lambda: self.taking(), explain)
         app = create_app(
             [

@@ -90,10 +90,14 @@ class ClientsPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class AuditEntry(Entry, frozen=True):
+    """Who did what, when, for which client, and how it was before and after (JSON)."""
+
+
 class AuditPage(msgspec.Struct, frozen=True):
     """Entries of the audit log, newest first, with everything that their chain was made of."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[AuditEntry, ...]
     next: str | None
 
 
@@ -210,7 +214,7 @@ def _add_audit(room: Room, store: Store) -> None:
             return audit.entries(tx, wanted, asked.limit + 1, asked.before)
 
         found = store.run(read, TRIES)
-        here = tuple(found[: asked.limit])
+        here = tuple(AuditEntry(**msgspec.structs.asdict(entry)) for entry in found[: asked.limit])
         return AuditPage(here, _next(before=here[-1].seq) if len(found) > asked.limit else None)
 
 

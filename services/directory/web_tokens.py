@@ -30,6 +30,8 @@ SCOPES: dict[str, Any] = {
     "settings:write": lazy_gettext("会社の設定を変える"),
     "numbers:read": lazy_gettext("電話番号の在庫を読む"),
     "numbers:write": lazy_gettext("電話番号の予約・停止・再開"),
+    "phone_book:read": lazy_gettext("電話帳を読む"),
+    "phone_book:write": lazy_gettext("電話帳を変える"),
     "health:read": lazy_gettext("システムの状態を読む"),
 }
 

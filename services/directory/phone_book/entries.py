@@ -76,6 +76,15 @@ def search(tx: Tx, tenant: str, typed: str, limit: int, offset: int = 0) -> list
     return [_entry(row) for row in tx.sql.execute(query)]
 
 
+def after(tx: Tx, tenant: str, typed: str, limit: int, entry: str) -> list[Entry]:
+    """The same by id, those behind `entry`: nobody who reads on misses one because another came or went."""
+    table, wanted = tx.tables["phone_book"], sought(typed)
+    query = select(table).where(table.c.tenant == tenant, table.c.id > entry)
+    if wanted:
+        query = query.where(table.c.found_by.contains(wanted, autoescape=True))
+    return [_entry(row) for row in tx.sql.execute(query.order_by(table.c.id).limit(limit))]
+
+
 def everyone(tx: Tx, tenant: str) -> list[Entry]:
     """The whole book."""
     return search(tx, tenant, "", MOST_ENTRIES)

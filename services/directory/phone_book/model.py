@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,18 +20,20 @@ MOST_ENTRIES = 5_000
 MOST_NUMBERS = 4
 LONGEST = 80
 LONGEST_NOTE = 500
+_Text = Annotated[str, msgspec.Meta(max_length=LONGEST)]
+_Number = Annotated[str, msgspec.Meta(min_length=3, max_length=32, description="a number like 03-1234-5678")]
 Wrong = Literal["nobody", "numbers", "number", "long", "line"]
 
 
-class Card(msgspec.Struct, frozen=True):
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Somebody outside."""
 
-    name: str = ""
-    reading: str = ""
-    company: str = ""
-    numbers: tuple[str, ...] = ()
+    name: _Text = ""
+    reading: _Text = ""
+    company: _Text = ""
+    numbers: Annotated[tuple[_Number, ...], msgspec.Meta(max_length=MOST_NUMBERS)] = ()
     """Digits, domestic where they are Japan's."""
-    note: str = ""
+    note: Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)] = ""
 
     @property
     def label(self) -> str:

@@ -48,8 +48,8 @@ from services.runtime.web.language import current_language
 log = get_logger("directory.phone_book")
 PAGE = 50
 MOST_SENT = 4 << 20
-_WRITERS = (*MANAGERS, "employee")
-_writers = roles(*_WRITERS)
+WRITERS = (*MANAGERS, "employee")
+_writers = roles(*WRITERS)
 _managers = roles(*MANAGERS)
 _NUMBERS = tuple(f"number{n}" for n in range(1, MOST_NUMBERS + 1))
 WRONG: dict[Wrong, Any] = {
@@ -130,11 +130,15 @@ class Books:
     def change(self, work: Callable[[Tx], Any]) -> Any:
         """Do it, and tell at once what the outbox has. Raises entries.Full."""
         done = self.store.run(work, TRIES)
+        self.tell()
+        return done
+
+    def tell(self) -> None:
+        """Send what a change left in the outbox."""
         try:
             people.tell(self.store, self.bus)
         except Unavailable as error:
             log.warning("a change is told later", reason=str(error))  # by directory's worker, from the outbox
-        return done
 
 
 def blueprint(store: Store, bus: Bus) -> Blueprint:
@@ -166,7 +170,7 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
             typed=typed,
             done=request.args.get("done", ""),
             hyphened=number_shown,
-            writes=current_person().role in _WRITERS,
+            writes=current_person().role in WRITERS,
             manages=current_person().role in MANAGERS,
         )
 

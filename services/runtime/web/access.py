@@ -33,7 +33,17 @@ ROLES = frozenset(
     {"platform_operator", "reseller", "tenant_administrator", "answering_operator", "employee", "read_only"}
 )
 TOKEN_SCOPES = frozenset(
-    {"calls:read", "audit:read", "health:read", "clients:read", "settings:write", "numbers:read", "numbers:write"}
+    {
+        "calls:read",
+        "audit:read",
+        "health:read",
+        "clients:read",
+        "settings:write",
+        "numbers:read",
+        "numbers:write",
+        "phone_book:read",
+        "phone_book:write",
+    }
 )
 """What a program's token may be good for; a route of the API says which of them opens it, besides the roles."""
 ANY_SCOPE = ""

@@ -203,6 +203,42 @@ def test_a_process_that_dies_between_effect_and_answer_does_nothing_twice(
     assert (len(revisions(program)), program.get(NUMBER).json()["state"]) == (2, "suspended")
 
 
+@pytest.mark.requirement("D5")
+def test_a_phone_book_is_kept_by_a_program(house: PagesHouse, program: Visitor) -> None:
+    book, card = "/api/v1/clients/acme/phone-book", {"name": "山田 太郎", "numbers": ["+81 90-1111-2222"]}
+    made, again = (send(program, book, card, "a") for _ in range(2))
+    assert (made.status, again.body) == (200, made.body)
+    entry = f"{book}/{made.json()['id']}"
+    assert made.json()["card"]["numbers"] == ["09011112222"]
+    other = send(program, book, {"company": "大阪商事", "numbers": ["0661234567"]}, "b")
+    page = program.get(f"{book}?limit=1").json()
+    ids = [page["entries"][0]["id"], program.get(page["next"]).json()["entries"][0]["id"]]
+    assert ids == sorted([made.json()["id"], other.json()["id"]])
+    assert [one["id"] for one in program.get(f"{book}?q=1111").json()["entries"]] == [made.json()["id"]]
+
+    changed = send(program, entry, {**card, "note": "元の担当"}, "c", made.headers["ETag"], "PUT")
+    assert (changed.status, changed.json()["card"]["note"]) == (200, "元の担当")
+    assert send(program, entry, card, "d", made.headers["ETag"], "PUT").status == 412
+    assert send(program, entry, None, "e", made.headers["ETag"], "DELETE").status == 412
+    gone, once_more = (send(program, entry, None, "f", changed.headers["ETag"], "DELETE") for _ in range(2))
+    assert (gone.status, once_more.body) == (200, changed.body)
+    assert program.get(entry).status == 404
+
+    for wrong, field in (
+        ({"numbers": ["03-1234-5678"]}, "name"),
+        ({"name": "x"}, "numbers"),
+        ({"name": "x", "numbers": ["山田太郎"]}, "numbers"),
+        ({"name": "x" * 81, "numbers": ["0312345678"]}, "name"),
+        ({"name": "a\r\nb", "numbers": ["0312345678"]}, "name"),
+        ({"name": "x", "numbers": ["0312345678"], "id": "1"}, "id"),
+    ):
+        answer = send(program, book, wrong, "w")
+        assert (answer.status, answer.json()["errors"][0]["field"]) == (422, field), wrong
+    house.visitor("other", "tenant_administrator", "zeta")
+    assert send(house.program("other"), book, card, "x").status == 404
+    assert house.program("other").get(book).status == 404
+
+
 def test_answers_are_kept_for_a_day_and_not_more_than_so_many(
     house: PagesHouse, program: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,12 +108,12 @@ class Room(Blueprint):  # type: ignore[misc]
         *,
         scope: str,
         who: tuple[str, ...],
-        body: type[msgspec.Struct],
+        body: type[msgspec.Struct] | None,
         store: Store,
         matched: bool = False,
         after: Callable[[], object] = lambda: None,
     ) -> Callable[[View], View]:
-        """PUT or POST, done once per Idempotency-Key. The view takes the body and the parts of the address.
+        """PUT, POST or DELETE, done once per Idempotency-Key. The view takes the body and the parts of the address.
 
         It gives a function that, given a transaction of `store`, changes rows and gives a `Changed`; or `Changed`
         itself where the effect is no row: what it did already must then satisfy it when it is asked again. `matched`:
@@ -122,9 +122,9 @@ class Room(Blueprint):  # type: ignore[misc]
 
         def declare(view: View) -> View:
             @wraps(view)
-            def respond(read: dict[str, Any], **parts: str) -> Response:
-                write, given = writes.write(matched), msgspec.convert(read, body)
-                kept = writes.done(store, write, lambda: view(given, **parts))
+            def respond(*read: dict[str, Any], **parts: str) -> Response:
+                given = [msgspec.convert(one, body) for one in read]
+                kept = writes.done(store, writes.write(matched), lambda: view(*given, **parts))
                 after()
                 found = Response(kept.body, kept.status, mimetype="application/json")
                 if kept.etag:
@@ -134,7 +134,8 @@ class Room(Blueprint):  # type: ignore[misc]
             described = self.response(200, schema_for(answer), headers=_ETAG if matched else None)(respond)
             if matched:
                 described = self.response(202, schema_for(answer), headers=_ETAG, description=_LATER)(described)
-            described = self.arguments(schema_for(body), location="json")(described)
+            if body is not None:
+                described = self.arguments(schema_for(body), location="json")(described)
             described = self.doc(parameters=[writes.ONCE, writes.MATCH] if matched else [writes.ONCE])(described)
             return self._open(method, rule, described, scope, who, (404, 409, 415, *((412, 428) if matched else ())))
 
