@@ -285,12 +285,13 @@ class Dialling:
                 if leg.confirmed or not self._confirmation(leg, "key"):
                     return leg
                 self._ask_to_confirm(attempt)
-            elif leg.sounds and not self._ignores_early_media(leg):
+            elif leg.sounds and not self._ignores_early_media():
                 return leg
         return None
 
-    def _ignores_early_media(self, leg: SipLeg) -> bool:
-        how = leg.get("ignore_early_media") or self._option(None, "ignore_early_media")
+    def _ignores_early_media(self) -> bool:
+        """Of all legs alike: between the brackets of one of them it means nothing."""
+        how = self._option(None, "ignore_early_media")
         return (
             plan.says_yes(how)
             or how in ("consume", "ring_ready")

@@ -93,7 +93,8 @@ class Recorder:
 
     def _stop_later(self, recording: Recording, path: str, limit_s: int) -> None:
         leg = recording.leg
-        leg.clock.sleep(limit_s)
+        # By the second counter, like every time of the switch (switch_core_media_bug.c, stop_time).
+        leg.clock.sleep(leg.clock.whole_second_in(limit_s))
         leg = recording.leg
         if isinstance(leg, Channel) and leg.recordings.get(path) is recording:
             self.stop(leg, path)
