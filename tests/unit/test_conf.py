@@ -18,6 +18,7 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform, Switch
 from services.eventsocket import conf
 from services.eventsocket.conf_folder import ConfFolder
+from services.eventsocket.fallbacks import fallback_path
 from services.eventsocket.words import RenderSettings
 
 PLATFORM = msgspec.convert(
@@ -95,6 +96,19 @@ def test_a_number_falls_back_to_the_first_target_of_its_route_with_its_key_press
     assert "group_confirm_key=1" in variables
     assert "tt_fallback=abababababababab" in variables, "the revision it was written from"
     assert then == "apology XML fallback"
+
+
+@pytest.mark.requirement("R17")
+def test_a_suspended_number_falls_back_to_its_guidance_and_to_nobody() -> None:
+    suspended = {"0312345678", "0312345601"}
+    found = conf.of_tenant(tenant(), "ab" * 32, PLATFORM, HERE, PASSWORDS, RenderSettings(), suspended)
+    for number in suspended:
+        done = actions(found.fallbacks[fallback_path(number)])
+        assert [name for name, _ in done] == ["multiset", "pre_answer", "playback", "hangup"]
+        assert done[0][1].startswith("tt_tenant=acme ") and done[-1][1] == "UNALLOCATED_NUMBER"
+    assert found.fallbacks.keys() == pieces(tenant()).fallbacks.keys()
+    assert "09012345678" in found.fallbacks[fallback_path("05012345678")], "the others go on"
+    assert found.phones == pieces(tenant()).phones, "its phones, and their line for 110, stay"
 
 
 def test_a_direct_number_falls_back_to_its_phone() -> None:

@@ -261,6 +261,31 @@ def test_representative_numbers_are_limited_by_three_and_by_the_ids(run: Run) ->
     assert code == 1 and "4 representative numbers, but only 3 ids" in said
 
 
+@pytest.mark.requirement("R5")
+def test_a_numbers_area_fits_the_registered_address(run: Run) -> None:
+    """埼玉の会社に03番号はない。西東京は042。"""
+    saitama = MINIMAL.format("acme") + "address: {prefecture: 埼玉県, municipality: さいたま市浦和区}\n"
+    routed = "routes: {main: [{do: [{play: closed}]}]}\n"
+
+    def with_number(number: str, text: str = saitama) -> tuple[int, str]:
+        return run(
+            acme=f"{text}{routed}numbers:\n  - {{number: {number}, kind: leased, mode: published, route: main}}\n"
+        )
+
+    code, said = with_number("03-1234-5678")
+    assert code == 1
+    assert 'numbers[0].number: "0312345678" is of the area 東京 (03)' in said and said.startswith("acme.yaml:7: ")
+    assert "埼玉県さいたま市浦和区" in said and "allowed: numbers of 浦和 (048)" in said
+    for fits in ("048-822-1234", "050-1234-5678", "0120-123-456", "0800-123-4567"):
+        assert with_number(fits)[0] == 0
+    machida = saitama.replace("埼玉県, municipality: さいたま市浦和区", "東京都, municipality: 町田市")
+    code, said = with_number("044-988-1234", machida)
+    assert code == 0 and "warning" in said and "only the town tells which" in said and "address.street" in said
+    assert "town" not in with_number("044-988-1234", machida.replace("町田市", "町田市, street: 三輪町 1"))[1]
+    kofu = saitama.replace("埼玉県, municipality: さいたま市浦和区", "山梨県, municipality: 甲府市")
+    assert with_number("055-222-1234", kofu)[0] == 0, "of what is not in the table nothing is said"
+
+
 def test_a_leased_number_never_originates(run: Run) -> None:
     text = ARCHITECTURE_SAMPLE.replace("     hours: office", "     present: 050-1234-5678, hours: office")
     code, said = run(acme=text)

@@ -52,6 +52,40 @@ def test_a_department_rings_then_a_mobile_then_voicemail_in_one_plan() -> None:
     assert any("時間内" in line for line in decision.why)
 
 
+NOT_IN_USE = (Play("not_in_use", early=True), Reject("UNALLOCATED_NUMBER"))
+
+
+@pytest.mark.requirement("R17")
+@pytest.mark.parametrize("call", [{}, {"dialled": "0312345601"}, {"origin": "phone", "phone": "1002"}])
+def test_a_suspended_number_is_not_in_use_for_whoever_calls(call: dict[str, Any]) -> None:
+    both = frozenset({"0312345678", "0312345601"})
+    decision = decide(None, arrival(**call), client(), PLATFORM, both)
+    assert decision.plan == NOT_IN_USE and any("利用停止中" in line for line in decision.why)
+    assert decide(None, arrival(**call), client(), PLATFORM, frozenset({"05012345678"})).plan != NOT_IN_USE
+
+
+@pytest.mark.requirement("R17")
+def test_a_suspended_number_is_shown_on_no_call_and_110_goes_out_over_it() -> None:
+    def out(dialled: str, *suspended: str) -> Decision:
+        call = arrival(dialled, origin="phone", phone="1001", caller=Party(number="1001"))
+        return decide(None, call, client(), PLATFORM, frozenset(suspended))
+
+    assert out("0355550000").plan[0].present == "0312345678"  # type: ignore[union-attr]
+    assert out("0355550000", "0312345678").plan[0].present == "0312345601"  # type: ignore[union-attr]
+    assert out("0355550000", "0312345678", "0312345601").plan == (Reject("CALL_REJECTED"),)
+    assert out("110", "0312345678", "0312345601").plan[0].present == "0312345678"  # type: ignore[union-attr]
+    forwards = with_route({"forward": "09011112222", "present": "0312345601"})
+    for suspended, present in ((frozenset(), "0312345601"), (frozenset({"0312345601"}), "")):
+        assert decide(None, arrival(), forwards, PLATFORM, suspended).plan[0].present == present  # type: ignore[union-attr]
+
+
+@pytest.mark.requirement("R17")
+def test_after_the_contracts_last_day_its_numbers_are_not_in_use() -> None:
+    over = client(contract={"from": "2026-04-01", "until": "2026-11-20"})
+    assert route(over, at_us=at("2026-11-20 23:59")).plan != NOT_IN_USE
+    assert route(over, at_us=at("2026-11-21 00:00")).plan == NOT_IN_USE
+
+
 def test_outside_hours_the_caller_hears_guidance_and_leaves_a_message() -> None:
     assert route(at_us=at("2026-11-22 10:00")).plan == (Play("closed"), TakeMessage("sales"))
 
