@@ -138,7 +138,7 @@ def _spoken_for(tenant: Tenant, now: InForce, platform: Platform) -> Iterator[Pr
             text = "is reserved for another client"
         elif held.state is State.QUARANTINE:
             text = f"rests after another client until {day_of(held.until_us or 0)}"
-        elif held.client in now.tenants and not platform.quarantine_days:
+        elif held.state is State.IN_USE and held.client in now.tenants and not platform.quarantine_days:
             continue  # it passes from one to the other at once, or they clash
         else:
             text = "is in use by another client, and rests when that gives it up"

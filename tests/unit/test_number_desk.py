@@ -175,6 +175,49 @@ def test_a_suspension_is_a_row_that_no_file_lifts_and_is_told_of_its_client(hous
     assert told.count("acme.numbers.suspended") == 4
 
 
+@pytest.mark.requirement("R17")
+@pytest.mark.parametrize("days", [180, 0])
+def test_a_suspension_outlives_a_file_that_leaves_the_number_out_and_has_it_again(house: House, days: int) -> None:
+    """By `undo`, by two edits, by a file that is taken away and put back; also where numbers do not rest."""
+    (house.folder / "platform.yaml").write_text(PLATFORM + f"quarantine_days: {days}\n", encoding="utf-8")
+    house.client("acme", A)
+    house.take()
+    desk.suspend(house.store, OPERATOR, A, "police")
+    house.client("acme")
+    house.take()
+    assert house.states()[A] == ("quarantine", "acme")
+    house.client("sakura", A)
+    assert errors(house.take().problems), "nor has another client it"
+    house.client("sakura")
+    desk.reserve(house.store, OPERATOR, A, "acme")
+    house.client("acme", A)
+    assert not errors(house.take().problems)
+    assert house.states()[A] == ("suspended", "acme")
+    (fact,) = house.store.run(stock.suspended_facts)
+    assert fact.body == NumbersSuspended(numbers=(A,))
+    with pytest.raises(desk.Denied, match="police"):
+        desk.resume(house.store, RESELLER, A)
+    told = list(audit.oldest_first(house.store, Entries(tenant="acme")))
+    assert told and not [one for one in told if "police" in f"{one.before} {one.after}"]
+    desk.resume(house.store, OPERATOR, A)
+    assert house.states()[A] == ("in_use", "acme")
+
+
+@pytest.mark.requirement("R17")
+def test_a_reservation_that_is_released_does_not_shorten_a_quarantine(house: House) -> None:
+    house.client("acme", A)
+    house.take()
+    house.client("acme")
+    house.take()
+    desk.reserve(house.store, RESELLER, A, "acme")
+    desk.release(house.store, RESELLER, A)
+    assert house.states()[A] == ("quarantine", "acme")
+    house.client("sakura", A)
+    assert errors(house.take(days=179).problems)
+    assert not errors(house.take(days=1).problems)
+    assert house.states()[A] == ("in_use", "sakura")
+
+
 @pytest.mark.requirement("D3")
 def test_who_may_know_of_a_number_and_change_it(house: House) -> None:
     house.client("sakura", C)

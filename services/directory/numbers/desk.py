@@ -200,5 +200,6 @@ def _owners(tx: Tx) -> Mapping[str, str]:
 
 
 def _shown(held: Held, noted: bool) -> dict[str, Any]:
-    shown = {"state": str(held.state), "client": held.client, "reason": held.reason, "note": held.note if noted else ""}
+    shown = {"state": str(held.state), "client": held.client}
+    shown |= {"reason": held.reason, "note": held.note} if noted else {}
     return {name: value for name, value in shown.items() if value}

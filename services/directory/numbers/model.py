@@ -19,6 +19,8 @@ from proto.values import to_datetime
 JAPAN = ZoneInfo("Asia/Tokyo")
 DAY_US = 24 * 3600 * 1_000_000
 LONGEST_NOTE = 200
+SUSPENDED_RESTS_US = 180 * DAY_US
+"""At least so long a suspended number rests that leaves its client's file, whatever the platform says."""
 
 Reason = Literal["police", "arrears", "other"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -74,10 +76,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int = 0
     """Of this state."""
     reason: str = ""
-    """Why it is suspended: one of REASONS."""
+    """Why it is suspended, or was when it left its client's file: one of REASONS."""
     note: str = ""
     until_us: int | None = None
-    """The end of its quarantine."""
+    """The end of its quarantine, also while it is reserved before that."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -106,8 +108,8 @@ TABLE: dict[tuple[State, Happening], State | Refusal | None] = total(
         (State.STOCK, _R.SUSPEND): "not_in_use",
         (State.STOCK, _R.RESUME): "not_suspended",
         (State.RESERVED, _R.RESERVE): "not_free",
-        (State.RESERVED, _R.RELEASE): State.STOCK,
-        (State.RESERVED, _R.TAKE): State.IN_USE,
+        (State.RESERVED, _R.RELEASE): State.STOCK,  # in quarantine again before that has ended
+        (State.RESERVED, _R.TAKE): State.IN_USE,  # suspended again if it was when it left
         (State.RESERVED, _R.LEAVE): None,
         (State.RESERVED, _R.SUSPEND): "not_in_use",
         (State.RESERVED, _R.RESUME): "not_suspended",
@@ -159,17 +161,24 @@ def after(
 
 
 def _moved(held: Held, to: State, now_us: int, *, client: str, reason: str, note: str, rests_us: int) -> Held:
-    if to is State.QUARANTINE and rests_us <= 0:
-        to = State.STOCK
+    until_us = None
+    if to is State.QUARANTINE:
+        rests_us = max(rests_us, SUSPENDED_RESTS_US) if held.state is State.SUSPENDED else rests_us
+        to, until_us = (to, now_us + rests_us) if rests_us > 0 else (State.STOCK, None)
+    elif held.until_us is not None and held.until_us > now_us and to in (State.RESERVED, State.STOCK):
+        to, until_us = State.QUARANTINE if to is State.STOCK else to, held.until_us
+    elif to is State.IN_USE and held.state is not State.SUSPENDED and held.reason:
+        to = State.SUSPENDED  # as it left: a file that is taken back lifts nothing
+    begins = to is State.SUSPENDED and held.state is State.IN_USE
     stays = to in (State.SUSPENDED, State.QUARANTINE) or held.state is State.SUSPENDED
     return msgspec.structs.replace(
         held,
         state=to,
         client="" if to is State.STOCK else held.client if stays else client,
         since_us=max(now_us, held.since_us),
-        reason=reason if to is State.SUSPENDED else "",
+        reason="" if to in (State.IN_USE, State.STOCK) else reason if begins else held.reason,
         note=note,
-        until_us=now_us + rests_us if to is State.QUARANTINE else None,
+        until_us=until_us,
     )
 
 
@@ -177,7 +186,7 @@ def rested(held: Held, now_us: int) -> Held:
     """The same, back in stock if its quarantine is over."""
     if held.state is State.QUARANTINE and held.until_us is not None and held.until_us <= now_us:
         return msgspec.structs.replace(
-            held, state=State.STOCK, client="", since_us=held.until_us, note="", until_us=None
+            held, state=State.STOCK, client="", since_us=held.until_us, reason="", note="", until_us=None
         )
     return held
 
