@@ -120,6 +120,7 @@ def test_a_forwarding_target_is_changed_where_it_stands(house: SettingsHouse, ke
     tried = keiri.post(MAIN, {**new, "do": "preview"})
     assert tried.status == 200 and house.acme() == before
     assert "→ 080-9876-5432へ25秒転送する →" in tried.text and "まだ保存していません" in tried.text
+    assert "<dt>営業時間「office」のあいだ 呼び出す秒数</dt>" in tried.text
 
     saved(keiri, MAIN, new)
     old = "{forward: 090-1234-5678, for_s: 30, confirm: key}"

@@ -107,11 +107,18 @@ def form_of(setting: Setting, tenant: Tenant, name: str, stands: str) -> Setting
     return made(data={**setting.standing(tenant, name), "stands": stands})
 
 
-def differing(form: SettingForm, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def differing(
+    form: SettingForm, groups: Iterable[Group], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[tuple[str, str, str]]:
     """The fields that would hold something else: label, what they hold, what they would hold, in words."""
     return [
-        (str(form[name].label.text), in_field(form[name], before.get(name)), in_field(form[name], after.get(name)))
-        for name in form.data
+        (
+            f"{group.legend} {form[name].label.text}".strip(),
+            in_field(form[name], before.get(name)),
+            in_field(form[name], after.get(name)),
+        )
+        for group in groups
+        for name in group.fields
         if before.get(name) != after.get(name)
     ]
 

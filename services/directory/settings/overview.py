@@ -72,11 +72,11 @@ def _numbers(settings: Settings, client: Client, lang: Lang) -> Iterator[Row]:
         numbers = str(gettext("、")).join(written(entry.number) for entry in entries)
         rules = tenant.routes.get(first.route, ())
         ((_, now),) = settings.next_calls(client, tenant, [first.number], lang)
-        words = tuple(rules_in_words(rules, tenant, lang))
+        words = rules_in_words(rules, tenant, lang)
+        if not any(line.endswith(now) for line in words[-1:]) or len(words) > 1:
+            words.append(str(gettext("今かかってきた電話は：%(now)s", now=now)))
         form = f"forwarding/{first.route}" if any(targets(rules)) else ""
-        yield Row(
-            f"{numbers} {KINDS[first.kind]}", (*words, str(gettext("今かかってきた電話は：%(now)s", now=now))), form
-        )
+        yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form)
 
 
 def hours_in_words(hours: Hours, lang: Lang) -> tuple[str, ...]:

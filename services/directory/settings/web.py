@@ -172,6 +172,7 @@ def _page(
 ) -> str:
     lang, tenant = _lang(), client.tenant
     after = tried.tenant if tried is not None else None
+    groups = setting.groups(tenant, name, lang)
     return render_template(
         "settings/form.html",
         client=tenant,
@@ -179,10 +180,12 @@ def _page(
         title=setting.title,
         about=setting.about(tenant, name, lang),
         said=setting.said(tenant, name, lang),
-        groups=setting.groups(tenant, name, lang),
+        groups=groups,
         failures=failures or [],
         preview=after is not None,
-        differing=differing(form, setting.standing(tenant, name), setting.standing(after, name)) if after else [],
+        differing=differing(form, groups, setting.standing(tenant, name), setting.standing(after, name))
+        if after
+        else [],
         noticed=settings.noticed(client, setting, name, after, lang) if after is not None else [],
         followed=len(tried.followed) if tried is not None else 0,
         next_calls=settings.next_calls(client, after or tenant, setting.numbers(tenant, name), lang),

@@ -41,9 +41,11 @@ def by_field(tried: Tried, changes: Sequence[Change], lang: Lang) -> dict[str, l
         said = found.setdefault(_field(problem, changes), [])
         if (sentence := _sentence(problem)) not in said:
             said.append(sentence)
+    beside = {sentence for field, sentences in found.items() if field for sentence in sentences}
+    found[""] = [sentence for sentence in found.get("", []) if sentence not in beside]
     if tried.tenant is not None:
         for failed in tried.failed:
-            found.setdefault("", []).append(expected(failed, tried.tenant, lang))
+            found[""].append(expected(failed, tried.tenant, lang))
     return found
 
 
