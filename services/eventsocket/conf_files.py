@@ -126,7 +126,7 @@ class ConfFiles:
         self._revision: str | None = None
         """Of the files that a reload reads, once they were written."""
         self._shared_changed = True
-        """The platform or the credentials: all that a reload reads may be different."""
+        """The platform, the credentials or a phone: what a reload reads may be different."""
         self._of_carriers: tuple[str, ...] = ()
         self._stamp: tuple[int, int] | None = None
         self._wake = gevent.event.Event()
@@ -215,6 +215,9 @@ class ConfFiles:
         before = {path for name in due if name in desired.pieces for path in desired.pieces[name].fallbacks}
         self._folder.replace_fallbacks(before, {p: t for piece in fresh.values() for p, t in piece.fallbacks.items()})
         same_phones = all(_phones(desired.pieces.get(name)) == _phones(fresh.get(name)) for name in due)
+        self._shared_changed = (
+            self._shared_changed or not same_phones
+        )  # until those files are written, also by a later turn
         for name in due:
             desired.pieces.pop(name, None)
         # Of a fallback only the path is kept: the text of all would be a hundred megabytes.
@@ -222,7 +225,7 @@ class ConfFiles:
         if not self._swept:
             self._folder.keep_fallbacks({path for piece in desired.pieces.values() for path in piece.fallbacks})
             self._swept = True
-        if self._revision is None or not same_phones or self._shared_changed:
+        if self._revision is None or self._shared_changed:
             self._write_rest(platform)
         self._due.clear()
         return self._outcome()
@@ -332,6 +335,7 @@ class ConfFiles:
                 said = link.send("api reloadxml", RELOAD_S).text.strip()
                 if said != "+OK [Success]":
                     raise ValueError(f"the switch cannot read its files: {said[:200]}")
+            if behind or self._unread or self._first:  # first: an earlier life may have come to the reload only
                 # Phones that it remembers are forgotten: a password that was taken back must not open any more.
                 if not link.send("api xml_flush_cache", RELOAD_S).text.startswith("+OK"):
                     raise ValueError("the switch does not forget the phones that it remembers (xml_flush_cache)")

@@ -35,10 +35,11 @@ def end(link: Link, profile: str, phones: Collection[str]) -> None:
         said = link.send(f"api sofia profile {token(profile)} flush_inbound_reg {phone}").text
         if not said.startswith("+OK"):
             raise ValueError(f"the switch does not end a registration: {said[:80]}")
+    named = {phone.lower() for phone in phones}
     for look in range(LOOKS):
         if look:
             gevent.sleep(AGAIN_S)
-        for leg in [leg for leg, phone in _phones_of(link, _legs(link)) if phone in phones]:
+        for leg in [leg for leg, phone in _phones_of(link, _legs(link)) if phone in named]:
             link.send(f"api uuid_kill {leg} MANAGER_REQUEST")
 
 

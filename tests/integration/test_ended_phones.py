@@ -28,6 +28,7 @@ LEGS = {
     "other": {"sip_local_url": "1002@pbx.example"},
     "same-id-elsewhere": {"sip_local_url": "1001@other.example"},
     "carrier": {},
+    "capitals": {"user_name": "Sato.App", "domain_name": "pbx.example"},
 }
 
 
@@ -36,6 +37,9 @@ class Switch:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.done, self.breaks_at = folder, list[str](), ""
+        self.asked: list[str] = []
+        self.read = ""
+        """The revision of the files as of the last reload."""
         self.server = EslServer(self, PASSWORD)
 
     def api(self, command: str, argument: str) -> str:
@@ -43,14 +47,17 @@ class Switch:
         if self.breaks_at and said.startswith(self.breaks_at):
             self.server.vanish()
             raise UnknownCommand(command)
+        self.asked.append(said)
         if command == "show":
             return json.dumps({"row_count": len(LEGS), "rows": [{"uuid": leg} for leg in LEGS]})
         if command == "uuid_getvar":
             leg, name = argument.split()
             return LEGS[leg].get(name, "_undef_")
         if command == "global_getvar":
+            return self.read
+        if command == "reloadxml":
             text = (self.folder / "toritsugi" / "agent" / "vars.xml").read_text(encoding="utf-8")
-            return text.partition("tt_revision=")[2].partition('"')[0]
+            self.read = text.partition("tt_revision=")[2].partition('"')[0]
         if command in ("sofia", "uuid_kill"):
             self.done.append(said)
         return {"reloadxml": "+OK [Success]"}.get(command, "+OK")
@@ -89,7 +96,7 @@ def known(*credentials: Envelope) -> list[Envelope]:
             "tenant": "acme",
             "name": "アクメ",
             "contract": {"from": "2026-04-01"},
-            "ids": [{"id": "1001", "name": "佐藤"}, {"id": "1002", "name": "鈴木"}],
+            "ids": [{"id": one, "name": "佐藤"} for one in ("1001", "1002", "Sato.App")],
         },
         Tenant,
     )
@@ -181,4 +188,53 @@ def test_a_phone_whose_password_stays_is_left_alone_whatever_else_changes(switch
     told.on_learned[0]([credential(2, "a")])
     told.until_applied(2)
     assert not set(ENDS) & set(switch.done)
+    part.stop()
+
+
+@pytest.mark.requirement("R34")
+def test_a_phone_whose_id_has_capitals_ends_as_well(switch: Switch) -> None:
+    part, told = agent_of(switch, *known(credential(1, "a", "Sato.App")))
+    told.until_applied(1)
+    told.on_learned[0]([credential(2, "", "Sato.App")])
+    told.until_applied(2)
+    assert "uuid_kill capitals MANAGER_REQUEST" in switch.done
+    part.stop()
+
+
+@pytest.mark.requirement("R34")
+def test_a_crash_before_the_switch_forgets_what_it_remembers_leaves_no_old_password(switch: Switch) -> None:
+    """It has read the new files: only its memory of users still lets the old password in."""
+    part, told = agent_of(switch, *known(credential(1, "a")))
+    told.until_applied(1)
+    switch.breaks_at, before = "xml_flush_cache", switch.read
+    told.on_learned[0]([credential(2, "")])
+    with gevent.Timeout(15):
+        while switch.read == before:
+            gevent.sleep(0.01)
+    gevent.killall([part._greenlet])  # as a killed process ends
+    switch.breaks_at = ""
+    switch.asked.clear()
+    part, told = agent_of(switch, *known(credential(2, "")))
+    told.until_applied(2)
+    assert "xml_flush_cache" in switch.asked
+    part.stop()
+
+
+@pytest.mark.requirement("R34")
+def test_no_credential_is_said_to_work_while_its_file_cannot_be_written(switch: Switch) -> None:
+    """A disk that is full for a moment: the old password holds until the file is there."""
+    part, told = agent_of(switch, *known(credential(1, "a")))
+    told.until_applied(1)
+    users = switch.folder / "toritsugi" / "agent" / "directory.xml"
+    old = users.read_text(encoding="utf-8")
+    beside = users.with_name(".directory.xml.new")
+    beside.mkdir()
+    told.on_learned[0]([credential(2, "")])
+    with gevent.Timeout(15):
+        while "1001@pbx.example" not in (users.with_name(ENDED)).read_text(encoding="utf-8"):
+            gevent.sleep(0.01)
+    assert users.read_text(encoding="utf-8") == old
+    beside.rmdir()
+    told.until_applied(2)
+    assert "1001" not in users.read_text(encoding="utf-8")
     part.stop()
