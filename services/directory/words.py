@@ -14,6 +14,7 @@ import phonenumbers
 from proto.plan import AnyStep, Forward, HandOver, Play, Reject, Ring, TakeMessage, Wait
 from proto.tenant import Tenant
 from proto.tenant.routes import Action
+from proto.values import digits_of
 
 Lang = Literal["ja", "en"]
 
@@ -106,5 +107,8 @@ def written(number: str) -> str:
         return number
     home = parsed.country_code == 81
     form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
-    possible = phonenumbers.is_possible_number(parsed)
-    return str(phonenumbers.format_number(parsed, form)) if possible else number
+    if not phonenumbers.is_possible_number(parsed):
+        return number
+    text = str(phonenumbers.format_number(parsed, form))
+    digits = f"0{number[3:]}" if number.startswith("+81") else number
+    return text if digits_of(text) == digits else number  # 0210000000 would come out without its 0

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import html
+import inspect
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
 
 from proto.tenant import Tenant
 from proto.tenant.lines import NoAnswer
+from proto.values import digits_of
+from services.directory import check
 from services.directory.audit import oldest_first
 from services.directory.service import in_force
+from services.directory.settings.typed import read_number
+from services.directory.settings.wording import WORDS
+from tests.clients import ACME
 from tests.settings_house import SAMPLES, SettingsHouse
 from tests.stores import KINDS, stores_of
 from tests.visitor import Answer, Visitor
@@ -271,6 +281,21 @@ def test_of_two_forms_the_second_is_told_and_others_see_nothing(house: SettingsH
         assert keiri.post(f"/settings/sakura-tax/{path}", {"do": "save"}).status == 404, path
 
 
+def test_colleagues_and_loops_are_spoken_of(house: SettingsHouse, keiri: Visitor) -> None:
+    """A file of three lines that pass calls on to each other, written as JSON."""
+    (house.folder / "acme.yaml").write_text(json.dumps(ACME), encoding="utf-8")
+    house.files.reload()
+    suzuki, takahashi = "/settings/acme/no-answer/suzuki", "/settings/acme/no-answer/takahashi"
+    outside = {**typed(keiri.get(suzuki)), "to": "+", "number": "0661234567"}
+    tried = keiri.post(suzuki, {**outside, "do": "preview"}).text.partition("まだ保存していません")[0]
+    assert '<dt>転送先</dt><dd><span class="quiet">高橋 健（回線 takahashi）</span> → 外の電話番号' in tried
+    assert "社内から 鈴木 一郎（回線 suzuki） へ今かけた電話：鈴木 一郎を15秒呼び出す → 06-6123-4567へ" in tried
+    looped = keiri.post(takahashi, {**typed(keiri.get(takahashi)), "to": "suzuki", "do": "save"})
+    assert looped.status == 422 and looped.text.count("転送が一回りして元の回線に戻ってしまいます") == 2
+    saved(keiri, suzuki, outside)
+    assert json.loads(house.acme())["lines"][1]["no_answer"] == {"after_s": 15, "to": "06-6123-4567"}
+
+
 def test_every_form_speaks_english(keiri: Visitor) -> None:
     keiri.get("/settings?lang=en")
     paths = re.findall(r'href="(/settings/acme/[^"]+)"', keiri.get("/settings/acme").text)
@@ -279,3 +304,39 @@ def test_every_form_speaks_english(keiri: Visitor) -> None:
         body = keiri.get(path).text.partition("<main")[2]
         left = {c for c in body if "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff"} - set(own)
         assert not left, (path, left)
+
+
+# -- what people type --------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.from_regex(r"0[1-9][0-9]{8,9}", fullmatch=True),
+    st.lists(st.sampled_from(["-", "‐", "–", "—", "―", "−", "ー", "－", "ｰ", " ", "　", "(", ")"]), max_size=4),
+    st.booleans(),
+)
+@tries(max_examples=200, deadline=None, database=None)
+def test_a_number_is_read_however_it_is_written(digits: str, between: list[str], wide: bool) -> None:
+    text = digits
+    for place, sign in enumerate(between, 1):
+        text = text[: place * 2] + sign + text[place * 2 :]
+    if wide:
+        text = text.translate({ord("0") + i: ord("０") + i for i in range(10)})
+    length = 11 if digits.startswith(("020", "050", "060", "070", "080", "090")) else 10
+    if len(digits) == length:
+        assert digits_of(read_number(text)) == digits
+        assert read_number(read_number(text)) == read_number(text)
+    else:
+        with pytest.raises(ValueError):
+            read_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("+81 90 1234 5678", "090-1234-5678"), ("+1 212 555 0100", "+12125550100"), ("119", "119")]
+)
+def test_numbers_with_a_country_and_short_ones(text: str, number: str) -> None:
+    assert read_number(text) == number
+
+
+def test_what_is_told_in_plain_words_is_what_the_check_says() -> None:
+    said = inspect.getsource(check)
+    assert [words for words in WORDS if words not in said] == []
