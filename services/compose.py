@@ -26,6 +26,7 @@ from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
 from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
+from services.directory.phones import api as phones_api
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
 from services.directory.settings import api as settings_api
@@ -198,8 +199,10 @@ def pages(house: House) -> Flask:
 def _api_of_directory(house: House, health: Callable[[], HealthPage]) -> Room:
     store, files = house.stores["directory"], house.files
     room = directory_api.room(store, health)
-    numbers_api.add_numbers(room, store, house.bus)
-    phone_book_api.add_phone_book(room, phone_book_web.Books(store, house.bus))
+    books = phone_book_web.Books(store, house.bus)
+    phone_book_api.add_phone_book(room, books)
+    numbers_api.add_numbers(room, store, books.tell)
+    phones_api.add_phones(room, store, books.tell)
     if files is not None:
         settings_api.add_settings(room, store, files.folder, files.reload, explain)
     return room

@@ -28,6 +28,7 @@ from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
 from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
+from services.directory.phones import api as phones_api
 from services.directory.phones import web as phones_web
 from services.directory.settings import api as settings_api
 from services.directory.settings import web as settings_web
@@ -93,8 +94,10 @@ class PagesHouse:
         for worker in self._workers:
             worker.start()
         api = directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus))
-        numbers_api.add_numbers(api, self.directory, self.bus)
-        phone_book_api.add_phone_book(api, phone_book_web.Books(self.directory, self.bus))
+        books = phone_book_web.Books(self.directory, self.bus)
+        phone_book_api.add_phone_book(api, books)
+        numbers_api.add_numbers(api, self.directory, books.tell)
+        phones_api.add_phones(api, self.directory, books.tell)
         settings_api.add_settings(api, self.directory, self._tenants, lambda: self.taking(), explain)
         app = create_app(
             [

@@ -32,6 +32,8 @@ SCOPES: dict[str, Any] = {
     "numbers:write": lazy_gettext("電話番号の予約・停止・再開"),
     "phone_book:read": lazy_gettext("電話帳を読む"),
     "phone_book:write": lazy_gettext("電話帳を変える"),
+    "phones:read": lazy_gettext("電話機を見る"),
+    "phones:write": lazy_gettext("電話機のパスワードを無効にする"),
     "health:read": lazy_gettext("システムの状態を読む"),
 }
 

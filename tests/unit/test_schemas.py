@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -113,6 +114,23 @@ def by_msgspec(kind: type[msgspec.Struct], data: Any) -> Any:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, OverflowError):
         return None
+
+
+class Light(StrEnum):
+    RED = "red"
+    GREEN = "green"
+
+
+class Lamp(msgspec.Struct):
+    light: Light
+
+
+def test_one_of_an_enumeration_is_taken_by_its_word() -> None:
+    assert read(Lamp, {"light": "green"}) == Lamp(Light.GREEN)
+    with pytest.raises(ValidationError) as refused:
+        read(Lamp, {"light": "blue"})
+    ((path, wrong),) = flatten(refused.value.messages)
+    assert (path, wrong.allowed) == (("light",), "red, green")
 
 
 def by_marshmallow(kind: type[msgspec.Struct], data: Any) -> Any:

@@ -13,21 +13,17 @@ from urllib.parse import urlencode
 import msgspec
 from flask import request
 
-from services.directory import people
 from services.directory.numbers import desk
 from services.directory.numbers.desk import Denied
 from services.directory.numbers.model import LONGEST_NOTE, Held, Reason, State
 from services.directory.numbers.stock import Wanted
 from services.directory.ranks import MANAGERS, Actor
 from services.directory.web_people import acting
-from services.runtime.bus import Bus, Unavailable
-from services.runtime.log import get_logger
 from services.runtime.store import Runs, Store, Tx, Within
 from services.runtime.web.api import Room
 from services.runtime.web.api.writes import Changed
 from services.runtime.web.problems import Refused
 
-log = get_logger("directory.numbers")
 _READ, _WRITE = "numbers:read", "numbers:write"
 _Note = Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
 _Client = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)", description="a client's id")]
@@ -70,14 +66,8 @@ class Lift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: _Note = ""
 
 
-def add_numbers(room: Room, store: Store, bus: Bus) -> None:
-    """Addresses below /api/v1/numbers; what a change means for calls is told through `bus` at once."""
-
-    def tell() -> None:
-        try:
-            people.tell(store, bus)
-        except Unavailable as error:
-            log.warning("a change is told later", reason=str(error))  # by directory's worker, from the outbox
+def add_numbers(room: Room, store: Store, tell: Callable[[], object]) -> None:
+    """Addresses below /api/v1/numbers; `tell` sends what a change left in the outbox."""
 
     @room.reads("/numbers", NumbersPage, scope=_READ, who=MANAGERS, asked=NumbersAsked)
     def numbers(asked: NumbersAsked) -> NumbersPage:

@@ -18,7 +18,7 @@ from services.directory.phones.model import Device, devices_of, devices_of_pools
 from services.directory.phones.settings_files import Account
 from services.directory.service import in_force
 from services.runtime import clock
-from services.runtime.store import Store, Tx
+from services.runtime.store import Runs, Store, Tx
 
 PORT, TLS_PORT = 5060, 5061
 """As freeswitch/conf has them (tt_phone_port, tt_phone_tls_port)."""
@@ -83,7 +83,7 @@ def issue(store: Store, owner: str, phone: str, by: str) -> New:
     return store.run(work, people.TRIES)
 
 
-def revoke(store: Store, owner: str, phone: str, by: str) -> int:
+def revoke(store: Runs, owner: str, phone: str, by: str) -> int:
     """No password any more; its serial. Raises Unknown for a phone that has none."""
 
     def work(tx: Tx) -> int:

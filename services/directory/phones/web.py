@@ -48,7 +48,7 @@ def blueprint(store: Store, bus: Bus, reach: Mapping[str, Reach] | None = None) 
     @_managers
     def phones_list(tenant: str) -> str:
         _visible(tenant)
-        found = _or_404(store, lambda tx: _lines(tx, tenant, issuing.devices(tx, tenant)))
+        found = _or_404(store, lambda tx: lines(tx, tenant, issuing.devices(tx, tenant)))
         return render_template(
             "phones/list.html", owner=tenant, title=_title(store, tenant), lines=found, as_of=written(clock.now_us())
         )
@@ -57,7 +57,7 @@ def blueprint(store: Store, bus: Bus, reach: Mapping[str, Reach] | None = None) 
     @_managers
     def phone_page(tenant: str, phone: str) -> str:
         _visible(tenant)
-        (found,) = _or_404(store, lambda tx: _lines(tx, tenant, [issuing.device(tx, tenant, phone)]))
+        (found,) = _or_404(store, lambda tx: lines(tx, tenant, [issuing.device(tx, tenant, phone)]))
         done = request.args.get("done", "")
         return render_template("phones/phone.html", owner=tenant, title=_title(store, tenant), line=found, done=done)
 
@@ -67,10 +67,10 @@ def blueprint(store: Store, bus: Bus, reach: Mapping[str, Reach] | None = None) 
         _visible(tenant)
         try:
             new = issuing.issue(store, tenant, phone, current_person().id)
+            tell()
+            account = store.run(lambda tx: issuing.account(tx, tenant, phone, new.password, reach or {}))
         except Unknown:
             abort(404)
-        tell()
-        account = store.run(lambda tx: issuing.account(tx, tenant, phone, new.password, reach or {}))
         base = f"{request.host_url}provision/{new.secret}/"
         square = segno.make(f"{base}linphone.xml", error="m", micro=False)
         drawn = Markup(square.svg_inline(scale=4, border=4, dark="#000", light="#fff"))
@@ -115,7 +115,8 @@ def _or_404(store: Store, read: web_provision.Read[list[PhoneLine]]) -> list[Pho
         abort(404)
 
 
-def _lines(tx: Tx, owner: str, devices: list[Device]) -> list[PhoneLine]:
+def lines(tx: Tx, owner: str, devices: list[Device]) -> list[PhoneLine]:
+    """What is known of these phones."""
     domains = {domain for one in devices for domain in one.domains}
     issued, told, applied = rows.issued(tx, owner), rows.registrations(tx, domains), rows.applied(tx, owner)
     reporting, now_us = issuing.followers(tx), clock.now_us()

@@ -41,6 +41,8 @@ TOKEN_SCOPES = frozenset(
         "settings:write",
         "numbers:read",
         "numbers:write",
+        "phones:read",
+        "phones:write",
         "phone_book:read",
         "phone_book:write",
     }

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
+from services.runtime.store import Conflict
 from services.runtime.web import problems
 from services.runtime.web.access import is_api, wants_page
 
@@ -36,6 +37,7 @@ def set_up(app: Flask) -> None:
     app.register_error_handler(CSRFError, _form_too_old)
     app.register_error_handler(HTTPException, _show)
     app.register_error_handler(Unavailable, _database_away)
+    app.register_error_handler(Conflict, _database_away)  # others were faster each time: later it will go
     app.register_error_handler(Exception, _bug)
 
 
@@ -57,7 +59,7 @@ def _form_too_old(_error: CSRFError) -> Response:
     return _answer(400, gettext("画面を開いてから時間がたったため、送信できませんでした。もう一度お試しください。"))
 
 
-def _database_away(error: Unavailable) -> Response:
+def _database_away(error: Unavailable | Conflict) -> Response:
     log.warning("page not shown", reason=str(error))
     return _answer(503, str(SENTENCES[503]))
 

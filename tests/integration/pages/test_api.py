@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from flask import Blueprint
 
 from proto.values import Party
 from services.directory.audit import oldest_first
 from services.history import search
 from services.runtime.bus import Unavailable
-from services.runtime.web import access
+from services.runtime.web import access, create_app
 from services.runtime.web.pace import Pace
 from tests import stories
 from tests.pages_house import PagesHouse
@@ -31,6 +34,7 @@ EVERYTHING = (
     "/clients/acme/hours",
     "/clients/acme/hours/office",
     "/clients/acme/phone-book",
+    "/clients/acme/phones",
     "/numbers",
     "/numbers/0312345678",
     "/audit",
@@ -225,6 +229,24 @@ def test_the_pace_is_even_after_a_burst() -> None:
     assert [pace.wait_us("a", 60_000_000) for _ in range(4)] == [0, 0, 0, 1_000_000]
 
 
-def test_a_route_of_the_api_that_no_scope_opens_does_not_start(house: PagesHouse) -> None:
+@pytest.mark.requirement("D10")
+@pytest.mark.parametrize("path", [f"{API}/x", "/x"])
+def test_a_route_of_the_api_without_a_scope_and_a_page_with_one_do_not_start(tmp_path: Path, path: str) -> None:
+    def view() -> str:
+        return ""
+
+    def start(opened: Callable[..., str]) -> None:
+        room = Blueprint("room", __name__)
+        room.get(path)(opened)
+        create_app([room], key_file=tmp_path / "key", people=lambda _name: None)
+
+    for_people, for_programs = (
+        access.roles("employee")(view),
+        access.by_token("calls:read")(access.roles("employee")(lambda: "")),
+    )
+    right, wrong = (for_programs, for_people) if access.is_api(path) else (for_people, for_programs)
+    with pytest.raises(access.UndeclaredScope, match=path):
+        start(wrong)
+    start(right)
     with pytest.raises(ValueError, match="scopes of tokens"):
         access.by_token("everything")

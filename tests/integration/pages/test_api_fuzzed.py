@@ -26,7 +26,15 @@ from tests.stores import Files
 from tests.visitor import Visitor
 
 ROLES = {"boss": "tenant_administrator", "reader": "read_only"}
-THERE = {"tenant": "acme", "call": "c1", "hours": "office", "revision": 1, "number": "0312345678", "entry": "b00c"}
+THERE = {
+    "tenant": "acme",
+    "call": "c1",
+    "hours": "office",
+    "revision": 1,
+    "number": "0312345678",
+    "entry": "b00c",
+    "phone": "1001",
+}
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,

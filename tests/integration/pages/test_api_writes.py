@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from services.directory.audit import oldest_first
+from services.directory.phones import issuing
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.web.api import once
@@ -237,6 +238,17 @@ def test_a_phone_book_is_kept_by_a_program(house: PagesHouse, program: Visitor) 
     house.visitor("other", "tenant_administrator", "zeta")
     assert send(house.program("other"), book, card, "x").status == 404
     assert house.program("other").get(book).status == 404
+
+
+def test_a_stolen_phone_is_cut_off_once(house: PagesHouse, program: Visitor) -> None:
+    phones, path = "/api/v1/clients/acme/phones", "/api/v1/clients/acme/phones/1001/revoke"
+    assert send(program, path, {}, "a").status == 409, "it has no password yet"
+    secret = issuing.issue(house.directory, "acme", "1001", "admin").password
+    (before,) = [one for one in program.get(phones).json()["phones"] if one["id"] == "1001"]
+    assert (before["revoked"], secret in program.get(phones).text) == (False, False)
+    cut, again = send(program, path, {}, "b"), send(program, path, {}, "b")
+    assert (cut.status, cut.json()["revoked"], again.body) == (200, True, cut.body)
+    assert send(program, "/api/v1/clients/acme/phones/9999/revoke", {}, "c").status == 404
 
 
 def test_answers_are_kept_for_a_day_and_not_more_than_so_many(
