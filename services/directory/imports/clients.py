@@ -17,7 +17,7 @@ from proto.tenant import Tenant
 from proto.tenant.hours import Hours
 from proto.tenant.lines import NoAnswer
 from services.directory.imports.model import Note, Pair, Record
-from services.directory.imports.records import Records
+from services.directory.imports.records import Records, by_client
 from services.directory.problems import Path
 
 OFFICE = "office"
@@ -109,8 +109,9 @@ def drafts(records: Records, standing: Mapping[str, Tenant]) -> tuple[list[Draft
                 say = ("という顧客はありません", "is no client")
                 known = ", ".join([*found][:10])
                 notes.append(record.error("client", say, hint=f"顧客/Clients: {known}" if known else ""))
+    lines = by_client(records["lines"])
     for draft in found.values():
-        add_lines(draft, [one for one in records["lines"] if one.client == draft.client])
+        add_lines(draft, lines.get(draft.client, ()))
     return list(found.values()), notes
 
 
@@ -129,6 +130,9 @@ def _client(draft: Draft, record: Record) -> None:
             into = draft.plain if len(path) == 1 else draft.plain.setdefault(str(path[0]), {})
             draft.complete(into, str(path[-1]), record, column, record.values[column])
             draft.came(path, record, column)
+    if "address" in draft.plain and "prefecture" not in draft.plain["address"]:
+        column = next(column for column in ("municipality", "street") if column in record.values)
+        draft.notes.append(record.error(column, ("には都道府県も必要です", "needs the prefecture beside it")))
     _hours(draft, record)
 
 
@@ -145,7 +149,7 @@ def _hours(draft: Draft, record: Record) -> None:
     hours: dict[str, Any] = days | ({"holidays": values["holidays"]} if "holidays" in values else {})
     hours |= {"closed": list(values["closed"])} if "closed" in values else {}
     standing = draft.plain.setdefault("hours", {})
-    if draft.standing is not None and standing.get(OFFICE) not in (None, canonical(Hours, hours)):
+    if draft.standing is not None and OFFICE in standing and not alike(Hours, standing[OFFICE], hours):
         draft.differs(record, said[0], standing[OFFICE])
         return
     standing[OFFICE] = hours
@@ -217,7 +221,7 @@ def _line(draft: Draft, name: str, records: list[Record]) -> None:
             stands = line.get(key, _MEANT.get(key) if was else None)
             if stands is None:
                 line[key] = value
-            elif stands != value and stands != canonical(NoAnswer, value):
+            elif stands != value and not (key == "no_answer" and alike(NoAnswer, stands, value)):
                 draft.differs(record, "no_answer_to" if key == "no_answer" else key, stands)
 
 
@@ -254,12 +258,12 @@ def _into_group(draft: Draft, name: str, line: str, record: Record) -> None:
     draft.came(("groups", at, "lines", group["lines"].index(line)), record, "group")
 
 
-def canonical(kind: Any, value: Any) -> Any:
-    """As a file that was read has it: what only says the usual is left out. Values that make no such thing stay."""
+def alike(kind: Any, one: Any, other: Any) -> bool:
+    """Whether two plain values mean the same, whatever they leave out because it is usual."""
     try:
-        return _copy(msgspec.to_builtins(msgspec.convert(value, kind)))
+        return bool(msgspec.convert(one, kind) == msgspec.convert(other, kind))
     except msgspec.ValidationError:
-        return value
+        return False
 
 
 def _before(draft: Draft, key: str) -> Collection[Any]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from proto.tenant.routes import Rule
-from services.directory.imports.clients import OFFICE, Draft, canonical
+from services.directory.imports.clients import OFFICE, Draft, alike
 from services.directory.imports.model import Record
 from services.directory.imports.values import ANNOUNCEMENT, EVERYONE, VOICEMAIL
 
@@ -85,10 +85,8 @@ def _compare(
     said = [key for key in ("to", "closed_to", "for_s") if key in record.values]
     if said and known.get("kind") != "direct":
         rules = _rules(draft, record, pools)
-        if rules is not None and draft.plain.get("routes", {}).get(known.get("route", "")) not in (
-            rules,
-            canonical(tuple[Rule, ...], rules),
-        ):
+        stands = draft.plain.get("routes", {}).get(known.get("route", ""))
+        if rules is not None and not alike(tuple[Rule, ...], stands, rules):
             draft.differs(record, said[0], known.get("route") or "-")
 
 
@@ -166,8 +164,7 @@ def _everyone(draft: Draft, lines: list[str]) -> str:
 def _route(draft: Draft, rules: list[dict[str, Any]], number: str) -> str:
     """The name of a route with these rules: one that is there, else a new one."""
     routes: dict[str, Any] = draft.plain.setdefault("routes", {})
-    alike = (rules, canonical(tuple[Rule, ...], rules))
-    same = next((name for name, standing in routes.items() if standing in alike), None)
+    same = next((name for name, standing in routes.items() if alike(tuple[Rule, ...], standing, rules)), None)
     name = same or ("main" if "main" not in routes else f"n{number.lstrip('+')}")
     routes[name] = rules
     return name

@@ -16,10 +16,10 @@ from marshmallow import ValidationError
 from proto.schemas import flatten
 from proto.schemas import read as read_as
 from proto.tenant import Tenant
-from services.directory.imports.clients import Draft, drafts
+from services.directory.imports.clients import Draft, alike, drafts
 from services.directory.imports.destinations import add_numbers
 from services.directory.imports.model import Made, Note, Place, Proposal, Record, errors
-from services.directory.imports.records import Records
+from services.directory.imports.records import Records, by_client
 from services.directory.imports.said import in_japanese
 from services.directory.phone_book.files import card_of
 from services.directory.phone_book.model import MOST_ENTRIES, Card
@@ -55,14 +55,15 @@ def proposal(
     found, more = drafts(records, known)
     notes += _not_said_yet(more, notes)
     pools = [] if now.platform is None else [pool.pool for pool in now.platform.pools]
+    numbers, people = by_client(records["numbers"]), by_client(records["phone_book"])
     unread = {note.client for note in notes if note.level == "error"}
     for draft in found:
         draft.unread = draft.client in unread
-        add_numbers(draft, [one for one in records["numbers"] if one.client == draft.client], pools)
+        add_numbers(draft, numbers.get(draft.client, ()), pools)
         notes += draft.notes
     made = []
     for draft in found:
-        cards = _cards([one for one in records["phone_book"] if one.client == draft.client], books, notes)
+        cards = _cards(people.get(draft.client, []), books, notes)
         made.append((_made(draft, standing.get(draft.client), cards, text_of, notes), draft))
     texts = {one.file: one.text for one, _ in made if one.text}
     by_file = {one.file: draft for one, draft in made}
@@ -105,7 +106,7 @@ def _cards(records: list[Record], books: Mapping[str, Collection[Card]], notes: 
 def _made(draft: Draft, stands: Standing | None, cards: tuple[Card, ...], text_of: TextOf, notes: list[Note]) -> Made:
     """The client as it would be; without a text if it has errors already, or its values make no file."""
     file = stands.file if stands is not None else f"{draft.client}.yaml"
-    same, text = draft.plain == draft.standing, b""
+    same, text = draft.standing is not None and alike(Tenant, draft.plain, draft.standing), b""
     if not draft.unread and not errors(draft.notes) and not same:
         text = _text(draft, stands, text_of, notes)
     return Made(

@@ -26,6 +26,15 @@ from services.directory.imports.values import Wrong, read_cell, shown, text_of
 
 Records = dict[str, list[Record]]
 """By the key of the kind, in the order of the files."""
+ByClient = dict[str, list[Record]]
+
+
+def by_client(records: Iterable[Record]) -> ByClient:
+    """Whose rows they are, in their order."""
+    found: ByClient = {}
+    for record in records:
+        found.setdefault(record.client, []).append(record)
+    return found
 
 
 def records_of(sheets: Iterable[Sheet], only: Kind | None = None) -> tuple[Records, list[Note]]:
@@ -66,11 +75,12 @@ def _columns(kind: Kind, headings: Sequence[str], place: Place, notes: list[Note
     """Position -> column; None if one is missing or stands twice, and the sheet cannot be read."""
     found: dict[int, Column] = {}
     wrong = False
+    known = {heading: column for column in reversed(kind.columns) for heading in column.headings}
     for position, heading in enumerate(headings):
         if not folded(heading):
             continue
         here = Place(place.file, place.sheet, 1, heading)
-        column = next((one for one in kind.columns if folded(heading) in one.headings), None)
+        column = known.get(folded(heading))
         if column is None:
             words = [word for one in kind.columns for word in (one.ja, one.en)]
             near = difflib.get_close_matches(heading, words, 1)

@@ -27,6 +27,13 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"has no confirmed identity check.*", "は本人確認が済んでいないので、まだ始められません"),
     (r"is described in (\S+) already", r"は {1} に書かれています"),
     (r"belongs to (.+) already", r"はすでに {1} のものです"),
+    (
+        r"is of the area (.+), which the registered address (.+) is not in",
+        "は {1} の番号ですが、登録の住所({2})はその地域にありません",
+    ),
+    (r"rests after another client until (.+)", "は前の顧客の後、{1} まで休止しています"),
+    (r"is reserved for another client", "は別の顧客のために押さえられています"),
+    (r"is in use by another client, and rests when that gives it up", "は別の顧客が使っています"),
     (r"ends before it begins.*", "は終わりが始まりより前です"),
     (r"goes round in a loop: (.+)", r"は転送が一周します: {1}"),
     (r"passes a call on more than (\d+) times", r"は転送が{1}回を超えます"),

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as Answer
 from wtforms import MultipleFileField
 
 from proto.values import to_datetime
-from services.directory import people
+from services.directory import people, texts
 from services.directory.changing import TRIES
 from services.directory.imports import kept
 from services.directory.imports.carry import MOST_FILES, Refused, carry_out, propose
@@ -104,8 +104,15 @@ class Imports:
         except (OSError, Unavailable) as error:  # the watch of directory reads them once store and bus are back
             log.warning("an import takes effect later", reason=str(error))
             later = True
-        names = {each.client: each.name for each in made}
-        return Result(tuple((client, names[client]) for client in outcome.written), outcome.left, later)
+        left = outcome.left if later else {**outcome.left, **self._refused(made)}
+        return Result(tuple((each.client, each.name) for each in made if each.client not in left), left, later)
+
+    def _refused(self, made: tuple[Made, ...]) -> dict[str, str]:
+        """Clients whose file stands there and has not taken effect: somebody else was faster with what it claims."""
+        standing = self.store.run(texts.standing)
+        digests = {name: entry.digest for name, entry in standing.items() if not entry.gone}
+        late = [one for one in made if one.text and digests.get(one.client) != texts.digest_of(one.text)]
+        return {one.client: "has not taken effect" for one in late}
 
 
 def blueprint(store: Store, bus: Bus, folder: Path, take: Callable[[], object]) -> Blueprint:
