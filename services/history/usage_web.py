@@ -7,10 +7,11 @@ end of its leg, in the month in which the call began; what they come to stands i
 from __future__ import annotations
 
 from flask import Blueprint, abort, redirect, render_template
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, text
 from werkzeug.wrappers import Response
 
 from services.history.report_web import readers
+from services.history.tables import OVER
 from services.history.usage import Month, UsagePage, months_before, usage_page
 from services.runtime import clock, projections
 from services.runtime.store import Store, Tx
@@ -56,7 +57,7 @@ def talked_us(tx: Tx, tenant: str, month: Month) -> dict[str, int]:
     query = (
         select(phone.label("phone"), func.sum(legs.c.ended_at_us - legs.c.answered_at_us).label("us"))
         .join(legs, (legs.c.tenant == calls.c.tenant) & (legs.c.call == calls.c.call))
-        .where(calls.c.tenant == tenant, calls.c.state == "ended")
+        .where(text(OVER), calls.c.tenant == tenant)  # as the report's indexes say it: only so is one of them used
         .where(calls.c.started_at_us >= month.from_us, calls.c.started_at_us < month.until_us)
         .where(legs.c.via == "phone", legs.c.answered_at_us.is_not(None), legs.c.ended_at_us.is_not(None))
         .group_by(phone)

@@ -12,10 +12,17 @@ import pytest
 from click.testing import CliRunner
 
 from proto.envelope import Envelope
-from proto.events import PersonChanged, PhoneRegistered, PhoneUnregistered
+from proto.events import (
+    PersonChanged,
+    PhoneCredentialApplied,
+    PhoneRegistered,
+    PhoneUnregistered,
+    RevisionApplied,
+)
 from proto.topics import outgoing
 from services.cli import main
 from services.directory import staff
+from services.directory.applied import keep_applied
 from services.directory.audit import oldest_first
 from services.directory.chain import Entry
 from services.directory.phones import model, rows
@@ -113,6 +120,22 @@ def test_without_the_secret_there_is_nothing_and_who_goes_on_trying_waits(house:
     assert phone.get(f"{path}/linphone.xml").status == 429, "for everybody at this address, for a moment"
 
 
+HOSTILE = (
+    "/provision/%0d%0aX-Evil:1/linphone.xml",
+    "/provision/a/%0d%0acfg000b82123456.xml",
+    f"/provision/{'x' * 2000}/cfg{'0' * 2000}.xml",
+    "/provision/%00/linphone.xml",
+    "/provision/%ff%fe/%ff.cfg",
+    "/provision/../provision/a/cfg$%7Bx%7D.xml",
+    "/provision/a/b/c",
+)
+
+
+def test_whatever_a_phone_asks_for_it_is_no_error_of_ours(house: SettingsHouse) -> None:
+    phone = Visitor(house.server.port)
+    assert {path: phone.get(path).status for path in HOSTILE if phone.get(path).status not in (400, 404)} == {}
+
+
 @pytest.mark.requirement("R34")
 def test_revoking_takes_one_step_and_closes_the_address_too(house: SettingsHouse, keiri: Visitor) -> None:
     _, path = secrets_of(keiri.post(f"{PAGE}/issue", {}))
@@ -175,7 +198,25 @@ def test_the_command_prints_the_password_once_and_says_who_has_not_followed(
     assert [one.rpartition("/")[2] for one in addresses] == ["linphone.xml", "panasonic.cfg", ""]
     listed = run.invoke(main, ["phones", "list", "acme", *at])
     assert '"state":"issued"' in listed.stdout and password not in listed.stdout
-    revoked = run.invoke(main, ["phones", "revoke", "acme", "1001", *at])
-    assert revoked.exit_code == 0 and "no switch" in revoked.stdout
+    applied = Envelope(
+        body=RevisionApplied(switch="fs1", revision="x"), id="r", source="fs1", tenant="acme", occurred_at_us=1
+    )
+    house.store.run(lambda tx: keep_applied(tx, applied, Cause(applied, "directory")))  # so fs1 is one that reports
+    revoked = run.invoke(main, ["phones", "revoke", "acme", "1001", "--within", "1s", *at])
+    assert revoked.exit_code == 1 and "switch fs1" in revoked.stderr
+    assert (
+        "fs1" in re.findall(r"まだ反映していない交換機.*?</dd>", logged_in(house, "keiri").get(PAGE).text, re.DOTALL)[0]
+    )
+    followed = Envelope(
+        body=PhoneCredentialApplied(switch="fs1", phone="1001", serial=4),
+        id="a",
+        source="fs1",
+        tenant="acme",
+        occurred_at_us=2,
+    )
+    house.store.run(lambda tx: rows.keep_applied_credential(tx, followed, Cause(followed, "directory")))
+    assert run.invoke(main, ["phones", "issue", "acme", "1001", *at]).exit_code == 0
+    again = run.invoke(main, ["phones", "revoke", "acme", "1001", *at])
+    assert again.exit_code == 0 and "ended on fs1" in again.stdout
     assert run.invoke(main, ["phones", "issue", "acme", "9999", *at]).exit_code == 1
     assert run.invoke(main, ["phones", "revoke", "acme", "1001", *at]).exit_code == 1

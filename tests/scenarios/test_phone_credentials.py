@@ -12,7 +12,7 @@ import pytest
 from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
 from services.directory import people
-from services.directory.phones import issuing, rows
+from services.directory.phones import issuing, model, rows
 from services.directory.phones.issuing import New
 from tests.scenarios.house import Played, the_house
 from tests.stores import Database
@@ -58,7 +58,7 @@ def legs_of_phone(played: Played) -> list[Channel]:
 
 @pytest.mark.requirement("R34")
 def test_a_phone_registers_with_what_was_issued_and_after_its_end_neither_it_nor_its_call_is_there(
-    tmp_path: Path, house_database: Database
+    tmp_path: Path, house_database: Database, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with house(tmp_path, house_database) as played:
         switch, store = played.simulator.switch, played.house.stores["directory"]
@@ -76,6 +76,9 @@ def test_a_phone_registers_with_what_was_issued_and_after_its_end_neither_it_nor
         assert not registered(played) and not switch.sign_on(PHONE, new.password)
         played.until_over(caller)
         played.until(lambda: _signed_off(played))
+    logged = "".join(capfd.readouterr())
+    assert "phones ended" in logged
+    assert new.password not in logged and model.ha1("1001", "pbx.example", new.password) not in logged
 
 
 def _signed_off(played: Played) -> bool:
