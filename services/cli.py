@@ -175,7 +175,8 @@ def simulate_check(folders: tuple[Path, ...], as_json: bool) -> None:
     """Replay captured traces to the simulator and list where it differs from the real switch.
 
     A TRACE_DIR holds events.jsonl, commands.jsonl and scenario.json, for example:
-    toritsugi simulate check traces/01-inbound-forward-answered. Exit code 0: they agree; 1: they differ; 2: no trace.
+    toritsugi simulate check traces/01-inbound-forward-answered; or such folders. Exit code 0: they agree; 1: they
+    differ; 2: no trace.
     """
     sys.exit(simulator_check.main(folders, sys.stdout, sys.stderr, as_json=as_json))
 

@@ -194,6 +194,13 @@ def test_exit_codes_and_lines(tmp_path: Path) -> None:
     assert {"trace", "leg", "at", "header", "real", "simulated"} == set(told[0])
 
 
+def test_all_traces_of_a_folder(tmp_path: Path) -> None:
+    for name, number in (("two", 8), ("one", 4)):
+        folder(tmp_path / name, number, {})
+    code, _out, notes = run(tmp_path)
+    assert (code, [line.partition(":")[0] for line in notes.splitlines()][:2]) == (0, ["one", "two"])
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -203,7 +210,8 @@ def test_exit_codes_and_lines(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_is_no_trace(tmp_path: Path, change: Mapping[str, str], why: str) -> None:
-    code, _out, notes = run(folder(tmp_path / "broken", 8, change), tmp_path)
+    (tmp_path / "empty").mkdir()
+    code, _out, notes = run(folder(tmp_path / "broken", 8, change), tmp_path / "empty")
     assert code == 2
     assert why in notes
     assert "No such file or directory" in notes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freeswitch.simulator import plan
+from freeswitch.simulator.plan import whole
 
 PROFILE_S = 300
 """rtp-timeout-sec of the profiles."""
@@ -15,8 +15,8 @@ PROFILE_S = 300
 
 def allowed_silence_ms(variable: Callable[[str], str | None]) -> int:
     """Of a leg that nobody holds: media_timeout in milliseconds, else rtp_timeout_sec."""
-    asked_ms = plan.whole(variable("media_timeout") or "")
-    return asked_ms or 1000 * (plan.whole(variable("rtp_timeout_sec") or "") or PROFILE_S)
+    asked_ms = whole(variable("media_timeout") or "")
+    return asked_ms or 1000 * (whole(variable("rtp_timeout_sec") or "") or PROFILE_S)
 
 
 __all__ = ["allowed_silence_ms"]

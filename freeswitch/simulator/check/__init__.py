@@ -6,7 +6,7 @@ script.py, how that switch was set up configured.py, the play stage.py, the comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,9 +29,10 @@ def check(trace: Trace) -> list[Difference]:
 
 
 def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool = False) -> int:
-    """Checks each folder, writes what differs; 0 if nothing does, 1 if something does, 2 if a folder is no trace."""
+    """Checks each trace, or all in a folder of them, and writes what differs; 0 if nothing does, 1 if something does,
+    2 if a folder is no trace."""
     allowed, used, differ, broken = accepted.entries(), set[accepted.Accepted](), 0, 0
-    for folder in folders:
+    for folder in _traces(folders):
         try:
             found = check(read(folder))
         except NoTrace as error:
@@ -48,6 +49,13 @@ def main(folders: Sequence[Path], out: TextIO, notes: TextIO, *, as_json: bool =
         if entry not in used:
             print(f"accepted, but not met here: {', '.join(entry.headers)}: {entry.reason}", file=notes)
     return EXIT_NO_TRACE if broken else EXIT_DIFFERS if differ else 0
+
+
+def _traces(folders: Sequence[Path]) -> Iterator[Path]:
+    """Each folder that is a trace, or those in it; one without any stands for itself."""
+    for folder in folders:
+        inside = sorted(one.parent for one in folder.glob("*/scenario.json")) if folder.is_dir() else []
+        yield from [folder] if (folder / "scenario.json").exists() or not inside else inside
 
 
 def _verdict(remaining: Sequence[Difference], allowed: int) -> str:
