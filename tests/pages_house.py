@@ -15,7 +15,7 @@ from proto.envelope import Envelope
 from proto.events import PersonChanged, TenantRevised
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
-from proto.topics import all_queues, outgoing
+from proto.topics import Queue, all_queues, outgoing
 from proto.values import PLATFORM_TENANT
 from services.directory import api as directory_api
 from services.directory import people, staff, texts, web_health
@@ -62,8 +62,13 @@ class PagesHouse:
         comment_every_s: float = 15.0,
         certificate: Path | None = None,
         per_minute: int = 600,
+        also: tuple[Queue, ...] = (),
     ) -> None:
-        """`certificate`: chain and key with which pages are served by https; `per_minute`: requests of a program."""
+        """`certificate`: chain and key with which pages are served by https; `per_minute`: requests of a program.
+
+        `also`: queues beside those of the services.
+        """
+        self._also = also
         self._certificate, self._per_minute = certificate, per_minute
         self.feed = Feed(comment_every_s)
         self.bus = EmbeddedBus(folder / "bus.sqlite")
@@ -84,7 +89,7 @@ class PagesHouse:
 
     def start(self) -> None:
         """Everything up, the first person known to the pages."""
-        self.bus.start(all_queues(("fs1",)))
+        self.bus.start((*all_queues(("fs1",)), *self._also))
         self.directory.start()
         self.history.start()
         self._tenants.mkdir()

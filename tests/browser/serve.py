@@ -19,11 +19,10 @@ import msgspec  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from proto import events as e  # noqa: E402
-from proto.commands import RouteCall  # noqa: E402
 from proto.envelope import Envelope, decode  # noqa: E402
 from proto.plan import Forward  # noqa: E402
 from proto.tenant import Tenant  # noqa: E402
-from proto.topics import command_queue, outgoing  # noqa: E402
+from proto.topics import Queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
 from services.directory.numbers import desk  # noqa: E402
 from services.directory.ranks import Actor  # noqa: E402
@@ -84,6 +83,9 @@ def signs_of_life(now_us: int) -> list[Envelope]:
     ]
 
 
+DECISIONS = Queue("decisions", "fact", ("*.call.routed",))
+
+
 class Caller:
     """Somebody who calls on a working day, and routing, which decides over the bus and its own store as ever."""
 
@@ -98,11 +100,11 @@ class Caller:
         self._store.start()
         self._worker.start()
         self._bus.publish([outgoing(fact) for fact in clients.revisions()])
-        self._commands = self._bus.consume(command_queue("fs1").parts()[0])
+        self._decisions = self._bus.consume(DECISIONS.parts()[0])
 
     def stop(self) -> None:
         """Routing ends."""
-        self._commands.close()
+        self._decisions.close()
         self._worker.stop()
         self._store.stop()
 
@@ -110,11 +112,13 @@ class Caller:
         """The first outside target of the plan that routing decides for a call to this number."""
         self._calls += 1
         self._bus.publish([outgoing(clients.arrival(number, leg=f"leg-{self._calls}"))])
-        (delivery,) = self._commands.get(1) or ()
-        self._commands.ack([delivery])
-        command = decode(delivery.body).body
-        assert isinstance(command, RouteCall)
-        return next(step.number for step in command.plan if isinstance(step, Forward))
+        while True:
+            (delivery,) = self._decisions.get(1) or ()
+            self._decisions.ack([delivery])
+            fact = decode(delivery.body).body
+            assert isinstance(fact, e.CallRouted)
+            if fact.leg == f"leg-{self._calls}":  # routing decides about the stored calls, too
+                return next(step.number for step in fact.plan if isinstance(step, Forward))
 
 
 def stock_numbers(house: PagesHouse) -> None:
@@ -137,7 +141,7 @@ def main() -> None:
     """Serve until told to stop."""
     log.configure()  # to stderr: stdout is the conversation with the test
     folder = Path(sys.argv[1])
-    house = PagesHouse(folder, Files(folder))
+    house = PagesHouse(folder, Files(folder), also=(DECISIONS,))
     house.start()
     caller = Caller(Files(folder), house.bus)
     caller.start()

@@ -19,7 +19,6 @@ def test_hours_are_tried_saved_and_taken_back_by_hand(page: object) -> None:
     page.get_by_role("button", name="どう変わるか見る").click()  # type: ignore[attr-defined]
     page.locator("#preview").get_by_text("03-1234-5678 日 10:00–12:00").wait_for()  # type: ignore[attr-defined]
     page.get_by_text("まだ保存していません。").wait_for()  # type: ignore[attr-defined]
-    keep(page, "-hours")
 
     page.get_by_role("button", name="保存", exact=True).click()  # type: ignore[attr-defined]
     page.get_by_role("status").get_by_text("保存しました。次の着信から有効です。").wait_for()  # type: ignore[attr-defined]
@@ -87,7 +86,6 @@ def test_every_form_fits_a_phone(page: object) -> None:
     page.set_viewport_size({"width": 360, "height": 640})  # type: ignore[attr-defined]
     page.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]
     page.get_by_role("heading", name="会社の設定").wait_for()  # type: ignore[attr-defined]
-    keep(page, "-settings")
     links = page.evaluate("[...document.querySelectorAll('.settings-link')].map(link => link.href)")  # type: ignore[attr-defined]
     one_of_each = {link.split("/")[5]: link for link in links}
     assert len(one_of_each) == 8
