@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.test_accessible import _complaints
 from tests.browser.visitor import IN_A_BROWSER, Served, keep
 from tests.spreadsheets import of_clients, workbook
 
@@ -24,6 +25,7 @@ def test_a_hundred_clients_are_imported_while_the_page_shows_how_far(page: objec
     file = tmp_path / "moving.xlsx"
     file.write_bytes(workbook(of_clients(100, "9:00-18:00")))
     page.get_by_role("link", name="取り込み").click()  # type: ignore[attr-defined]
+    assert _complaints(page, "imports") == []
     keep(page, "-imports")
     page.get_by_label("ExcelまたはCSVのファイル").set_input_files(file)  # type: ignore[attr-defined]
     page.get_by_role("button", name="送って確かめる").click()  # type: ignore[attr-defined]
@@ -39,6 +41,7 @@ def test_a_hundred_clients_are_imported_while_the_page_shows_how_far(page: objec
     assert seen == sorted(seen) and any(0 < value < 100 for value in seen), "it was seen on its way"
     page.set_viewport_size({"width": 360, "height": 740})  # type: ignore[attr-defined]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # type: ignore[attr-defined]
+    assert _complaints(page, "written") == []
     keep(page, "-import-done")
     page.get_by_role("link", name="第100商事株式会社").click()  # type: ignore[attr-defined]
     page.get_by_text("第100商事株式会社").first.wait_for()  # type: ignore[attr-defined]
@@ -56,4 +59,5 @@ def test_errors_are_shown_by_row_also_on_a_narrow_screen(page: object, tmp_path:
     page.get_by_text('"<b>999</b>" is not allowed').wait_for()  # type: ignore[attr-defined]
     assert page.get_by_role("button", name="Write").count() == 0  # type: ignore[attr-defined]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # type: ignore[attr-defined]
+    assert _complaints(page, "errors") == []
     keep(page, "-import-errors")
