@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.browser.test_accessible import _complaints
 from tests.browser.visitor import IN_A_BROWSER, Served, keep
 from tests.spreadsheets import of_clients, workbook
@@ -20,7 +18,6 @@ new MutationObserver(() => {
 """
 
 
-@pytest.mark.requirement("R17")
 def test_a_hundred_clients_are_imported_while_the_page_shows_how_far(page: object, tmp_path: Path) -> None:
     file = tmp_path / "moving.xlsx"
     file.write_bytes(workbook(of_clients(100, "9:00-18:00")))

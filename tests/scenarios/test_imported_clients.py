@@ -16,7 +16,6 @@ from tests.stores import Database
 SUNDAY_10_00_US = MONDAY_10_00_US - 24 * 3600 * 1_000_000
 
 
-@pytest.mark.requirement("R17")
 @pytest.mark.parametrize("start_us", [MONDAY_10_00_US, SUNDAY_10_00_US])
 def test_the_next_call_to_an_imported_number_rings(tmp_path: Path, house_database: Database, start_us: int) -> None:
     with the_house(tmp_path, house_database, start_us) as played:

@@ -223,7 +223,6 @@ def moving(tmp_path: Path, database: Database) -> Any:
     moving.bus.stop()
 
 
-@pytest.mark.requirement("R17")
 def test_clients_move_in_take_effect_and_may_be_imported_again(moving: Moving) -> None:
     book = moving.file("moving.xlsx", workbook(of_clients(20, "9:00-18:00")))
     code, lines = moving.run(book, "--dry-run")
