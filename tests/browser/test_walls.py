@@ -5,14 +5,10 @@ Each role, each address and each way of asking is walked in `tests/integration/t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
 
-from tests.browser.test_accessible import LINKS, NO_PAGES, kind
 from tests.browser.test_people import visit
-from tests.browser.visitor import IN_A_BROWSER, Served
+from tests.browser.visitor import IN_A_BROWSER, Served, walk
 
 pytestmark = IN_A_BROWSER
 NAMES = {"acme": "株式会社アクメ", "beta": "株式会社ベータ"}
@@ -27,29 +23,18 @@ def neighbours(served: Served) -> Served:
     return served
 
 
-def pages(tab: object, served: Served) -> Iterator[tuple[str, str]]:
-    """Path and text of every page to which a link leads."""
-    waiting, seen = [served.url], set[str]()
-    while waiting:
-        address = waiting.pop()
-        path = urlsplit(address).path
-        if not address.startswith(served.url) or kind(path) in seen or NO_PAGES.search(path):
-            continue
-        seen.add(kind(path))
-        tab.goto(address)  # type: ignore[attr-defined]
-        yield path, tab.locator("body").inner_text()  # type: ignore[attr-defined]
-        waiting += tab.evaluate(LINKS)  # type: ignore[attr-defined]
-
-
 @pytest.mark.requirement("D10")
 def test_no_link_leads_to_anything_of_another_client(browser: object, neighbours: Served) -> None:
     for role, client, other in (("tenant_administrator", "acme", "beta"), ("employee", "beta", "acme")):
         tab = visit(browser, neighbours, f"{role.replace('_', '.')}.{client}", PASSWORD)
         tab.get_by_role("heading", name="自分の設定", exact=True).wait_for()  # type: ignore[attr-defined]
-        walked = dict(pages(tab, neighbours))
-        assert any(NAMES[client] in text for text in walked.values()), walked.keys()
-        for path, text in walked.items():
-            assert NAMES[other] not in text and f"/{other}/" not in path, path
+        told = ""
+        for path, links in walk(tab, neighbours.url, neighbours):
+            text = tab.locator("body").inner_text()  # type: ignore[attr-defined]
+            assert NAMES[other] not in text, path
+            assert not [link for link in links if f"/{other}" in link], path
+            told += text
+        assert NAMES[client] in told
         for path in (f"/calls/{other}/{CALLS[other]}", f"/settings/{other}", f"/phones/{other}"):
             answer = tab.goto(neighbours.url.rstrip("/") + path)  # type: ignore[attr-defined]
             assert answer.status in (403, 404), path

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -99,6 +101,31 @@ def log_in(tab: object, served: Served) -> None:
     tab.keyboard.type(served.password)  # type: ignore[attr-defined]
     tab.keyboard.press("Enter")  # type: ignore[attr-defined]
     tab.get_by_role("heading", name="進行中の通話").wait_for()  # type: ignore[attr-defined]
+
+
+NO_PAGES = re.compile(r"/(logout|static|events|api)\b|\.(csv|vcf|xlsx|json|jsonl|svg|zip)$")
+LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+CLIENTS = {file.stem for file in (Path(__file__).parents[2] / "deploy" / "tenants").glob("*.yaml")}
+
+
+def walk(tab: object, start: str, served: Served) -> Iterator[tuple[str, list[str]]]:
+    """Every page to which a link leads, one of each kind: its path and its links. The tab shows it meanwhile."""
+    waiting, seen = [start], set[str]()
+    while waiting:
+        address = waiting.pop()
+        path = urlsplit(address).path
+        if not address.startswith(served.url) or _kind(path) in seen or NO_PAGES.search(path):
+            continue
+        seen.add(_kind(path))
+        tab.goto(address)  # type: ignore[attr-defined]
+        links = tab.evaluate(LINKS)  # type: ignore[attr-defined]
+        yield path, links
+        waiting += links
+
+
+def _kind(path: str) -> str:
+    """One call's page is like the other's, one client's, too."""
+    return "/".join("*" if part in CLIENTS or re.search("[0-9]", part) else part for part in path.split("/"))
 
 
 def keep(tab: object, name: str = "") -> None:
