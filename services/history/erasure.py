@@ -7,7 +7,7 @@ span is due, in `services/runtime/erasure.py`.
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import Column, ColumnElement, and_, func, select, text, update
 
 from services.history import tables
 from services.history.erasing import erased, erased_step
@@ -21,16 +21,26 @@ RESULT = ":result"
 
 
 def _first_us(tx: Tx, tenant: str, from_us: int, until_us: int) -> int | None:
-    calls = tx.tables["calls"]
-    query = select(func.min(calls.c.ended_at_us)).where(calls.c.state == "ended", calls.c.tenant == tenant)
-    return tx.sql.execute(query.where(calls.c.ended_at_us >= from_us, calls.c.ended_at_us < until_us)).scalar()
+    found = [
+        tx.sql.execute(select(func.min(at)).where(here)).scalar() for here, at in _due(tx, tenant, from_us, until_us)
+    ]
+    return min((one for one in found if one is not None), default=None)
 
 
 def _erase(tx: Tx, tenant: str, from_us: int, until_us: int) -> int:
-    calls = tx.tables["calls"]
-    query = select(calls.c.call).where(calls.c.state == "ended", calls.c.tenant == tenant)
-    names = tx.sql.execute(query.where(calls.c.ended_at_us >= from_us, calls.c.ended_at_us < until_us)).scalars().all()
+    call = tx.tables["calls"].c.call
+    queries = [select(call).where(here) for here, _ in _due(tx, tenant, from_us, until_us)]
+    names = [name for query in queries for name in tx.sql.execute(query).scalars().all()]
     return sum(_erase_call(tx, tenant, name) for name in names)
+
+
+def _due(tx: Tx, tenant: str, from_us: int, until_us: int) -> list[tuple[ColumnElement[bool], Column[int]]]:
+    """Calls that are over by their end; those whose end nobody ever told by their beginning (each has its index)."""
+    calls = tx.tables["calls"]
+    return [
+        (and_(text(kind), calls.c.tenant == tenant, at >= from_us, at < until_us), at)
+        for kind, at in ((tables.OVER, calls.c.ended_at_us), (tables.LIVE, calls.c.started_at_us))
+    ]
 
 
 def _erase_call(tx: Tx, tenant: str, name: str) -> bool:

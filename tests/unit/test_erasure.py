@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.envelope import Envelope
+from proto.events import LegEnded
 from proto.topics import outgoing
 from proto.values import Party
 from services.billing import service as billing
@@ -159,6 +160,8 @@ def test_after_its_period_no_service_knows_whom_a_call_was_with(house: House) ->
         for make in (stories.forwarded, stories.abandoned):
             tell(house, make(f"old-{tenant}-{make.__name__}", tenant=tenant, start_us=long_ago).facts)
     tell(house, stories.not_in_use("old-_unknown", start_us=long_ago).facts)
+    endless = stories.forwarded("old-acme-endless", start_us=long_ago).facts
+    tell(house, [fact for fact in endless if not isinstance(fact.body, LegEnded)])  # the switch went, nobody told
     tell(house, stories.forwarded("young-acme", start_us=young).facts)
     entries = house.stores["billing"].run(billing.entries)
     settle_deliveries(house.stores["connectors"])
