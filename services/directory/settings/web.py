@@ -199,6 +199,10 @@ def _frame(settings: Settings, client: Client) -> dict[str, Any]:
     last = client.last if settings.may_take_back(client) else None
     subject, _, name = client.last.why.partition(" ")
     setting = next((one for one in SETTINGS if one.subject == subject), None)
+    if setting is not None:
+        what = f"{setting.title} {name}".strip()
+    else:
+        what = str(gettext("元に戻した")) if subject == "back" else ""
     return {
         "now": format_datetime(now(client.tenant).replace(tzinfo=None), "yyyy-MM-dd HH:mm", rebase=False),
         "done": request.args.get("done", "") if request.method == "GET" else "",
@@ -208,7 +212,7 @@ def _frame(settings: Settings, client: Client) -> dict[str, Any]:
             "yyyy-MM-dd HH:mm",
             rebase=False,
         ),
-        "last_what": f"{setting.title} {name}".strip() if setting is not None else "",
+        "last_what": what,
     }
 
 
