@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import gevent
 import pytest
 from click.testing import CliRunner
 
@@ -245,6 +246,27 @@ def test_who_may_know_of_a_number_and_change_it(house: House) -> None:
     desk.suspend(house.store, OPERATOR, B, "police")
     with pytest.raises(desk.Denied, match="police"):
         desk.resume(house.store, RESELLER, B)
+
+
+@pytest.mark.requirement("D3")
+def test_of_two_who_take_a_number_in_the_same_moment_one_gets_it(house: House, database: Database) -> None:
+    second = Store(database.store("directory"), directory.build().metadata)
+    second.start()
+
+    def take(store: Store, client: str) -> str:
+        try:
+            return desk.reserve(store, OPERATOR, A, client).client
+        except desk.Denied as denied:
+            return str(denied.reason)
+
+    both = [gevent.spawn(take, *pair) for pair in ((house.store, "acme"), (second, "sakura"))]
+    gevent.joinall(both, raise_error=True, timeout=30)
+    second.stop()
+    got = sorted(str(one.value) for one in both)
+    assert got in (["acme", "not_free"], ["not_free", "sakura"])
+    assert house.states()[A] == ("reserved", next(one for one in got if one != "not_free"))
+    told = [line.what for line in house.store.run(lambda tx: stock.history(tx, A))]
+    assert told == ["reserve", "added"]
 
 
 @pytest.mark.requirement("D10")
