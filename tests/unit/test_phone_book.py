@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.directory import service as directory
 from services.directory.imports.sheets import read_sheets
+from services.directory.phone_book import entries
 from services.directory.phone_book.files import cards_of, csv_bytes, vcards
 from services.directory.phone_book.model import Card, Entry, ending, endings, folded, names_of, read_number, sought
+from services.runtime.store import Store, Tx
+from services.runtime.worker import Emit
+from tests.stores import Files
+from tests.unit.test_store import statements
 
 TEXT = st.text("アイカ漢髙あabC=+-@'\",;:\\ \u3000ー１%_#&<", max_size=12)
 NUMBERS = st.lists(
@@ -112,8 +120,8 @@ def test_people_are_found_by_part_of_anything_in_any_width() -> None:
 
 @given(st.lists(cards(), max_size=6))
 def test_every_number_is_told_in_one_part_and_the_newest_name_counts(book: list[Card]) -> None:
-    entries = [as_entry(card, str(n), n) for n, card in enumerate(book)]
-    told = {number: name for part in endings(book) for number, name in names_of(entries, part).items()}
+    known = [as_entry(card, str(n), n) for n, card in enumerate(book)]
+    told = {number: name for names in names_of(known, endings(book)).values() for number, name in names.items()}
     wanted = {number: card.label for card in book for number in card.numbers}
     assert told == wanted
     assert all(re.fullmatch("[0-9]{2}", ending(number)) for number in wanted)
@@ -125,3 +133,27 @@ def test_a_file_with_errors_names_each_row() -> None:
     places = [str(note.place) for note in notes if note.level == "error"]
     assert places == ["book.csv:4:電話番号", "book.csv:5:電話番号", "book.csv:3:氏名"]
     assert len(found) == 2
+
+
+def test_a_large_book_is_kept_and_told_at_once_not_number_by_number(tmp_path: Path) -> None:
+    store = Store(Files(tmp_path).store("directory"), directory.build().metadata)
+    store.start()
+    book = [Card(f"客 {n}", numbers=(f"03{n:08}",)) for n in range(300)]
+
+    def asked(work: Callable[[Tx], object]) -> int:
+        """How often the table of entries was read or written."""
+
+        def counted(tx: Tx) -> int:
+            with statements(tx) as executed:
+                work(tx)
+            return sum(bool(re.search(r"(FROM|INTO) phone_book\b", statement)) for statement in executed)
+
+        return store.run(counted)
+
+    assert asked(lambda tx: entries.add_many(tx, "acme", book, "keiri", 1)) <= 3
+    assert asked(lambda tx: entries.add(tx, "acme", Card("誰か", numbers=("0300000000",)), "keiri", 2)) <= 3
+    found: list[Emit] = []
+    assert asked(lambda tx: found.extend(entries.say_all(tx))) == 1
+    told = {number: name for emit in found for number, name in emit.body.names.items()}  # type: ignore[attr-defined]
+    assert len(found) == 100 and told == {f"03{n:08}": f"客 {n}" for n in range(300)} | {"0300000000": "誰か"}
+    store.stop()

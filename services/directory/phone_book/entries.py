@@ -7,19 +7,35 @@ card may be stands in `model.py`. A part that lost its last name is told empty, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    MetaData,
+    Table,
+    Text,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from proto.envelope import Envelope
 from proto.events import PhoneBookRevised
 from proto.topics import outgoing
 from proto.values import command_id
 from services.directory.audit import audited
-from services.directory.phone_book.model import MOST_ENTRIES, Card, Entry, endings, names_of, sought
+from services.directory.phone_book.model import MOST_ENTRIES, MOST_NUMBERS, Card, Entry, endings, names_of, sought
 from services.runtime.store import Conflict, Tx
 from services.runtime.worker import Emit
+
+_FEW = 2 * MOST_NUMBERS
+"""Parts that one changed entry has at most."""
 
 
 class Full(Exception):
@@ -102,7 +118,9 @@ def add(tx: Tx, tenant: str, card: Card, who: str, now_us: int) -> str:
     """A new entry; its id. Raises Full, Conflict."""
     if count(tx, tenant) >= MOST_ENTRIES:
         raise Full
-    entry = _insert(tx, tenant, card, who, now_us)
+    row = _new(tenant, card, who, now_us)
+    entry = str(row["id"])
+    tx.sql.execute(insert(tx.tables["phone_book"]).values(**row))
     audited(tx, who, "phone_book.added", tenant, entry, after=_shown(card), now_us=now_us)
     tell(tx, tenant, endings([card]), now_us)
     return entry
@@ -114,9 +132,8 @@ def add_many(tx: Tx, tenant: str, cards: Sequence[Card], who: str, now_us: int) 
     new = [card for card in dict.fromkeys(cards) if card not in standing]
     if len(standing) + len(new) > MOST_ENTRIES:
         raise Full
-    for card in new:
-        _insert(tx, tenant, card, who, now_us)
     if new:
+        tx.sql.execute(insert(tx.tables["phone_book"]), [_new(tenant, card, who, now_us) for card in new])
         after = {"entries": len(new), "names": [card.label for card in new[:100]]}
         audited(tx, who, "phone_book.imported", tenant, "", after=after, now_us=now_us)
         tell(tx, tenant, endings(new), now_us)
@@ -142,10 +159,8 @@ def remove(tx: Tx, tenant: str, entry: Entry, who: str, now_us: int) -> None:
     tell(tx, tenant, endings([entry.card]), now_us)
 
 
-def _insert(tx: Tx, tenant: str, card: Card, who: str, now_us: int) -> str:
-    entry = secrets.token_hex(8)
-    tx.insert_once(tx.tables["phone_book"], {"tenant": tenant, "id": entry, **_columns(card, who, now_us)})
-    return entry
+def _new(tenant: str, card: Card, who: str, now_us: int) -> dict[str, Any]:
+    return {"tenant": tenant, "id": secrets.token_hex(8), **_columns(card, who, now_us)}
 
 
 def _columns(card: Card, who: str, now_us: int) -> dict[str, Any]:
@@ -176,7 +191,7 @@ def _shown(card: Card) -> dict[str, Any]:
 def tell(tx: Tx, tenant: str, parts: Iterable[str], now_us: int) -> None:
     """Put these parts of the book, as they now are, into the outbox. Raises Conflict if another process just did."""
     table = tx.tables["phone_book_told"]
-    for part in sorted(parts):
+    for part, names in sorted(_names(tx, tenant, frozenset(parts)).items()):
         last = tx.sql.execute(select(table.c.at_us).where(table.c.tenant == tenant, table.c.ending == part)).scalar()
         if last is None:
             at_us = now_us
@@ -187,24 +202,34 @@ def tell(tx: Tx, tenant: str, parts: Iterable[str], now_us: int) -> None:
             here = (table.c.tenant == tenant) & (table.c.ending == part) & (table.c.at_us == last)
             if tx.sql.execute(update(table).where(here).values(at_us=at_us)).rowcount != 1:
                 raise Conflict(f"phone book of {tenant}")
-        tx.post([outgoing(_told(tenant, part, _names(tx, tenant, part), at_us))])
+        tx.post([outgoing(_told(tenant, part, names, at_us))])
 
 
 def say_all(tx: Tx) -> list[Emit]:
     """Every part that was ever told, as it stands, under the id and time that it had."""
-    rows = tx.sql.execute(select(tx.tables["phone_book_told"])).all()
+    last: dict[str, dict[str, int]] = {}
+    for row in tx.sql.execute(select(tx.tables["phone_book_told"])):
+        last.setdefault(row.tenant, {})[row.ending] = row.at_us
     found = []
-    for row in rows:
-        told = _told(row.tenant, row.ending, _names(tx, row.tenant, row.ending), row.at_us)
-        found.append(Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id))
+    for tenant, parts in last.items():
+        for part, names in _names(tx, tenant, parts.keys()).items():
+            told = _told(tenant, part, names, parts[part])
+            found.append(Emit(told.body, tenant=told.tenant, call="", occurred_at_us=told.occurred_at_us, id=told.id))
     return found
 
 
-def _names(tx: Tx, tenant: str, part: str) -> dict[str, str]:
+def _names(tx: Tx, tenant: str, parts: Collection[str]) -> dict[str, dict[str, str]]:
+    """Of each part its names. A few parts are looked for; of many the whole book is read, once."""
     table = tx.tables["phone_book"]
-    ends = or_(table.c.numbers.endswith(part, autoescape=True), table.c.numbers.contains(f"{part} ", autoescape=True))
-    rows = tx.sql.execute(select(table).where(table.c.tenant == tenant, ends))
-    return names_of([_entry(row) for row in rows], part)
+    query = select(table).where(table.c.tenant == tenant)
+    if len(parts) <= _FEW:
+        query = query.where(or_(false(), *(_ends(table.c.numbers, part) for part in parts)))
+    return names_of([_entry(row) for row in tx.sql.execute(query)], parts)
+
+
+def _ends(numbers: Column[str], part: str) -> ColumnElement[bool]:
+    """Whether one of the numbers ends so."""
+    return or_(numbers.endswith(part, autoescape=True), numbers.contains(f"{part} ", autoescape=True))
 
 
 def _told(tenant: str, part: str, names: dict[str, str], at_us: int) -> Envelope:

@@ -107,11 +107,11 @@ def endings(cards: Iterable[Card]) -> set[str]:
     return {ending(number) for card in cards for number in card.numbers}
 
 
-def names_of(entries: Iterable[Entry], part: str) -> dict[str, str]:
-    """Number -> name, of one part; of two with the same number the one that was changed last."""
-    found: dict[str, str] = {}
+def names_of(entries: Iterable[Entry], parts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Of each part: number -> name; of two with the same number the one that was changed last."""
+    found: dict[str, dict[str, str]] = {part: {} for part in parts}
     for entry in sorted(entries, key=lambda one: (one.changed_at_us, one.id)):
         for number in entry.card.numbers:
-            if ending(number) == part:
-                found[number] = entry.card.label
-    return dict(sorted(found.items()))
+            if (names := found.get(ending(number))) is not None:
+                names[number] = entry.card.label
+    return {part: dict(sorted(names.items())) for part, names in found.items()}
