@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import pytest
@@ -26,28 +26,63 @@ from services.directory.applied import keep_applied
 from services.directory.audit import oldest_first
 from services.directory.chain import Entry
 from services.directory.phones import model, rows
+from services.directory.phones.web_provision import SCOPE
 from services.directory.ranks import Actor
 from services.runtime import clock
+from services.runtime.store import Tx
 from services.runtime.worker import Cause
 from tests.settings_house import SettingsHouse
-from tests.stores import Database
+from tests.stores import KINDS, stores_of
 from tests.visitor import Answer, Visitor
 
 PAGE = "/phones/acme/1001"
 
 
-@pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[SettingsHouse]:
-    house = SettingsHouse(tmp_path, database)
-    house.start()
-    yield house
-    house.stop()
+@dataclass
+class Place:
+    """A house that all tests here share, and where its stores are."""
 
-
-@pytest.fixture
-def keiri(house: SettingsHouse) -> Visitor:
+    house: SettingsHouse
+    at: list[str]
+    """What a command is told."""
+    keiri: Visitor
     """The client's own administrator, logged in."""
-    return logged_in(house, "keiri")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("stores")
+    with stores_of(request.param, request, folder) as database:
+        house = SettingsHouse(tmp_path_factory.mktemp("house"), database)
+        house.start()
+        yield Place(house, ["--data", str(folder), "--database", database.url], logged_in(house, "keiri"))
+        house.stop()
+
+
+@pytest.fixture
+def house(place: Place) -> SettingsHouse:
+    """No phone has a password yet, and nobody has tried anything."""
+
+    def empty(tx: Tx) -> None:
+        for name in ("phone_credentials", "phone_vouchers", "phone_registrations", "phone_applied", "applied"):
+            tx.sql.execute(tx.tables[name].delete())
+        tries = tx.tables["login_failures"]
+        tx.sql.execute(tries.delete().where(tries.c.scope == SCOPE))
+
+    place.house.store.run(empty)
+    return place.house
+
+
+@pytest.fixture
+def keiri(place: Place, house: SettingsHouse) -> Visitor:
+    return place.keiri
+
+
+@pytest.fixture
+def audit(house: SettingsHouse) -> Callable[[], list[Entry]]:
+    """What is written about phones from now on."""
+    before = len(list(oldest_first(house.store)))
+    return lambda: [entry for entry in oldest_first(house.store) if entry.seq > before and "phone." in entry.what]
 
 
 def logged_in(house: SettingsHouse, name: str) -> Visitor:
@@ -69,12 +104,10 @@ def known(house: SettingsHouse) -> str:
     return told.body.hashes[0].ha1 if told.body.hashes else ""  # type: ignore[attr-defined]
 
 
-def audit(house: SettingsHouse) -> list[Entry]:
-    return [entry for entry in oldest_first(house.store) if entry.what.startswith("phone.")]
-
-
 @pytest.mark.requirement("R34")
-def test_a_password_is_shown_once_and_is_the_one_that_the_switch_knows(house: SettingsHouse, keiri: Visitor) -> None:
+def test_a_password_is_shown_once_and_is_the_one_that_the_switch_knows(
+    house: SettingsHouse, keiri: Visitor, audit: Callable[[], list[Entry]]
+) -> None:
     assert "未発行" in keiri.get(PAGE).text
     answer = keiri.post(f"{PAGE}/issue", {})
     password, path = secrets_of(answer)
@@ -85,12 +118,14 @@ def test_a_password_is_shown_once_and_is_the_one_that_the_switch_knows(house: Se
         assert page.status == 200
         assert password not in page.text and known(house) not in page.text and path not in page.text
     assert "発行済み" in keiri.get("/phones/acme").text
-    (entry,) = audit(house)
+    (entry,) = audit()
     assert (entry.what, entry.who, entry.tenant, entry.about) == ("phone.credential_issued", "keiri", "acme", "1001")
 
 
 @pytest.mark.requirement("R34")
-def test_a_phone_fetches_its_settings_in_its_own_language(house: SettingsHouse, keiri: Visitor) -> None:
+def test_a_phone_fetches_its_settings_in_its_own_language(
+    house: SettingsHouse, keiri: Visitor, audit: Callable[[], list[Entry]]
+) -> None:
     password, path = secrets_of(keiri.post(f"{PAGE}/issue", {}))
     phone = Visitor(house.server.port)
     config = ElementTree.fromstring(phone.get(f"{path}/cfg000b82123456.xml").text)[0]
@@ -101,7 +136,7 @@ def test_a_phone_fetches_its_settings_in_its_own_language(house: SettingsHouse, 
     assert f'SIP_PASS_1="{password}"\r\n' in panasonic.text and 'SIP_TRANSPORT_1="2"' in panasonic.text
     assert panasonic.headers["Content-Type"].startswith("text/plain")
     assert password in phone.get(f"{path}/linphone.xml").text
-    fetched = [entry for entry in audit(house) if entry.what == "phone.settings_fetched"]
+    fetched = [entry for entry in audit() if entry.what == "phone.settings_fetched"]
     assert [(one.tenant, one.about) for one in fetched] == [("acme", "1001")] * 3
     assert '"address":"127.0.0.1"' in (fetched[0].after or "")
     assert password not in repr(fetched) and path not in repr(fetched)
@@ -114,6 +149,9 @@ def test_without_the_secret_there_is_nothing_and_who_goes_on_trying_waits(house:
     for wrong in ("/provision/cfg000b82123456.xml/cfg000b82123456.xml", f"{path}x/linphone.xml", f"{path}/../secrets"):
         assert phone.get(wrong).status == 404
     assert phone.get(f"{path}/firmware.bin").status == 404, "not a file that we have"
+    for _ in range(60):
+        assert phone.get(f"{path}/phonebook.xml").status == 404, "phones ask for much; that guesses nothing"
+    assert phone.get(f"{path}/linphone.xml").status == 200
     for _ in range(60):
         last = phone.get("/provision/guessed/linphone.xml")
     assert last.status == 429
@@ -137,7 +175,9 @@ def test_whatever_a_phone_asks_for_it_is_no_error_of_ours(house: SettingsHouse) 
 
 
 @pytest.mark.requirement("R34")
-def test_revoking_takes_one_step_and_closes_the_address_too(house: SettingsHouse, keiri: Visitor) -> None:
+def test_revoking_takes_one_step_and_closes_the_address_too(
+    house: SettingsHouse, keiri: Visitor, audit: Callable[[], list[Entry]]
+) -> None:
     _, path = secrets_of(keiri.post(f"{PAGE}/issue", {}))
     answer = keiri.post(f"{PAGE}/revoke", {})
     assert answer.status == 303
@@ -145,7 +185,7 @@ def test_revoking_takes_one_step_and_closes_the_address_too(house: SettingsHouse
     assert known(house) == ""
     assert Visitor(house.server.port).get(f"{path}/linphone.xml").status == 404
     assert keiri.post(f"{PAGE}/revoke", {}).status == 404, "there is none any more"
-    assert [entry.what for entry in audit(house)] == ["phone.credential_issued", "phone.credential_revoked"]
+    assert [entry.what for entry in audit()] == ["phone.credential_issued", "phone.credential_revoked"]
 
 
 def test_who_may_not_know_of_a_phone_is_told_that_there_is_none(house: SettingsHouse, keiri: Visitor) -> None:
@@ -186,11 +226,8 @@ def test_a_page_shows_which_phone_is_connected(house: SettingsHouse, keiri: Visi
 
 
 @pytest.mark.requirement("R34")
-def test_the_command_prints_the_password_once_and_says_who_has_not_followed(
-    house: SettingsHouse, database: Database, tmp_path: Path
-) -> None:
-    at = ["--data", str(tmp_path), "--database", database.url]
-    run = CliRunner()
+def test_the_command_prints_the_password_once_and_says_who_has_not_followed(house: SettingsHouse, place: Place) -> None:
+    at, run = place.at, CliRunner()
     issued = run.invoke(main, ["phones", "issue", "acme", "1001", "--pages", "https://pbx.example", *at])
     assert issued.exit_code == 0, issued.output
     password, *addresses = issued.stdout.split()
@@ -204,9 +241,7 @@ def test_the_command_prints_the_password_once_and_says_who_has_not_followed(
     house.store.run(lambda tx: keep_applied(tx, applied, Cause(applied, "directory")))  # so fs1 is one that reports
     revoked = run.invoke(main, ["phones", "revoke", "acme", "1001", "--within", "1s", *at])
     assert revoked.exit_code == 1 and "switch fs1" in revoked.stderr
-    assert (
-        "fs1" in re.findall(r"まだ反映していない交換機.*?</dd>", logged_in(house, "keiri").get(PAGE).text, re.DOTALL)[0]
-    )
+    assert "fs1" in re.findall(r"まだ反映していない交換機.*?</dd>", place.keiri.get(PAGE).text, re.DOTALL)[0]
     followed = Envelope(
         body=PhoneCredentialApplied(switch="fs1", phone="1001", serial=4),
         id="a",

@@ -38,11 +38,11 @@ def add_routes(room: Blueprint, store: Store, reach: Mapping[str, Reach]) -> Non
     @public
     def settings_of_phone(secret: str, file: str) -> Response:
         address, kind = (request.remote_addr or "")[:100], format_of(file)
+        if kind is None:  # firmware, phone books …: phones ask for much, and an answer to all of it guesses nothing
+            abort(404)
         tried = store.run(lambda tx: people.count_try(tx, ((SCOPE, address),), clock.now_us()), people.TRIES)
         if tried.wait_us:
             abort(429)
-        if kind is None:
-            abort(404)
         found = store.run(lambda tx: _fetched(tx, secret[:200], kind, address, reach), people.TRIES)
         if found is None:
             log.warning("no settings for a phone", address=address, format=kind)
