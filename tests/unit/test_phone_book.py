@@ -23,9 +23,10 @@ from tests.unit.test_store import statements
 
 TEXT = st.text("アイカ漢髙あabC=+-@'\",;:\\ \u3000ー１%_#&<", max_size=12)
 NUMBERS = st.lists(
-    st.tuples(st.sampled_from(["03", "06", "050", "090"]), st.integers(10_000_000, 99_999_999)).map(
+    st.tuples(st.sampled_from(["03", "06", "050", "090", "+1555"]), st.integers(10_000_000, 99_999_999)).map(
         lambda parts: f"{parts[0]}{parts[1]}"
-    ),
+    )
+    | st.sampled_from(["104", "0570", "5551234", "98765432"]),
     min_size=1,
     max_size=4,
     unique=True,
@@ -37,11 +38,15 @@ def cards(draw: st.DrawFn) -> Card:
     """Cards as `plain` and `wrong_with` let them through."""
 
     def text() -> str:
-        return unicodedata.normalize("NFKC", draw(TEXT)).strip().lstrip("'")
+        return unicodedata.normalize("NFKC", draw(TEXT)).strip().lstrip("' ")
 
     name = text()
     return Card(
-        name or "誰か", text(), text(), tuple(draw(NUMBERS)), draw(st.sampled_from(["", "一行目\n二行目", "=1+1"]))
+        name or "誰か",
+        text(),
+        text(),
+        tuple(draw(NUMBERS)),
+        draw(st.sampled_from(["", "一行目\n二行目", "=1+1", "-\n'-x", "a\n\n  b: \nc"])),
     )
 
 
@@ -68,6 +73,22 @@ def plain(value: str) -> str:
     return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], value)
 
 
+@pytest.mark.parametrize("number", ["+1", "0", "12", "+", "0" * 21, "+1-2"])
+def test_no_file_brings_a_number_that_could_not_be_told(number: str) -> None:
+    """The last two digits say in which part of the book it is told."""
+    with pytest.raises(ValueError, match=re.escape(number)):
+        read_number(number)
+    found, notes = cards_of(read_sheets("book.csv", f"氏名,電話番号\n客,{number}\n".encode()))
+    assert found == [] and [note.level for note in notes] == ["error"]
+
+
+def test_a_lost_zero_is_asked_for_by_the_form_and_told_by_the_file() -> None:
+    with pytest.raises(ValueError, match="312345678"):
+        read_number("312345678")
+    (card,), (note,) = cards_of(read_sheets("book.csv", "氏名,電話番号\n客,312345678\n".encode()))
+    assert card.numbers == ("0312345678",) and note.level == "warning"
+
+
 @pytest.mark.requirement("D5")
 @given(cards(), st.sampled_from(["3.0", "4.0"]))
 def test_a_vcard_says_what_the_card_says(card: Card, version: str) -> None:
@@ -78,7 +99,7 @@ def test_a_vcard_says_what_the_card_says(card: Card, version: str) -> None:
     assert of["FN"] == (card.name or card.company) and of.get("ORG", "") == card.company
     assert of.get("NOTE", "") == card.note and of.get("X-PHONETIC-LAST-NAME", "") == card.reading
     numbers = [value for name, _, value in said if name.startswith("TEL")]
-    assert [read_number(value.removeprefix("tel:")) for value in numbers] == list(card.numbers)
+    assert [read_number(value.removeprefix("tel:").partition(";")[0]) for value in numbers] == list(card.numbers)
 
 
 def test_a_vcard_as_a_phone_gets_it() -> None:

@@ -23,6 +23,7 @@ Reads = Literal[
     "domain",
     "phone",
     "number",
+    "listed",
     "target",
     "date",
     "closing",
@@ -361,7 +362,7 @@ PHONE_BOOK = Kind(
                 ja=f"電話番号{n}",
                 en=f"Number {n}",
                 also=("電話番号", "電話", "number", "tel") if n == 1 else (),
-                reads="number",
+                reads="listed",
                 required=n == 1,
                 example="03-9876-5432" if n == 1 else "090-8765-4321" if n == 2 else "",
             )

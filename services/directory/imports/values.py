@@ -17,6 +17,7 @@ import msgspec
 from proto.values import digits_of
 from services.directory.imports.columns import Column, Reads, folded
 from services.directory.imports.model import Pair, Raw
+from services.directory.phone_book.model import read_number
 from services.directory.settings.week import read_days, read_ranges
 from services.directory.words import written
 
@@ -76,13 +77,17 @@ def text_of(raw: Raw) -> str:
     text = unicodedata.normalize("NFKC", text.strip().strip(_INVISIBLE)).strip()
     if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@"):  # as our own files mark what is no formula
         text = text[1:]
+    _check_printable(text)
+    return text
+
+
+def _check_printable(text: str) -> None:
     if not text.isprintable():
         bad = next(c for c in text if not c.isprintable())
         raise Wrong(
             f"に改行または見えない文字(U+{ord(bad):04X})があります",
             f"holds a line break or a sign that cannot be seen (U+{ord(bad):04X})",
         )
-    return text
 
 
 def _text(_column: Column, raw: Raw) -> Read:
@@ -93,9 +98,12 @@ def _text(_column: Column, raw: Raw) -> Read:
 
 
 def _note(_column: Column, raw: Raw) -> Read:
-    """Text of several lines."""
-    lines = [text_of(line) for line in (raw if isinstance(raw, str) else shown(raw)).splitlines()]
-    note = "\n".join(lines).strip()
+    """Text of several lines, each as it stands; an apostrophe against formulas is the cell's, not a line's."""
+    lines = (raw if isinstance(raw, str) else shown(raw)).strip().strip(_INVISIBLE).splitlines()
+    kept = [text_of(lines[0]) if lines else "", *(unicodedata.normalize("NFKC", line) for line in lines[1:])]
+    for line in kept[1:]:
+        _check_printable(line)
+    note = "\n".join(kept).strip()
     if len(note) > LONGEST_NOTE:
         raise Wrong(f"は{LONGEST_NOTE}文字を超えています", f"has more than {LONGEST_NOTE} characters")
     return Read(note)
@@ -154,6 +162,17 @@ def _number(_column: Column, raw: Raw) -> Read:
     raise Wrong(
         "は電話番号ではありません(先頭の0がありません)", "is no telephone number (no leading 0)", "03-1234-5678", hint
     )
+
+
+def _listed(column: Column, raw: Raw) -> Read:
+    """A number of a phone book, as its form takes them too: also one that is dialled without an area code (104)."""
+    digits = digits_of(text_of(raw))
+    read = Read(digits) if re.fullmatch(r"[1-9][0-9]{2,7}", digits) else _number(column, raw)
+    try:
+        read_number(read.value)
+    except ValueError:
+        raise Wrong("は電話番号ではありません", "is no telephone number", "03-1234-5678") from None
+    return read
 
 
 def in_japan(digits: str) -> bool:
@@ -271,6 +290,7 @@ _READERS: dict[Reads, Callable[[Column, Raw], Read]] = {
     "domain": _pattern(r"[A-Za-z0-9][A-Za-z0-9.-]{0,253}", "A-Z a-z 0-9 . -"),
     "phone": _pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "A-Z a-z 0-9 . _ - (32)"),
     "number": _number,
+    "listed": _listed,
     "target": _target,
     "date": _date,
     "closing": _closing,

@@ -23,6 +23,7 @@ from services.runtime.web.access import ROLES
 from services.runtime.web.api import Room
 from services.runtime.web.api.room import View, as_json
 from services.runtime.web.api.writes import Changed, expect
+from services.runtime.web.forms import plain
 from services.runtime.web.problems import Refused, wrong_field
 
 _READ, _WRITE = "phone_book:read", "phone_book:write"
@@ -143,7 +144,9 @@ def _checked(sent: Card) -> Card:
         numbers = tuple(dict.fromkeys(read_number(number) for number in sent.numbers))
     except ValueError:
         raise wrong_field("numbers", _WRONG["number"]) from None
-    card = msgspec.structs.replace(sent, numbers=numbers)
+    texts = {name: plain(getattr(sent, name)) for name in ("name", "reading", "company", "note")}
+    texts["note"] = texts["note"].replace("\r\n", "\n")
+    card = Card(numbers=numbers, **texts)
     if (wrong := wrong_with(card)) is not None:
         raise wrong_field(wrong[0], _WRONG[wrong[1]])
     return card

@@ -56,11 +56,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def read_number(typed: str) -> str:
-    """`０３−１２３４−５６７８`, `+81 3-1234-5678` -> `0312345678`. Raises ValueError."""
+    """`０３−１２３４−５６７８`, `+81 3-1234-5678` -> `0312345678`; short ones (104) as they are. Raises ValueError."""
     digits = digits_of(typed.strip())
     if digits.startswith("+81"):
         digits = "0" + digits[3:].removeprefix("0")
-    if not re.fullmatch(r"\+?[0-9]{3,20}", digits):
+    if not re.fullmatch(r"[+0][0-9]{3,19}|0[0-9]{2}|[1-9][0-9]{2,7}", digits):  # longer ones have lost their 0 or +
         raise ValueError(typed)
     return digits
 
