@@ -124,17 +124,22 @@ def _made(draft: Draft, stands: Standing | None, cards: tuple[Card, ...], text_o
 
 def _text(draft: Draft, stands: Standing | None, text_of: TextOf, notes: list[Note]) -> bytes:
     try:
-        read_as(Tenant, draft.plain)
         return text_of(draft.plain, stands, draft.standing)
-    except ValidationError as error:
-        for path, wrong in flatten(error.messages):
-            problem = Problem(text=str(wrong), path=path)
-            notes.append(_told(draft, path, problem))
     except ValueError as error:
-        record, key = draft.origin(())
-        say = ("のファイルは人の手で変えてください", "must be changed by hand")
-        notes.append(record.error(key, say, hint=str(error)))
+        notes += _why_not(draft, error)
     return b""
+
+
+def _why_not(draft: Draft, error: ValueError) -> list[Note]:
+    """Which values make no file, each at its cell."""
+    try:
+        read_as(Tenant, draft.plain)
+    except ValidationError as wrong:
+        told = flatten(wrong.messages)
+        return [_told(draft, path, Problem(text=str(text), path=path)) for path, text in told]
+    record, _ = draft.origin(())
+    say = ("のファイルは人の手で変えてください", "must be changed by hand")
+    return [record.error("client", say, hint=str(error))]
 
 
 def _told(draft: Draft, path: Path, problem: Problem) -> Note:
