@@ -7,7 +7,7 @@ either file nothing changes; days are one of each weekday, the next public holid
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import jpholiday
 import msgspec
 
+from proto.plan import Plan
 from proto.tenant import Tenant
 from proto.tenant.hours import Hours
 from proto.tenant.platform import Platform
@@ -62,6 +63,10 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     after: Told
 
 
+Ask = Callable[[str, date, int], Told]
+"""(number, day, minute of the day) -> what a call meets."""
+
+
 class KeyChange(msgspec.Struct, frozen=True):
     """A key whose value differs; `before` or `after` is empty where it is not there."""
 
@@ -85,10 +90,10 @@ def effects(before: State, after: State, explain: Explain, today: date) -> list[
     marks, special = _marks(hours), _special_days(hours, today)
     week = list(_usual_days(special, today))
     kinds = _kinds([*week, *special], hours)
+    asks = (_asking(before, explain), _asking(after, explain))
     for number in dict.fromkeys(entry.number for tenant in both for entry in tenant.numbers):
         of_kind = {
-            kind: _differences(before, after, explain, number, day, marks)
-            for kind, day in {kinds[day]: day for day in kinds}.items()
+            kind: _differences(*asks, number, day, marks) for kind, day in {kinds[day]: day for day in kinds}.items()
         }
         usual = [(day, of_kind[kinds[day]]) for day in week]
         as_usual = {day.weekday(): spans for day, spans in usual}
@@ -108,12 +113,10 @@ def _joined(number: str, days: Iterable[tuple[date, list[_Span]]], only: bool) -
         yield Effect(number=number, days=tuple(found), only=only, **msgspec.structs.asdict(span))
 
 
-def _differences(
-    before: State, after: State, explain: Explain, number: str, day: date, marks: Sequence[int]
-) -> list[_Span]:
+def _differences(before: Ask, after: Ask, number: str, day: date, marks: Sequence[int]) -> list[_Span]:
     found: list[_Span] = []
     for begins, ends in pairwise(marks):
-        old, new = (_told(state, explain, number, day, begins) for state in (before, after))
+        old, new = before(number, day, begins), after(number, day, begins)
         if old == new:
             continue
         last = found[-1] if found else None
@@ -124,14 +127,21 @@ def _differences(
     return found
 
 
-def _told(state: State, explain: Explain, number: str, day: date, minute: int) -> Told:
-    tenant = state.tenant
-    if tenant is not None and number not in {entry.number for entry in tenant.numbers}:
-        tenant = None
-    zone = ZoneInfo(tenant.timezone if tenant is not None else state.platform.timezone)
-    at_us = to_epoch_us(datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone))
-    plan, _ = explain(tenant, state.platform, number, _CALLER, at_us)
-    return Told(in_words(plan, tenant, "ja"), in_words(plan, tenant, "en"))
+def _asking(state: State, explain: Explain) -> Ask:
+    """What a call meets in this state; equal plans are put into words once, since most of them are."""
+    tenants = {entry.number: state.tenant for entry in state.tenant.numbers} if state.tenant is not None else {}
+    words: dict[Plan, Told] = {}
+
+    def ask(number: str, day: date, minute: int) -> Told:
+        tenant = tenants.get(number)
+        zone = ZoneInfo(tenant.timezone if tenant is not None else state.platform.timezone)
+        at_us = to_epoch_us(datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone))
+        plan = tuple(explain(tenant, state.platform, number, _CALLER, at_us)[0])
+        if (told := words.get(plan)) is None:
+            told = words[plan] = Told(in_words(plan, state.tenant, "ja"), in_words(plan, state.tenant, "en"))
+        return told
+
+    return ask
 
 
 def _marks(hours: Iterable[Hours]) -> list[int]:
