@@ -172,3 +172,21 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
             read_sheets("x", head + data)
         except Unreadable as refused:
             assert all(refused.say)
+
+
+@pytest.mark.parametrize("bomb", ["<c/>" * 900_000, "<a>" * 450_000 + "</a>" * 450_000], ids=["one row", "deep"])
+def test_a_sheet_that_would_fill_the_memory_is_not_parsed(bomb: str) -> None:
+    target = io.BytesIO(workbook({"顧客": [("顧客ID",)]}))
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet2.xml", f"<worksheet><sheetData><row>{bomb}</row></sheetData></worksheet>")
+    assert len(target.getvalue()) < 50_000
+    with pytest.raises(Unreadable, match="more cells than 10,000 rows"):
+        read_sheets("b.xlsx", target.getvalue(), 10_000)
+
+
+def test_a_full_workbook_is_read() -> None:
+    rows = [("顧客ID", *(f"電話番号{n}" for n in range(1, 10))), *(("acme", *["03-1234-5678"] * 9),) * 999]
+    (sheet,) = read_sheets("b.xlsx", workbook({"電話帳": rows}), 1_000)
+    assert len(sheet.rows) == 1_000
+    with pytest.raises(Unreadable, match="more than 999 rows"):
+        read_sheets("b.xlsx", workbook({"電話帳": rows}), 999)

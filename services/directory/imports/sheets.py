@@ -23,6 +23,8 @@ MOST_UNPACKED = 100 << 20
 MOST_ROWS = 100_000
 """Of one sheet, empty ones between others counted."""
 MOST_COLUMNS = 60
+_TAGS_OF_A_ROW = 80
+"""Twenty cells with a text each. What is parsed is kept until its row ends, or for good, at many times its size."""
 LONGEST_CELL = 5_000
 
 
@@ -34,7 +36,7 @@ class Unreadable(Exception):
         self.say: Pair = (ja, en)
 
 
-def read_sheets(file: str, data: bytes) -> tuple[Sheet, ...]:
+def read_sheets(file: str, data: bytes, most_rows: int = MOST_ROWS) -> tuple[Sheet, ...]:
     """Every sheet with something in it. Raises Unreadable."""
     if len(data) > MOST_BYTES:
         raise Unreadable(
@@ -42,13 +44,13 @@ def read_sheets(file: str, data: bytes) -> tuple[Sheet, ...]:
             f"is larger than {MOST_BYTES >> 20} MB: split it",
         )
     if data.startswith(b"PK\x03\x04"):
-        return tuple(_workbook(file, data))
+        return tuple(_workbook(file, data, most_rows))
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         raise Unreadable(
             "古いExcel形式(.xls)かパスワード付きです。.xlsxで保存し直してください",
             "is an old .xls or has a password: save it as .xlsx",
         )
-    rows = _rows(csv.reader(io.StringIO(_text(data), newline="")))
+    rows = _rows(csv.reader(io.StringIO(_text(data), newline="")), most_rows)
     try:
         return _sheet(file, "", rows)
     except csv.Error as error:
@@ -66,20 +68,15 @@ def _text(data: bytes) -> str:
     raise Unreadable("文字コードがUTF-8でもShift_JISでもありません", "is neither UTF-8 nor Shift_JIS (cp932)")
 
 
-def _workbook(file: str, data: bytes) -> Iterator[Sheet]:
+def _workbook(file: str, data: bytes, most_rows: int) -> Iterator[Sheet]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(part.file_size for part in archive.infolist())
-        if unpacked > MOST_UNPACKED:
-            raise Unreadable(
-                f"展開すると{MOST_UNPACKED >> 20} MBを超えます", f"unpacks to more than {MOST_UNPACKED >> 20} MB"
-            )
+        _check_unpacked(data, most_rows)
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         try:
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs write wrong ones, and rows beyond would be lost
                 values = sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
-                yield from _sheet(file, sheet.title, _rows(values))
+                yield from _sheet(file, sheet.title, _rows(values, most_rows))
         finally:
             book.close()
     except Unreadable:
@@ -90,17 +87,37 @@ def _workbook(file: str, data: bytes) -> Iterator[Sheet]:
         raise Unreadable("Excelのファイルとして読めません", f"cannot be read: {type(error).__name__}") from None
 
 
+def _check_unpacked(data: bytes, most_rows: int) -> None:
+    """Nothing is parsed before it is known how much there is. Raises Unreadable, and whatever zipfile does."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        if sum(part.file_size for part in parts) > MOST_UNPACKED:
+            raise Unreadable(
+                f"展開すると{MOST_UNPACKED >> 20} MBを超えます", f"unpacks to more than {MOST_UNPACKED >> 20} MB"
+            )
+        if sum(_tags(archive, part) for part in parts) > most_rows * _TAGS_OF_A_ROW:
+            raise Unreadable(
+                f"{most_rows:,}行より多くのセルがあります。ファイルを分けてください",
+                f"has more cells than {most_rows:,} rows: split it",
+            )
+
+
+def _tags(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    with archive.open(part) as source:
+        return sum(piece.count(b"<") for piece in iter(lambda: source.read(1 << 20), b""))
+
+
 def _sheet(file: str, name: str, rows: Iterable[Row]) -> tuple[Sheet, ...]:
     found = tuple(rows)
     return (Sheet(file, name, found),) if found else ()
 
 
-def _rows(lines: Iterable[Iterable[Any]]) -> Iterator[Row]:
+def _rows(lines: Iterable[Iterable[Any]], most_rows: int) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
-        if number > MOST_ROWS:
+        if number > most_rows:
             raise Unreadable(
-                f"{MOST_ROWS:,}行を超えています。下の空の行を消すか、ファイルを分けてください",
-                f"has more than {MOST_ROWS:,} rows: delete empty ones below, or split it",
+                f"{most_rows:,}行を超えています。下の空の行を消すか、ファイルを分けてください",
+                f"has more than {most_rows:,} rows: delete empty ones below, or split it",
             )
         cells: list[Raw] = [cell[:LONGEST_CELL] if isinstance(cell, str) else cell for cell in line]
         while cells and (cells[-1] is None or (isinstance(cells[-1], str) and not cells[-1].strip())):

@@ -48,6 +48,8 @@ from services.runtime.web.language import current_language
 log = get_logger("directory.phone_book")
 PAGE = 50
 MOST_SENT = 4 << 20
+MOST_ROWS = 2 * MOST_ENTRIES
+"""Of a file; empty ones count."""
 WRITERS = (*MANAGERS, "employee")
 _writers = roles(*WRITERS)
 _managers = roles(*MANAGERS)
@@ -298,7 +300,7 @@ def _add_files(room: Blueprint, books: Books) -> None:
 
 def _read(data: bytes) -> tuple[list[Card], list[Note]]:
     try:
-        return cards_of(read_sheets("", data))
+        return cards_of(read_sheets("", data, MOST_ROWS))
     except Unreadable as error:
         return [], [Note(place=Place(""), say=error.say)]
 
