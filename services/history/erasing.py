@@ -14,18 +14,26 @@ from services.history.model import Arrival, Call, Leg, Step
 from services.history.row import direction
 
 _ERASED = Party(presentation="erased")
+LONGEST_EXTENSION = 5
+"""Digits; whoever dials more than that and reaches nobody in the house has dialled outside."""
 
 
 def erased(call: Call) -> Call:
     """The call without the other side. Of calls among our own phones nothing is to be erased."""
     kind = direction(call)
-    if kind in ("internal", "emergency"):
+    if kind == "emergency" or (kind == "internal" and not _in_vain(call)):
         return call
     return msgspec.structs.replace(
         call,
         arrivals={name: _arrival(one) for name, one in call.arrivals.items()},
         legs={name: _leg(one) for name, one in call.legs.items()},
     )
+
+
+def _in_vain(call: Call) -> bool:
+    """Whether nobody in the house was rung for digits that may be a number outside: refused, or no carrier took it."""
+    rung = any(leg.direction == "outbound" for leg in call.legs.values())
+    return not rung and any(len(one.dialled) > LONGEST_EXTENSION for one in call.arrivals.values())
 
 
 def _arrival(one: Arrival) -> Arrival:
@@ -49,7 +57,8 @@ def erased_step(step: Step) -> Step:
         values["dialled"] = ""
     elif "presentation" in values:
         values |= {"number": "", "presentation": "erased"}
-    if values.get("via") == "trunk" and "destination" in values:
+    # To a carrier; or what our phone dialled, which its own leg calls its destination.
+    if "destination" in values and (values.get("via") == "trunk" or values.get("kind") == "inbound"):
         values["destination"] = ""
     plan = tuple(msgspec.structs.replace(one, what=()) if one.do == "forward" else one for one in step.plan)
     return msgspec.structs.replace(step, values=values, why=(), plan=plan)

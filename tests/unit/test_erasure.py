@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.envelope import Envelope
-from proto.events import LegEnded
+from proto.events import CallArrived, LegAnswered, LegEnded
 from proto.topics import outgoing
 from proto.values import Party
 from services.billing import service as billing
@@ -77,6 +77,49 @@ def test_the_line_of_a_call_stays_but_for_the_other_side(name: str) -> None:
     assert [erased_step(step) for step in steps] == steps
     for lang in ("ja", "en"):  # every sentence can still be said
         assert all(sentence(step, {}, lang) for step in steps)
+
+
+@pytest.mark.requirement("D14")
+def test_of_a_call_that_a_phone_made_the_number_goes_from_its_own_leg_too() -> None:
+    story = stories.Story("c1", caller=Party(number="1001", name="佐藤"), dialled=TARGET)
+    story.ring("c1-b", 0.1, TARGET, "forward", "trunk")
+    ours = LegAnswered(
+        switch="fs1", leg=story.leg, kind="inbound", direction="inbound", via="phone", destination=TARGET
+    )
+    story.say(5.0, ours)
+    story.end("c1-b", 60.0, kind="forward", via="trunk", destination=TARGET, started=0.1, answered=5.0)
+    story.end(story.leg, 60.1, kind="inbound", destination=TARGET, answered=5.0)
+    call = told(story.facts)
+    steps = [erased_step(step) for fact in story.facts if (step := step_of(fact)) is not None]
+    assert row(call, "acme").other_number == TARGET
+    assert TARGET not in repr((erased(call), row(erased(call), "acme"), steps))
+    assert [erased_step(step) for step in steps] == steps
+
+
+@pytest.mark.requirement("D14")
+@pytest.mark.parametrize(
+    ("dialled", "stays"),
+    [(TARGET, False), (f"184{TARGET}", False), ("+12125550100", False), ("12345678", False), ("1002", True)],
+)
+def test_a_number_outside_that_was_dialled_in_vain_goes_too(dialled: str, stays: bool) -> None:
+    """Refused, or no carrier took it: there is no leg to the outside, and the call looks like one within the house."""
+    story = stories.Story("c1", caller=Party(number="1001", name="佐藤"), dialled=dialled)
+    arrived = CallArrived(
+        switch="fs1",
+        leg=story.leg,
+        origin="phone",
+        dialled=dialled,
+        caller=story.caller,
+        phone="1001",
+        received_at_us=story.us(0),
+    )
+    story.say(0.0, arrived)
+    story.end(story.leg, 3.0, "CALL_REJECTED", kind="inbound", destination=dialled)
+    call = told(story.facts)
+    after = erased(call)
+    steps = [erased_step(step) for fact in story.facts if (step := step_of(fact)) is not None]
+    assert (dialled in repr((after, row(after, "acme"), steps))) == stays
+    assert (after == call) == stays
 
 
 @pytest.mark.requirement("B17")
