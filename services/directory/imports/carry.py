@@ -81,6 +81,11 @@ def carry_out(
     """Write these clients' files and phone books. Raises Refused (nothing was written), OSError, Unavailable."""
     all_made = tuple(made)
     by_file = {one.file: one for one in all_made if one.text}
+
+    def filed(file: str) -> None:
+        if not by_file[file].cards:  # else it is dealt with once its phone book is
+            wrote(by_file[file])
+
     left = put_each(
         store,
         folder,
@@ -89,7 +94,7 @@ def carry_out(
         why,
         now_us,
         {file: one.expected for file, one in by_file.items()},
-        lambda file: wrote(by_file[file]),
+        filed,
     )
     reasons = {by_file[file].client: reason for file, reason in left.items()}
     for one in all_made:
@@ -98,7 +103,7 @@ def carry_out(
                 store.run(partial(_add_cards, one, who, now_us), TRIES)
             except entries.Full:
                 reasons[one.client] = "the phone book is full"
-        if not one.text:
+        if one.cards or not one.text:
             wrote(one)
     return Outcome(tuple(one.client for one in all_made if one.client not in reasons), reasons)
 

@@ -7,6 +7,7 @@ Enters: spreadsheets of platform operators. Leaves: clients' files in force, by 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -94,7 +95,8 @@ class Imports:
         def wrote(_made: Made) -> None:
             nonlocal done
             done += 1
-            self.store.run(partial(kept.step, wanted=one.id, done=done, now_us=clock.now_us()), TRIES)
+            with suppress(Unavailable, Conflict):  # how far it is, is no reason to go no further
+                self.store.run(partial(kept.step, wanted=one.id, done=done, now_us=clock.now_us()), TRIES)
 
         outcome = carry_out(self.store, self.folder, made, who, f"import {one.names}", clock.now_us(), wrote)
         later = False

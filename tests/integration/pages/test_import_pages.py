@@ -6,10 +6,15 @@ import html
 import re
 from pathlib import Path
 
+import pytest
+
 from services.directory.audit import oldest_first
 from services.directory.imports import kept
+from services.directory.phone_book import entries
 from services.directory.service import in_force
 from services.runtime import clock
+from services.runtime.store import Tx
+from services.runtime.store.errors import Locked
 from tests.pages_house import PagesHouse
 from tests.spreadsheets import csv_of, of_clients, workbook
 from tests.visitor import Answer, Visitor
@@ -110,3 +115,21 @@ def test_an_import_whose_process_died_can_be_written_again(house: PagesHouse, ad
     stopped = admin.get(f"/imports/{imported}")
     assert "書き込みが途中で止まりました" in stopped.text and "中断" in admin.get("/imports").text
     assert "2件の顧客を取り込みました" in done(house, admin, write(admin, stopped))
+
+
+def test_an_import_goes_on_when_its_progress_cannot_be_noted(
+    house: PagesHouse, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheets = of_clients(3)
+    sheets["電話帳"] = [("顧客ID", "氏名", "電話番号1"), *((f"kaisha00{n}", "客", "03-9876-5432") for n in (1, 3))]
+    told: list[int] = []
+
+    def step(_tx: Tx, wanted: str, done: int, now_us: int) -> None:
+        told.append(done)
+        raise Locked("database: locked")
+
+    monkeypatch.setattr(kept, "step", step)
+    said = done(house, admin, write(admin, send(admin, moving_xlsx=workbook(sheets))))
+    assert "3件の顧客を取り込みました" in said and len(clients(house)) == 3
+    assert list(dict.fromkeys(told)) == [1, 2, 3], "a client is dealt with once its phone book is"
+    assert [house.directory.run(lambda tx, n=n: entries.count(tx, f"kaisha00{n}")) for n in (1, 2, 3)] == [1, 0, 1]
