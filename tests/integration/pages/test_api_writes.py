@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import msgspec
 import pytest
 
+from services.directory import people
 from services.directory.audit import oldest_first
 from services.directory.phones import issuing
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.store import Tx
 from services.runtime.web.api import once
 from tests.pages_house import PagesHouse
 from tests.visitor import Answer, Visitor
@@ -238,6 +241,23 @@ def test_a_phone_book_is_kept_by_a_program(house: PagesHouse, program: Visitor) 
     house.visitor("other", "tenant_administrator", "zeta")
     assert send(house.program("other"), book, card, "x").status == 404
     assert house.program("other").get(book).status == 404
+
+
+def test_no_kept_answer_is_told_to_whom_the_client_was_taken_from(house: PagesHouse) -> None:
+    house.visitor("boss", "tenant_administrator", "acme")
+    boss, match = house.program("boss"), house.program().get(HOURS).headers["ETag"]
+    book, card = "/api/v1/clients/acme/phone-book", {"name": "山田 太郎", "numbers": ["09011112222"]}
+    assert put_hours(boss, EARLY, "k", match).status == send(boss, book, card, "c").status == 200
+
+    def take(tx: Tx) -> None:
+        before = people.find(tx, "boss")
+        assert before is not None
+        people.replace(tx, before, msgspec.structs.replace(before, tenants=("zeta",)), clock.now_us())
+
+    house.directory.run(take)
+    house.publish_people()
+    house.drained()
+    assert put_hours(boss, EARLY, "k", match).status == send(boss, book, card, "c").status == 404
 
 
 def test_a_stolen_phone_is_cut_off_once(house: PagesHouse, program: Visitor) -> None:

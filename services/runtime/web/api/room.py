@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 import msgspec
-from flask import Request, Response
+from flask import Request, Response, abort
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
@@ -21,7 +21,7 @@ from werkzeug.exceptions import BadRequest
 
 from proto.schemas import Plain, schema_for
 from services.runtime.store import Store
-from services.runtime.web.access import API, by_token, roles
+from services.runtime.web.access import API, by_token, current_person, roles
 from services.runtime.web.api import writes
 from services.runtime.web.problems import Refused, wrong_field, wrong_fields
 
@@ -123,6 +123,8 @@ class Room(Blueprint):  # type: ignore[misc]
         def declare(view: View) -> View:
             @wraps(view)
             def respond(*read: dict[str, Any], **parts: str) -> Response:
+                if "tenant" in parts and not current_person().sees(parts["tenant"]):
+                    abort(404)  # the answer may be kept from when its person still saw the client
                 given = [msgspec.convert(one, body) for one in read]
                 kept = writes.done(store, writes.write(matched), lambda: view(*given, **parts))
                 after()
