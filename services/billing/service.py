@@ -83,7 +83,7 @@ class _Room:
         _keep_arrival(tx, envelope.call, fact)
         verdict = _verdict(tx, envelope)
         if not envelope.estimated:
-            _forget_waiting(tx, fact.switch, fact.leg, estimated=True)
+            _forget_guess(tx, fact.switch, fact.leg)
         if verdict == "ignore":
             if not envelope.estimated and fact.answered_at_us is None:
                 tx.once(UNANSWERED, f"{fact.switch}/{fact.leg}", clock.now_us())
@@ -151,7 +151,10 @@ class _Room:
         usage = _usage(tx, row.event)
         assert isinstance(usage.body, LegEnded)
         verdict, terms = _verdict(tx, usage), _terms_for(tx, usage.body, payer) or NO_TERMS
-        return [] if verdict == "ignore" else self._enter(tx, usage, payer, terms, verdict)
+        if verdict == "ignore":
+            tx.delete(tx.tables["usages"], event=row.event)
+            return []
+        return self._enter(tx, usage, payer, terms, verdict)
 
     def _enter(self, tx: Tx, envelope: Envelope, payer: TenantId, terms: Terms, verdict: Verdict) -> list[Emit]:
         fact = envelope.body
@@ -256,6 +259,16 @@ def _forget_waiting(tx: Tx, switch: str, leg: str, *, estimated: bool) -> None:
     table = tx.tables["waiting"]
     if tx.known(SOMEBODY_WAITS, lambda: tx.first(table, ("leg",)) is not None):
         tx.delete(table, switch=switch, leg=leg, estimated=estimated)
+
+
+def _forget_guess(tx: Tx, switch: str, leg: str) -> None:
+    """The switch's own word is here before the guess was charged: nothing rests on that fact, so it is not kept."""
+    table = tx.tables["waiting"]
+    if tx.known(SOMEBODY_WAITS, lambda: tx.first(table, ("leg",)) is not None):
+        guess = tx.first(table, ("event",), switch=switch, leg=leg, estimated=True)
+        if guess is not None:
+            tx.delete(tx.tables["usages"], event=guess.event)
+            _forget_waiting(tx, switch, leg, estimated=True)
 
 
 def _keep_arrival(tx: Tx, call: str, fact: LegEnded) -> None:

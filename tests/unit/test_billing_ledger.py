@@ -344,3 +344,15 @@ def test_a_usage_is_kept_as_it_was_told(store: Store) -> None:
     assert derivation is not None
     assert isinstance(derivation.fact, LegEnded)
     assert derivation.fact.caller == hostile.caller
+
+
+@pytest.mark.requirement("D14")
+def test_a_fact_on_which_no_charge_rests_is_not_kept(store: Store) -> None:
+    """It names whom the call was with, and erasure finds facts by their charges."""
+    hear(store, leg(), "guess-1", estimated=True)  # its payer's terms have not been heard
+    hear(store, leg(), "word-1")
+    hear(store, prices("9.35"), "platform-1", tenant="_platform")
+    hear(store, ACME, "tenant-1")
+    (entry,) = store.run(billing.entries)
+    usages = store.run(lambda tx: [row.event for row in tx.sql.execute(tx.tables["usages"].select())])
+    assert usages == [entry.event]
