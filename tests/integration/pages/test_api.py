@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from apispec import APISpec
 from flask import Blueprint
 
 from proto.values import Party
@@ -98,6 +99,24 @@ def test_the_documents_of_the_services_are_told_apart_and_make_the_whole(house: 
     assert not parts[0].keys() & parts[1].keys()
     assert {**parts[0], **parts[1]} == document(house)["paths"]
     assert visitor.get(f"{API}/openapi/billing.json").status == 404
+
+
+def test_the_document_is_made_once_however_often_somebody_asks(
+    house: PagesHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody shows a token for it, so nothing bounds how often."""
+    made: list[int] = []
+    make = APISpec.to_dict
+
+    def counted(spec: APISpec) -> dict[str, Any]:
+        made.append(1)
+        return make(spec)
+
+    monkeypatch.setattr(APISpec, "to_dict", counted)
+    for _ in range(3):
+        for path in ("openapi.json", "openapi/history.json", "openapi/nobody.json"):
+            Visitor(house.server.port).get(f"{API}/{path}")
+    assert len(made) <= 2
 
 
 def test_calls_come_page_by_page_each_once(house: PagesHouse) -> None:

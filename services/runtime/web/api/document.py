@@ -116,26 +116,27 @@ def add_api(app: Flask, rooms: Iterable[Room], csrf: CSRFProtect) -> None:
 def _documents(api: _Api, services: list[str]) -> Blueprint:
     room = Blueprint("api_documents", __name__, url_prefix=PREFIX)
 
+    @cache
+    def document(service: str) -> bytes:
+        """Made when it is first asked for: anybody may ask, as often as they like."""
+        whole = api.spec.to_dict()
+        paths = {path: item for path, item in whole["paths"].items() if not service or _of(item, service)}
+        return msgspec.json.encode({**whole, "paths": paths})
+
     @room.get("/openapi.json")
     @public
     def openapi() -> Response:
-        return _as_json(api.spec.to_dict())
+        return Response(document(""), mimetype="application/json")
 
     @room.get("/openapi/<service>.json")
     @public
     def openapi_of(service: str) -> Response:
         if service not in services:
             abort(404)
-        whole = api.spec.to_dict()
-        paths = {path: item for path, item in whole["paths"].items() if _of(item, service)}
-        return _as_json({**whole, "paths": paths})
+        return Response(document(service), mimetype="application/json")
 
     return room
 
 
 def _of(item: dict[str, Any], service: str) -> bool:
     return any(service in operation["tags"] for operation in item.values() if isinstance(operation, dict))
-
-
-def _as_json(document: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(document), mimetype="application/json")
