@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, abort, request
 
+from services.directory.audit import audited
+from services.directory.changing import TRIES
 from services.directory.phone_book import entries
 from services.directory.phone_book.model import Card, Entry, Wrong, read_number, wrong_with
 from services.directory.phone_book.web import WRITERS, Books
@@ -57,9 +59,17 @@ def add_phone_book(room: Room, books: Books) -> None:
 
     @room.reads(path, BookPage, scope=_READ, who=tuple(ROLES), asked=BookAsked)
     def phone_book(asked: BookAsked, tenant: str) -> BookPage:
-        """A client's phone book, or what of it is looked for."""
+        """A client's phone book, or what of it is looked for. Whoever begins to take all of it is in the audit log."""
         books.client(tenant)
-        found = store.run(lambda tx: entries.after(tx, tenant, asked.q, asked.limit + 1, asked.after))
+        who = current_person().id
+
+        def read(tx: Tx) -> list[Entry]:
+            if not asked.q and not asked.after:
+                what = {"as": "api", "entries": entries.count(tx, tenant)}
+                audited(tx, who, "phone_book.exported", tenant, "", after=what, now_us=clock.now_us())
+            return entries.after(tx, tenant, asked.q, asked.limit + 1, asked.after)
+
+        found = store.run(read, TRIES)
         here = tuple(found[: asked.limit])
         more = len(found) > asked.limit
         link = f"{request.path}?{urlencode({**request.args, 'after': here[-1].id})}" if more else None

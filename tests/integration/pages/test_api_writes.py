@@ -219,6 +219,8 @@ def test_a_phone_book_is_kept_by_a_program(house: PagesHouse, program: Visitor) 
     ids = [page["entries"][0]["id"], program.get(page["next"]).json()["entries"][0]["id"]]
     assert ids == sorted([made.json()["id"], other.json()["id"]])
     assert [one["id"] for one in program.get(f"{book}?q=1111").json()["entries"]] == [made.json()["id"]]
+    taken = [(e.who, e.after) for e in oldest_first(house.directory) if e.what == "phone_book.exported"]
+    assert [(who, '"as":"api"' in (after or "")) for who, after in taken] == [("admin", True)], "as on the page"
 
     changed = send(program, entry, {**card, "note": "元の担当"}, "c", made.headers["ETag"], "PUT")
     assert (changed.status, changed.json()["card"]["note"]) == (200, "元の担当")
