@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import gevent
@@ -25,6 +25,7 @@ LEGS = {
     "dialled": {"sip_local_url": "1001@pbx.example"},
     "dialling": {"user_name": "1001", "domain_name": "pbx.example"},
     "help": {"user_name": "1001", "domain_name": "pbx.example", "tt_stage": "emergency"},
+    "help-by-routing": {"user_name": "1001", "domain_name": "pbx.example", "tt_stage": "routed", "tt_did": "184119"},
     "other": {"sip_local_url": "1002@pbx.example"},
     "same-id-elsewhere": {"sip_local_url": "1001@other.example"},
     "carrier": {},
@@ -62,8 +63,8 @@ class Switch:
             self.done.append(said)
         return {"reloadxml": "+OK [Success]"}.get(command, "+OK")
 
-    def bgapi(self, command: str, argument: str) -> str:
-        raise UnknownCommand(command)
+    def sendmsg(self, leg: str, headers: Mapping[str, str]) -> str:
+        return f"-ERR invalid session id [{leg}]"
 
 
 class Told:
