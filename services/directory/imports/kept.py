@@ -138,7 +138,7 @@ def end(tx: Tx, wanted: str, who: str, result: Result, now_us: int) -> None:
     after = {
         "files": names,
         "clients": [client for client, _ in result.written],
-        "left": sorted(result.left),
+        "unwritten": sorted(result.left),
         "failure": result.failure,
     }
     audited(tx, who, f"import.{state}", PLATFORM_TENANT, wanted, after=after, now_us=now_us)
