@@ -20,7 +20,8 @@ LOOKS = 3
 AGAIN_S = 0.5
 """The switch's list of legs follows its calls by some milliseconds (switch_core_sqldb.c)."""
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
-_ASKED = ("sip_local_url", "user_name", "domain_name", "tt_stage")
+_HELP = re.compile(r"(?:18[46])?(?:110|118|119)")
+_ASKED = ("sip_local_url", "user_name", "domain_name", "tt_stage", "tt_did")
 """Of a leg that was dialled: whom; of one that a phone began: as whom it logged in (mod_sofia.c, sofia_reg.c)."""
 
 
@@ -56,6 +57,6 @@ def _phones_of(link: Link, legs: Sequence[str]) -> Iterator[tuple[str, str]]:
         packet = legs[start : start + AT_ONCE]
         asked = [(leg, [link.post(f"api uuid_getvar {leg} {name}") for name in _ASKED]) for leg in packet]
         for leg, waiting in asked:
-            dialled, user, domain, stage = (link.reply_to(one, link.timeout).text.strip() for one in waiting)
-            if stage != "emergency":
+            dialled, user, domain, stage, called = (link.reply_to(one, link.timeout).text.strip() for one in waiting)
+            if stage != "emergency" and not _HELP.fullmatch(called):  # by the dialplan, or by routing all the same
                 yield leg, f"{user}@{domain}".lower() if dialled in ("", "_undef_") else dialled.lower()
