@@ -27,7 +27,8 @@ def test_the_next_call_to_an_imported_number_rings(tmp_path: Path, house_databas
         made = propose(store, {"moving.xlsx": book}).to_write(False)
         carry_out(store, files.folder, made, "root", "moving", clock.now_us(), lambda _one: None)
         files.reload()
-        played.until(lambda: "kaisha002" in [row["name"] for row in played.rows("routing", "projections")])
+        for keeper in ("eventsocket.fs1", "routing", "answering", "recording", "billing", "history"):
+            played.until(lambda at=keeper: "kaisha002" in [row["name"] for row in played.rows(at, "projections")])  # type: ignore[misc]
         leg = played.simulator.call(Caller("0901234567", talks_s=30), number_of(2).replace("-", ""))
         played.until_over(leg)
         (call,) = played.rows("history", "calls")
