@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
 import zipfile
 from datetime import date, datetime
 
@@ -182,6 +184,19 @@ def test_a_sheet_that_would_fill_the_memory_is_not_parsed(bomb: str) -> None:
     assert len(target.getvalue()) < 50_000
     with pytest.raises(Unreadable, match="more cells than 10,000 rows"):
         read_sheets("b.xlsx", target.getvalue(), 10_000)
+
+
+def test_a_part_that_is_larger_than_it_says_is_not_unpacked() -> None:
+    target, size = io.BytesIO(), 200 << 20
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", bytes(size))
+    lying = target.getvalue().replace(struct.pack("<I", size), struct.pack("<I", 100))
+    tracemalloc.start()
+    with pytest.raises(Unreadable, match="is no workbook"):
+        read_sheets("b.xlsx", lying)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 << 20
 
 
 def test_a_full_workbook_is_read() -> None:

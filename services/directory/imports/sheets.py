@@ -16,6 +16,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from services.directory.imports.model import Pair, Raw, Row, Sheet
+from services.directory.imports.unpacked import said_bytes, tags
 
 MOST_BYTES = 20 << 20
 MOST_UNPACKED = 100 << 20
@@ -89,22 +90,15 @@ def _workbook(file: str, data: bytes, most_rows: int) -> Iterator[Sheet]:
 
 def _check_unpacked(data: bytes, most_rows: int) -> None:
     """Nothing is parsed before it is known how much there is. Raises Unreadable, and whatever zipfile does."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        parts = archive.infolist()
-        if sum(part.file_size for part in parts) > MOST_UNPACKED:
-            raise Unreadable(
-                f"展開すると{MOST_UNPACKED >> 20} MBを超えます", f"unpacks to more than {MOST_UNPACKED >> 20} MB"
-            )
-        if sum(_tags(archive, part) for part in parts) > most_rows * _TAGS_OF_A_ROW:
-            raise Unreadable(
-                f"{most_rows:,}行より多くのセルがあります。ファイルを分けてください",
-                f"has more cells than {most_rows:,} rows: split it",
-            )
-
-
-def _tags(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
-    with archive.open(part) as source:
-        return sum(piece.count(b"<") for piece in iter(lambda: source.read(1 << 20), b""))
+    if said_bytes(data) > MOST_UNPACKED:
+        raise Unreadable(
+            f"展開すると{MOST_UNPACKED >> 20} MBを超えます", f"unpacks to more than {MOST_UNPACKED >> 20} MB"
+        )
+    if tags(data) > most_rows * _TAGS_OF_A_ROW:
+        raise Unreadable(
+            f"{most_rows:,}行より多くのセルがあります。ファイルを分けてください",
+            f"has more cells than {most_rows:,} rows: split it",
+        )
 
 
 def _sheet(file: str, name: str, rows: Iterable[Row]) -> tuple[Sheet, ...]:
