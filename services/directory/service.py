@@ -177,7 +177,9 @@ def in_force(tx: Tx, of: str | None = None) -> InForce:
             platform = msgspec.json.decode(row.body, type=Platform)
         elif not row.gone:
             tenants[row.tenant] = Held(row.file, msgspec.json.decode(row.body, type=Tenant))
-    return InForce(platform, tenants, identity.confirmed(tx, of), stock.spoken_for(tx, clock.now_us(), of))
+    return InForce(
+        platform, tenants, identity.confirmed(tx, clock.now_us(), of), stock.spoken_for(tx, clock.now_us(), of)
+    )
 
 
 def take(tx: Tx, folder: Folder, now_us: int) -> tuple[Settled, list[Outgoing]]:

@@ -68,8 +68,10 @@ def settle(folder: Folder, now: InForce) -> Settled:
     fit, found = _fit(folder, now, platform)
     problems += found
     present = {document.body.tenant for document in folder.tenants}
+    # A refused file ends nobody's service: neither its client's of before, should it name another one now.
+    kept = {document.file for document in folder.tenants} - {document.file for document in fit} | set(folder.broken)
     missing = () if folder.platform is None and PLATFORM_FILE not in folder.broken else tuple(now.tenants)
-    gone = tuple(t for t in missing if t not in present and now.tenants[t].file not in folder.broken)
+    gone = tuple(t for t in missing if t not in present and now.tenants[t].file not in kept)
     held = {tenant: held for tenant, held in now.tenants.items() if tenant not in gone}
     tenants, clashes = _without_clashes(fit, held, platform)
     return Settled(platform, tenants, gone, tuple(problems + clashes))

@@ -34,6 +34,10 @@ KINDS = (
 """What a copy may be: how its bytes begin, its type, its ending."""
 
 
+LAPSES_AFTER_US = 30 * 86_400_000_000
+"""Whoever comes back later than this after leaving is checked again: it may be another company under an old id."""
+
+
 class Refused(Exception):
     """Nothing was kept; `reason` says why, `fields` which ones."""
 
@@ -76,6 +80,8 @@ class Standing(msgspec.Struct, frozen=True):
     last: Version | None
     ended_on: date | None
     """The end of its contract, or the day on which its file was taken away; None: it goes on or has not begun."""
+    confirmed: bool
+    """Its check is, and it did not leave since."""
 
     @property
     def needs_base(self) -> bool:
@@ -115,15 +121,21 @@ def add_identity_tables(metadata: MetaData) -> None:
     )
 
 
-def confirmed(tx: Tx, of: str | None = None) -> frozenset[str]:
-    """Clients whose check is confirmed; `of`: this one at most."""
-    table = tx.tables["identity_records"]
+def confirmed(tx: Tx, now_us: int, of: str | None = None) -> frozenset[str]:
+    """Clients whose check is confirmed, and who did not leave since; `of`: this one at most."""
+    table, revisions = tx.tables["identity_records"], tx.tables["revisions"]
     newest = select(table.c.tenant, func.max(table.c.number).label("number")).group_by(table.c.tenant)
     if of is not None:
         newest = newest.where(table.c.tenant == of)
     last = newest.subquery()
     here = (table.c.tenant == last.c.tenant) & (table.c.number == last.c.number)
-    return frozenset(tx.sql.execute(select(table.c.tenant).join(last, here).where(table.c.confirmed)).scalars())
+    left = (
+        select(revisions.c.tenant)
+        .where(revisions.c.tenant == table.c.tenant, revisions.c.gone, revisions.c.since_us > table.c.at_us)
+        .where(revisions.c.since_us < now_us - LAPSES_AFTER_US)
+    )
+    query = select(table.c.tenant).join(last, here).where(table.c.confirmed, ~left.exists())
+    return frozenset(tx.sql.execute(query).scalars())
 
 
 def versions(tx: Tx, tenant: str) -> list[Version]:
@@ -164,7 +176,10 @@ def _standing(tenant: str, row: Any, last: Version | None, today: date) -> Stand
         removed = day_in_japan(row.since_us) if row.gone else None
         days = [day for day in (until, removed) if day is not None and day <= today]
         ended_on = max(days) if days else None
-    return Standing(tenant, body, row is not None and not row.gone, last, ended_on)
+    in_force = row is not None and not row.gone
+    left_since = row is not None and row.gone and last is not None and last.at_us < row.since_us
+    lapsed = left_since and day_in_japan(row.since_us + LAPSES_AFTER_US) < today
+    return Standing(tenant, body, in_force, last, ended_on, last is not None and last.confirmed and not lapsed)
 
 
 def save(tx: Tx, who: str, tenant: str, record: Record, seen: int, confirm: bool, why: str, now_us: int) -> Version:
@@ -178,18 +193,18 @@ def save(tx: Tx, who: str, tenant: str, record: Record, seen: int, confirm: bool
         raise Refused("changed")
     if found := model.wrong(record, today):
         raise Refused("wrong", tuple(found))
-    confirm = confirm or (now.last is not None and now.last.confirmed)
+    confirm = confirm or now.confirmed
     if confirm and (lacks := model.missing(record, now.needs_base)):
         raise Refused("missing", lacks)
     was = now.last.record if now.last is not None else None
     fields = model.differences(was, record)
-    if now.last is not None and not fields and now.last.confirmed == confirm:
+    if now.last is not None and not fields and now.confirmed == confirm:
         raise Refused("same")
     version = Version(tenant, seen + 1, now_us, who, why, confirm, record)
     row = {name: getattr(version, name) for name in ("tenant", "number", "at_us", "who", "why", "confirmed")}
     if not tx.insert_once(tx.tables["identity_records"], {**row, "body": msgspec.json.encode(record)}):
         raise Conflict(f"identity {tenant}")
-    what = "identity.confirmed" if confirm and not (now.last is not None and now.last.confirmed) else "identity.changed"
+    what = "identity.confirmed" if confirm and not now.confirmed else "identity.changed"
     after = {"number": version.number, "fields": list(fields), "why": why}
     audited(tx, who, what, tenant, tenant, None, after, now_us=now_us)
     return version

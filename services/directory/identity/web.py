@@ -205,7 +205,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
             form.refused(refused.fields, dict(model.wrong(record, day_in_japan(now_us))))
             code = 409 if refused.reason == "changed" else 422
             return make_response(page(now, form, str(FAILURES.get(refused.reason, ""))), code)
-        began = saved.confirmed and not (now.last is not None and now.last.confirmed)
+        began = saved.confirmed and not now.confirmed
         done = ("confirmed" if _taken(take) else "later") if began else "saved"
         return redirect(f"/identity/{tenant}?done={done}", code=303)
 

@@ -18,6 +18,7 @@ from services.directory.audit import oldest_first
 from services.directory.identity import records
 from services.directory.identity.model import Record
 from services.runtime import clock
+from services.runtime.store import Tx
 from tests.clients import ACME, PLATFORM
 from tests.pages_house import PagesHouse
 from tests.unit.test_identity_record import COMPANY
@@ -71,6 +72,47 @@ def test_a_new_client_begins_when_its_check_is_confirmed(house: PagesHouse, admi
     assert "beta" in house.directory.run(directory.in_force).tenants
     assert "確認済み" in admin.get("/identity").text
     assert events(house) == [("admin", "identity.changed"), ("admin", "identity.confirmed")]
+
+
+def test_whoever_comes_back_after_a_month_is_checked_again(house: PagesHouse, admin: Visitor, tmp_path: Path) -> None:
+    folder, required = tmp_path / "tenants", {**msgspec.to_builtins(PLATFORM), "identity": "required"}
+    (folder / "platform.yaml").write_bytes(msgspec.json.encode(required))
+    assert admin.post("/identity/acme", {**ENOUGH, "seen": "0", "do": "confirm"}).status == 303
+    text = (folder / "acme.yaml").read_bytes()
+    (folder / "acme.yaml").unlink()
+    house._files.reload()
+    (folder / "acme.yaml").write_bytes(text)
+    house._files.reload()
+    assert "acme" in house.directory.run(directory.in_force).tenants, "a file that was away for a moment"
+    (folder / "acme.yaml").unlink()
+    house._files.reload()
+    left(house, clock.now_us() + 1000 - 31 * 86_400_000_000, confirmed_earlier=True)
+    (folder / "acme.yaml").write_bytes(text)
+    house._files.reload()
+    assert "acme" not in house.directory.run(directory.in_force).tenants
+    assert "確認を終えて保存" in admin.get("/identity/acme").text
+    assert admin.post("/identity/acme", {**ENOUGH, "seen": "1", "do": "confirm"}).status == 303
+    assert "acme" in house.directory.run(directory.in_force).tenants
+
+
+def test_a_refused_file_ends_nobodys_service(house: PagesHouse, tmp_path: Path) -> None:
+    folder, required = tmp_path / "tenants", {**msgspec.to_builtins(PLATFORM), "identity": "required"}
+    (folder / "platform.yaml").write_bytes(msgspec.json.encode(required))
+    (folder / "acme.yaml").write_bytes(msgspec.json.encode({**ACME, "tenant": "acme-new", "tests": []}))
+    house._files.reload()
+    assert "acme" in house.directory.run(directory.in_force).tenants, "its file names a client who may not begin"
+
+
+def left(house: PagesHouse, at_us: int, confirmed_earlier: bool = False) -> None:
+    """The client's file was taken away at that time, and not today."""
+
+    def change(tx: Tx) -> None:
+        revisions, checks = tx.tables["revisions"], tx.tables["identity_records"]
+        tx.sql.execute(revisions.update().where(revisions.c.tenant == "acme").values(since_us=at_us))
+        if confirmed_earlier:
+            tx.sql.execute(checks.update().values(at_us=at_us - 1))
+
+    house.directory.run(change)
 
 
 def test_every_version_stays_and_every_look_is_written_down(house: PagesHouse, admin: Visitor) -> None:
@@ -132,12 +174,7 @@ def test_a_record_is_erased_only_after_seven_years(house: PagesHouse, admin: Vis
     house._files.reload()
     assert "契約が終わっています" in admin.get("/identity/acme").text
     assert admin.post("/identity/acme/erase", {}).status == 422
-    house.directory.run(
-        lambda tx: tx.sql.execute(
-            tx.tables["revisions"].update().where(tx.tables["revisions"].c.tenant == "acme")
-            .values(since_us=clock.now_us() - 8 * YEAR_US)
-        )
-    )  # fmt: skip
+    left(house, clock.now_us() - 8 * YEAR_US)
     assert "記録と写しを消す" in admin.get("/identity/acme").text
     assert admin.post("/identity/acme/erase", {}).status == 303
     assert house.directory.run(lambda tx: records.versions(tx, "acme")) == []
