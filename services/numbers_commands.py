@@ -22,9 +22,9 @@ from services.directory.numbers.listing import Unreadable, read_number, read_num
 from services.directory.numbers.model import REASONS, Held, Reason, Refusal, State, day_of
 from services.directory.numbers.stock import Wanted
 from services.directory.ranks import Actor
-from services.directory.words import written
 from services.runtime.settings import Settings
 from services.runtime.store import Store
+from services.runtime.telephone import written
 
 SENTENCES: dict[desk.Denial | Refusal, str] = {
     "unknown": "the number is in no stock",

@@ -54,6 +54,7 @@ PURE = (
     "services/answering/queue.py",
     "services/billing/rate.py",
     "services/runtime/bus/definitions.py",
+    "services/runtime/telephone.py",
     "services/runtime/bus/rights.py",
     "services/billing/ledger.py",
     "services/billing/numbers.py",

@@ -19,7 +19,8 @@ from services.directory.effects import Effect, KeyChange, State, effects, key_ch
 from services.directory.problems import errors, on_one_line
 from services.directory.route_tests import Explain
 from services.directory.settle import InForce, settle
-from services.directory.words import Lang, written
+from services.directory.words import Lang
+from services.runtime.telephone import written
 
 _KIND = {"new": ("新規", "new"), "gone": ("終了", "gone"), "changed": ("変更", "changed"), "": ("", "")}
 _WEEK = ("月火水木金土日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import phonenumbers
-
 from proto.plan import AnyStep, Forward, HandOver, Play, Reject, Ring, TakeMessage, Wait
 from proto.tenant import Tenant
 from proto.tenant.routes import Action
-from proto.values import digits_of
+from services.runtime.telephone import written
 
 Lang = Literal["ja", "en"]
 
@@ -97,18 +95,3 @@ def called(name: str, tenant: Tenant, lang: Lang) -> str:
         if line.line == name:
             return "・".join(dict.fromkeys(names.get(own, own) for own in line.ids))
     return f"グループ「{name}」" if lang == "ja" else f"the group {name}"
-
-
-def written(number: str) -> str:
-    """03-1234-5678, as people write it; what is no number of a country's plan stays as it is."""
-    try:
-        parsed = phonenumbers.parse(number, "JP")
-    except phonenumbers.NumberParseException:
-        return number
-    home = parsed.country_code == 81
-    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
-    if not phonenumbers.is_possible_number(parsed):
-        return number
-    text = str(phonenumbers.format_number(parsed, form))
-    digits = f"0{number[3:]}" if number.startswith("+81") else number
-    return text if digits_of(text) == digits else number  # 0210000000 would come out without its 0

@@ -13,9 +13,8 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-
 from proto.values import to_datetime
+from services.runtime.telephone import written
 
 Lang = Literal["ja", "en"]
 Pair = tuple[str, str]
@@ -127,20 +126,11 @@ def shown(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-@lru_cache(maxsize=10_000)
 def number(digits: str) -> str:
     """`0312345678` -> `03-1234-5678`. What is not a Japanese or international number stays as it is."""
     if len(digits) < 9 or not digits.lstrip("+").isdigit():
         return shown(digits, 40)
-    try:
-        parsed = phonenumbers.parse(digits, "JP")
-    except phonenumbers.NumberParseException:
-        return shown(digits, 40)
-    if not phonenumbers.is_possible_number(parsed):
-        return shown(digits, 40)
-    home = parsed.country_code == 81
-    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
-    return str(phonenumbers.format_number(parsed, form))
+    return written(digits)
 
 
 def party(digits: str, presentation: str, lang: Lang) -> str:

@@ -32,13 +32,13 @@ from services.directory.numbers import desk as numbers
 from services.directory.phone_book import entries as phone_book
 from services.directory.phone_book.model import Card
 from services.directory.ranks import RANK, Actor, Role
-from services.directory.words import written
 from services.history.report_web import READERS
 from services.rooms import BUILDS
 from services.runtime import clock
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.settings_values import Settings, Web
 from services.runtime.store import Tx
+from services.runtime.telephone import written
 from services.runtime.web.access import ROLES, TOKEN_SCOPES, is_api, is_file
 from tests import stories
 from tests.stores import KINDS, stores_of

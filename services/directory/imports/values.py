@@ -19,7 +19,7 @@ from services.directory.imports.columns import Column, Reads, folded
 from services.directory.imports.model import Pair, Raw
 from services.directory.phone_book.model import read_number
 from services.directory.settings.week import read_days, read_ranges
-from services.directory.words import written
+from services.runtime.telephone import written
 
 LONGEST_TEXT = 200
 LONGEST_NOTE = 500

@@ -13,8 +13,8 @@ import msgspec
 from proto.values import to_datetime
 from services.directory.numbers.areas import area_of, kind_of
 from services.directory.numbers.model import JAPAN, Held, Line, State, day_of
-from services.directory.words import written
 from services.runtime.csv_file import BOM, line
+from services.runtime.telephone import written
 
 TONES: dict[State, str] = {
     State.STOCK: "",

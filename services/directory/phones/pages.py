@@ -12,7 +12,7 @@ import msgspec
 
 from services.directory.pages import JAPAN
 from services.directory.phones.model import Device, Issued, Registered, State, registered_at, state
-from services.directory.words import written as as_dialled
+from services.runtime.telephone import written as as_dialled
 
 
 class PhoneLine(msgspec.Struct, frozen=True):

@@ -31,12 +31,13 @@ from services.directory.problems import Problem, errors
 from services.directory.route_tests import Explain, Failed, failing
 from services.directory.service import in_force
 from services.directory.settings.frame import Change, Setting
-from services.directory.words import Lang, in_words, written
+from services.directory.words import Lang, in_words
 from services.directory.yaml_files import parse
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger
 from services.runtime.store import Store, Tx
+from services.runtime.telephone import written
 from services.runtime.threads import in_thread
 from services.runtime.web import current_person
 

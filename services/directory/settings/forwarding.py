@@ -25,7 +25,8 @@ from services.directory.problems import Path
 from services.directory.route_tests import Explain, Failed
 from services.directory.settings.frame import NUMERIC, Change, Fields, Group, Setting, choices, readable
 from services.directory.settings.typed import read_number, read_seconds
-from services.directory.words import Lang, action_in_words, in_words, written
+from services.directory.words import Lang, action_in_words, in_words
+from services.runtime.telephone import written
 
 LONGEST_S = 600
 _TEL = {"inputmode": "tel", "autocomplete": "off"}

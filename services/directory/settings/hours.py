@@ -27,7 +27,8 @@ from services.directory.settings.week import (
     special_line,
     week_changes,
 )
-from services.directory.words import Lang, written
+from services.directory.words import Lang
+from services.runtime.telephone import written
 
 DAY_NAMES = {
     "mon": lazy_gettext("月曜日"),

@@ -24,7 +24,8 @@ from services.directory.route_tests import Explain
 from services.directory.settings.forwarding import from_inside, line_called, line_of
 from services.directory.settings.frame import NUMERIC, Change, Fields, Setting, choices, one_line, readable
 from services.directory.settings.typed import read_seconds
-from services.directory.words import Lang, written
+from services.directory.words import Lang
+from services.runtime.telephone import written
 from services.runtime.web.forms import Boxes, plain
 
 ALLOWED = {

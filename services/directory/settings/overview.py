@@ -20,7 +20,8 @@ from services.directory.settings.client import Client, Settings
 from services.directory.settings.forwarding import line_called, rules_in_words, targets
 from services.directory.settings.lines import ALLOWED, DEVICES
 from services.directory.settings.week import DAYS, as_week, special_line
-from services.directory.words import Lang, called, written
+from services.directory.words import Lang, called
+from services.runtime.telephone import written
 
 KINDS = {
     "representative": lazy_gettext("代表番号"),

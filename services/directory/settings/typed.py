@@ -13,7 +13,7 @@ import phonenumbers
 
 from proto.values import digits_of
 from services.directory.check import EMERGENCY
-from services.directory.words import written
+from services.runtime.telephone import written
 
 _HOME = re.compile(r"0[1-9][0-9]{8,9}")
 _ELEVEN = ("020", "050", "060", "070", "080", "090")

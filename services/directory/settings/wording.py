@@ -15,7 +15,8 @@ from services.directory.problems import Problem
 from services.directory.route_tests import Failed
 from services.directory.settings.client import Tried
 from services.directory.settings.frame import Change
-from services.directory.words import Lang, action_in_words, in_words, written
+from services.directory.words import Lang, action_in_words, in_words
+from services.runtime.telephone import written
 
 WORDS = {
     "is the client's own number: the call would come back": lazy_gettext(
