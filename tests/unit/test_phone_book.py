@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,7 @@ from services.directory.phone_book.files import cards_of, csv_bytes, vcards
 from services.directory.phone_book.model import Card, Entry, ending, endings, folded, names_of, read_number, sought
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Emit
-from tests.stores import Files
+from tests.stores import Database
 from tests.unit.test_store import statements
 
 TEXT = st.text("アイカ漢髙あabC=+-@'\",;:\\ \u3000ー１%_#&<", max_size=12)
@@ -156,8 +155,8 @@ def test_a_file_with_errors_names_each_row() -> None:
     assert len(found) == 2
 
 
-def test_a_large_book_is_kept_and_told_at_once_not_number_by_number(tmp_path: Path) -> None:
-    store = Store(Files(tmp_path).store("directory"), directory.build().metadata)
+def test_a_large_book_is_kept_and_told_at_once_not_number_by_number(database: Database) -> None:
+    store = Store(database.store("directory"), directory.build().metadata)
     store.start()
     book = [Card(f"客 {n}", numbers=(f"03{n:08}",)) for n in range(300)]
 
