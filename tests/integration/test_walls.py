@@ -338,7 +338,7 @@ def test_a_token_opens_nothing_of_another_client_and_no_page(world: World, role:
             assert answer.status in (200, 403, 404), f"{rule.rule} -> {answer.status}"
             opened |= {rule.rule} if answer.status == 200 else set()
         for method in {"POST", "PUT", "DELETE"} & (rule.methods or set()):
-            assert program._ask(method, path, "", "application/json").status in (400, 403, 415), rule.rule
+            assert program._ask(method, path, "", "application/json").status in (400, 403, 404, 415), rule.rule
     assert all(is_api(rule) for rule in opened), opened
     theirs = {rule for rule in opened if "<" in rule} - DOCUMENTS
     assert not theirs or role == "platform_operator", theirs

@@ -24,13 +24,12 @@ CONF = ROOT / "freeswitch" / "conf"
 TABLE = (ROOT / "freeswitch" / "VARIABLES.md").read_text(encoding="utf-8")
 XML = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.xml"))
 AGENT = ROOT / "services" / "eventsocket"
+WRITTEN = [*sorted(AGENT.glob("conf*.py")), AGENT / "fallbacks.py"]
 ROOMS = {
     "dialplan": sorted((CONF / "dialplan").rglob("*.xml")),
     "conf": [path for path in sorted(CONF.rglob("*.xml")) if "dialplan" not in path.parts],
-    "written": sorted(AGENT.glob("conf*.py")),
-    "agent": [
-        path for path in sorted(AGENT.rglob("*.py")) if not path.name.startswith("conf") and "doctor" not in path.parts
-    ],
+    "written": WRITTEN,
+    "agent": [path for path in sorted(AGENT.rglob("*.py")) if path not in WRITTEN and "doctor" not in path.parts],
 }
 """Where a variable of ours may be set and read. `written`: what the agent writes for the switch. (The doctor looks at
 whatever it likes, and sets nothing.)"""
