@@ -1,8 +1,8 @@
 """An agent in another process whose bus never hears an acknowledgement: `… MOMENT BUS_URL PORT PASSWORD FOLDER`.
 
-Enters: when it shall die (`ack`: instead of the first acknowledgement; `answer`: instead of publishing; `cut`: it
-lives, but its queue is given to somebody else at the first acknowledgement; else somebody kills it), where bus and
-switch are, a folder of its own. Leaves: nothing; `ready` on stdout.
+Enters: when it shall die (`mark`: when the switch has its first mark; `answer`: instead of publishing; `cut`: it lives,
+but its queue is given to somebody else at the first acknowledgement; else somebody kills it), where bus and switch are,
+a folder of its own. Leaves: nothing; `ready` on stdout.
 """
 
 from gevent import monkey
@@ -17,9 +17,12 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
+import gevent.event  # noqa: E402
 
+from proto.envelope import Envelope  # noqa: E402
 from proto.events import CommandFinished, CommandRefused, CommandUnknown  # noqa: E402
 from proto.topics import Outgoing, agent_queue, command_queue  # noqa: E402
+from services.eventsocket.marks import Marks  # noqa: E402
 from services.eventsocket.service import Agent, SwitchSettings, metadata  # noqa: E402
 from services.runtime.bus import Unavailable  # noqa: E402
 from services.runtime.bus.choose import connect  # noqa: E402
@@ -46,12 +49,10 @@ class Deaf:
         raise Unavailable("cut off")
 
     def consume(self, queue: str, prefetch: int) -> Any:
-        """A reader that is cut off, or dies, when it would acknowledge a command."""
+        """A reader that hears no acknowledgement of a command, or is cut off at the first."""
         consumer = self._bus.consume(queue, prefetch)
 
         def acknowledge(_deliveries: Any) -> None:
-            if self._moment == "ack":
-                os.kill(os.getpid(), signal.SIGKILL)
             if self._moment == "cut":
                 consumer.close()
                 consumer.get = self._is_away
@@ -61,8 +62,24 @@ class Deaf:
         return consumer
 
 
+def die_when_marked() -> None:
+    """Marks are written while the message is acknowledged: the switch has one when its reply is here, and then this
+    comes before whoever waits for the reply."""
+    ask = Marks.ask
+
+    def asked(marks: Marks, envelope: Envelope) -> gevent.event.AsyncResult | None:
+        reply = ask(marks, envelope)
+        if reply is not None:
+            reply.rawlink(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        return reply
+
+    setattr(Marks, "ask", asked)  # noqa: B010
+
+
 def main(moment: str, url: str, port: str, password: str, folder: str) -> None:
     """Until death."""
+    if moment == "mark":
+        die_when_marked()
     bus = connect(url, Path(folder))
     bus.start(QUEUES)
     store = Store(f"sqlite:///{folder}/agent.sqlite", metadata())

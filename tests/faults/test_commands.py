@@ -184,7 +184,7 @@ def house(url: str, tmp_path: Path) -> Iterator[House]:
 @pytest.mark.parametrize(
     ("moment", "kill_at", "route", "recording"),
     [
-        pytest.param("ack", "", (0, e.CommandUnknown), None, id="marked, not acknowledged"),
+        pytest.param("mark", "", (0, e.CommandUnknown), None, id="marked, not acknowledged"),
         pytest.param("deaf", "insert_ifempty", (0, e.CommandUnknown), None, id="marked, not written"),
         pytest.param("deaf", "uuid_record", (1, e.CommandFinished), (1, e.CommandUnknown), id="written, not replied"),
         pytest.param("answer", "", (1, e.CommandFinished), None, id="replied, not told"),
