@@ -72,9 +72,10 @@ class Marks:
         link = self._supervisor.commands
         if asked is None or link is None:
             raise LinkLost("no link")
-        good = read_mark(link.reply_to(asked, link.timeout).text)
+        reply = link.reply_to(asked, link.timeout).text
+        good = read_mark(reply)
         if good is None:
-            self._complain()
+            self._complain(reply)
             return "unmarked"
         return "ours" if good else "taken"
 
@@ -103,7 +104,10 @@ class Marks:
                 return
             heapq.heappop(self._asked_for)
 
-    def _complain(self) -> None:
+    def _complain(self, reply: str) -> None:
         if not self._complained:
             self._complained = True
-            log.error("the switch keeps no marks (mod_hash, or the right to `hash`): two agents may write one command")
+            log.error(
+                "the switch keeps no marks (mod_hash, or the right to `hash`): two agents may write one command",
+                reply=reply[:100],
+            )

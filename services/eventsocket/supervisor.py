@@ -77,6 +77,8 @@ class Supervisor:
         """The switch's clock minus our monotonic one: a step of this machine's clock makes no plan late or early."""
         self.events: Link | None = None
         self.commands: Link | None = None
+        """None until the switch is found: before the log-in it would refuse what is written."""
+        self._opening: Link | None = None
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -161,35 +163,23 @@ class Supervisor:
         host, port, password, timeout_s = self._where
         over = self._over
         # Events first: what happens while the second link connects is heard.
-        self.events = Link(host, port, password, timeout_s, self._on_event, over.set, self._user)
+        self.events, self.commands = Link(host, port, password, timeout_s, self._on_event, over.set, self._user), None
         self.events.connect()
-        self.commands = Link(host, port, password, timeout_s, None, over.set, self._user)
-        self.commands.connect()
-        self._refuse_expansion()
-        core = self._ask("api global_getvar core_uuid").strip()
-        version = self._ask("api version").strip().splitlines()
-        self._measure_clock()
+        self._opening = commands = Link(host, port, password, timeout_s, None, over.set, self._user)
+        commands.connect()
+        _refuse_expansion(commands)
+        core = _ask(commands, "api global_getvar core_uuid").strip()
+        version = _ask(commands, "api version").strip().splitlines()
+        self._measure_clock(commands)
         reply = self.events.send(SUBSCRIPTION).text
         if not reply.startswith("+OK"):
             raise LinkLost(f"the switch takes no subscription: {reply[:80]}")
+        self.commands = commands
         return Found(core, version[0][:80] if version else "")
 
-    def _refuse_expansion(self) -> None:
-        """Anything but a clear no counts as yes."""
-        said = self._ask("api expand echo ${strepoch()}").strip()
-        if said.isdigit():
-            raise LoginRefused("api-expansion is on in switch.conf: callers' text could run commands")
-        if "Permission Denied" not in said:
-            raise LoginRefused("the switch does not say that api-expansion is off (switch.conf)")
-
-    def _ask(self, text: str) -> str:
-        assert self.commands is not None
-        answer: str = self.commands.send(text).text
-        return answer
-
-    def _measure_clock(self) -> None:
+    def _measure_clock(self, link: Link) -> None:
         before = clock.monotonic_us()
-        said = self._ask("api strmicroepoch").strip()
+        said = _ask(link, "api strmicroepoch").strip()
         middle = (before + clock.monotonic_us()) // 2
         self._ahead_us = int(said) - middle if said.isascii() and said.isdigit() else _wall_ahead_us()
 
@@ -204,7 +194,8 @@ class Supervisor:
             try:
                 self._prove_alive()
                 if clock.monotonic_us() - measured_us > self._check_every_s * 1_000_000:
-                    self._measure_clock()
+                    assert self.commands is not None
+                    self._measure_clock(self.commands)
                     measured_us = clock.monotonic_us()
             except LinkLost as error:
                 return str(error)
@@ -219,9 +210,23 @@ class Supervisor:
     def _close(self) -> None:
         if self.commands is not None:
             self.commands.settle(SETTLE_S)  # only the event link may be gone: replies on their way are good
-        for link in (self.events, self.commands):
+        for link in (self.events, self._opening):
             if link is not None:
                 link.stop()
+
+
+def _refuse_expansion(link: Link) -> None:
+    """Anything but a clear no counts as yes."""
+    said = _ask(link, "api expand echo ${strepoch()}").strip()
+    if said.isdigit():
+        raise LoginRefused("api-expansion is on in switch.conf: callers' text could run commands")
+    if "Permission Denied" not in said:
+        raise LoginRefused("the switch does not say that api-expansion is off (switch.conf)")
+
+
+def _ask(link: Link, text: str) -> str:
+    answer: str = link.send(text).text
+    return answer
 
 
 def _wall_ahead_us() -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from freeswitch.simulator.esl.server import EslServer, UnknownCommand
 from services.eventsocket.frames import Frame, event_of
+from services.eventsocket.link import Link
 from services.eventsocket.supervisor import Found, Supervisor
 from services.eventsocket.watch import Poker, Watchdog, process_was_frozen
 from services.runtime import clock
@@ -96,6 +97,24 @@ def test_one_connection_for_events_and_one_for_commands(world: World) -> None:
     assert len(world.server.clients) == 2
     world.server.publish({"Event-Name": "CHANNEL_PARK", "Event-Sequence": "1"})
     world.until(lambda: world.told[1:] == ["1"])
+
+
+def test_nobody_is_given_the_command_link_before_the_switch_is_found(world: World) -> None:
+    """What is written before the log-in is refused: a mark that is refused so would say that the switch keeps none."""
+    seen: list[tuple[str, Link | None]] = []
+
+    def commanded(_client: Any, command: Any) -> None:
+        assert world.supervisor is not None
+        seen.append((command.line, world.supervisor.commands))
+
+    world.server.on_command = commanded
+    supervisor = world.watch()
+    for lives in (1, 2):
+        world.until(lambda: [type(one) for one in world.told].count(Found) == lives)  # noqa: B023
+        assert supervisor.connected.wait(5)
+        assert [link for line, link in seen if "expand" in line or "version" in line] == [None] * 2 * lives
+        for client in list(world.server.clients):
+            client.cut()
 
 
 def test_after_a_cut_it_comes_back_by_itself(world: World) -> None:
