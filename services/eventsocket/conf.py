@@ -89,10 +89,24 @@ def credentials_of(raw: bytes) -> Credentials:
         raise ValueError(f"the credentials file cannot be used: {where}") from None
 
 
-def with_issued(credentials: Credentials, issued: Iterable[PhoneCredentialChanged]) -> Credentials:
-    """What directory issued, with the operator's file over it (which is not copied: a hundred thousand stand in it)."""
-    phones = {f"{fact.phone}@{one.domain.lower()}": f"a1:{one.ha1}" for fact in issued for one in fact.hashes}
+def with_issued(
+    credentials: Credentials, issued: Iterable[PhoneCredentialChanged], standing: Iterable[Mapping[str, str]] = ()
+) -> Credentials:
+    """What directory issued, with the operator's file over it (which is not copied: a hundred thousand stand in it).
+
+    `standing`: what the switch knows phones by of which neither says anything.
+    """
+    phones = {address: known for one in standing for address, known in one.items()}
+    phones |= {f"{fact.phone}@{one.domain.lower()}": f"a1:{one.ha1}" for fact in issued for one in fact.hashes}
     return Credentials(ChainMap(cast(dict[str, str], credentials.phones), phones), credentials.gateways)
+
+
+def standing_phones(directory: str) -> dict[str, dict[str, dict[str, str]]]:
+    """What the phones of a directory.xml are known by: owner ("": the platform) -> id -> `id@domain` -> `a1:…`."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for address, (known, owner) in _hashes(directory).items():
+        found.setdefault(owner, {}).setdefault(address.partition("@")[0], {})[address] = f"a1:{known}"
+    return found
 
 
 def of_tenant(

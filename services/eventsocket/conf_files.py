@@ -90,10 +90,14 @@ class Desired:
     pieces: dict[str, conf.OfTenant] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
     """With the credentials file, said of the platform."""
+    standing: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """While no credentials file could be read in this life: what the switch knows phones by of which directory has said
+    nothing, by owner and id. Else whoever starts us with a broken file ends every phone that stands in it."""
 
     def of(self, owner: str) -> conf.Credentials:
         """What the phones of one client (or of the platform) are known by."""
-        return conf.with_issued(self.credentials, self.issued.get(owner, {}).values())
+        standing = self.standing.get("" if owner == PLATFORM_TENANT else owner, {})
+        return conf.with_issued(self.credentials, self.issued.get(owner, {}).values(), standing.values())
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class ConfFiles:
         """The platform, the credentials or a phone: what a reload reads may be different."""
         self._of_carriers: tuple[str, ...] = ()
         self._stamp: tuple[int, int] | None = None
+        self._read_once = False
+        """A good credentials file, in this life."""
         self._wake = gevent.event.Event()
         self._asking = False
         """The switch is being asked, which may take as long as a reload."""
@@ -272,6 +278,7 @@ class ConfFiles:
                 self._due.add(one.tenant)
             elif isinstance(fact, PhoneCredentialChanged):
                 desired.issued.setdefault(fact.owner, {})[fact.phone] = fact
+                desired.standing.get("" if fact.owner == PLATFORM_TENANT else fact.owner, {}).pop(fact.phone, None)
                 self._due.add(fact.owner)
                 self._shared_changed = self._shared_changed or fact.owner == PLATFORM_TENANT
         if everything:
@@ -279,17 +286,24 @@ class ConfFiles:
             self._due |= desired.tenants.keys()
 
     def _read_credentials(self) -> None:
-        """A file that cannot be used changes nothing: the last good one holds, and the trouble is said."""
-        path = self._settings.credentials
+        """A file that cannot be used changes nothing: the last good one holds, and the trouble is said.
+
+        Of an earlier life's good one the switch's own files are what is left.
+        """
+        path, desired = self._settings.credentials, self._desired
         stamp = _stamp_of(path)
-        self._desired.trouble = ()
+        desired.trouble = ()
         if path is not None:
             try:
-                self._desired.credentials = conf.credentials_of(path.read_bytes())
+                desired.credentials, self._read_once = conf.credentials_of(path.read_bytes()), True
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
-                self._desired.trouble = (f"{path.name}: {reason}",)
+                desired.trouble = (f"{path.name}: {reason}",)
                 log.error("credentials", switch=self._agent.switch.name, reason=reason)
+        if self._read_once:
+            desired.standing = {}
+        elif self._stamp is None and desired.trouble:
+            desired.standing = conf.standing_phones(self._folder.text("directory.xml"))
         self._stamp = stamp
 
     def _write_rest(self, platform: Platform) -> None:
@@ -302,6 +316,8 @@ class ConfFiles:
         pools = conf.of_pools(platform, known, self._desired.of(PLATFORM_TENANT))
         gateways, of_gateways = conf.gateways_xml(platform, self._desired.credentials)
         acl, of_acl = conf.acl_xml(self._desired.credentials)
+        if self._desired.trouble and not self._read_once:
+            gateways, acl = (self._folder.text(n) or t for n, t in (("gateways.xml", gateways), ("acl.xml", acl)))
         directory = conf.directory_xml([*pieces, *pools])
         texts = {"directory.xml": directory, "gateways.xml": gateways, "acl.xml": acl}
         revision = conf.revision_of_files(list(texts.values()))

@@ -17,6 +17,7 @@ from proto.message import Event
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT
+from services.eventsocket import conf_files, ended_phones
 from services.eventsocket.agent import SwitchSettings
 from services.eventsocket.conf_files import ENDED, ConfFiles, ConfSettings
 
@@ -123,10 +124,10 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
     made.server.stop()
 
 
-def agent_of(switch: Switch, *facts: Envelope) -> tuple[ConfFiles, Told]:
+def agent_of(switch: Switch, *facts: Envelope, credentials: Path | None = None) -> tuple[ConfFiles, Told]:
     settings = SwitchSettings("fs1", switch.folder, port=switch.server.port, password=PASSWORD, timeout_s=2)
     told = Told(settings, facts)
-    part = ConfFiles(ConfSettings(switch.folder), told)
+    part = ConfFiles(ConfSettings(switch.folder, credentials), told)
     part.start()
     return part, told
 
@@ -238,4 +239,41 @@ def test_no_credential_is_said_to_work_while_its_file_cannot_be_written(switch: 
     beside.rmdir()
     told.until_applied(2)
     assert "1001" not in users.read_text(encoding="utf-8")
+    part.stop()
+
+
+@pytest.mark.parametrize("broken", [b'{"phones": ', None])
+def test_an_agent_that_starts_with_a_credentials_file_that_cannot_be_used_ends_nobody(
+    switch: Switch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes | None
+) -> None:
+    """Half written, or on a disk that is not there yet: what the switch knew holds until there is a file again."""
+    monkeypatch.setattr(conf_files, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(ended_phones, "AGAIN_S", 0.01)
+    file, facts = tmp_path / "credentials.json", known(credential(1, "a"))
+    carrier = {"c": {"proxy": "192.0.2.1", "password": "long"}}
+    file.write_text(json.dumps({"phones": {"1002@pbx.example": "one"}, "gateways": carrier}), encoding="utf-8")
+    part, told = agent_of(switch, *facts, credentials=file)
+    told.until_applied(1)
+    part.stop()
+    folder = switch.folder / "toritsugi" / "agent"
+    before = [(folder / name).read_text(encoding="utf-8") for name in ("directory.xml", "gateways.xml")]
+    assert 'id="1002"' in before[0] and "192.0.2.1" in before[1]
+
+    file.unlink()
+    if broken is not None:
+        file.write_bytes(broken)
+    switch.done.clear()
+    part, told = agent_of(switch, *facts, credentials=file)
+    told.until_applied(1)
+    assert [(folder / name).read_text(encoding="utf-8") for name in ("directory.xml", "gateways.xml")] == before
+    assert not [one for one in switch.done if "flush" in one or "kill" in one]
+
+    told.on_learned[0]([credential(2, "")])  # what directory says still holds
+    told.until_applied(2)
+    assert set(ENDS) <= set(switch.done) and "uuid_kill other MANAGER_REQUEST" not in switch.done
+
+    file.write_text(json.dumps({"gateways": carrier}), encoding="utf-8")
+    with gevent.Timeout(30):
+        while "uuid_kill other MANAGER_REQUEST" not in switch.done:
+            gevent.sleep(0.01)
     part.stop()
