@@ -21,7 +21,7 @@ answers no socket's either. Then the connection is given up."""
 IDLE_TIMEOUT_MS = 60_000
 """A process that freezes within a transaction holds its rows no longer than this."""
 _NETWORK: dict[str, Any] = {
-    "connect_timeout": 5,
+    "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
