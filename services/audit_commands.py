@@ -1,7 +1,7 @@
 """`toritsugi audit`: is the audit log whole, and its entries for whoever must see them.
 
 Enters: which store, which entries. Leaves: JSON lines or CSV on stdout, an exit code. It works beside the running
-processes. What an entry is stands in `directory/audit.py` and `directory/chain.py`.
+processes. What an entry is stands in `directory/audit/rows.py` and `directory/audit/chain.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import msgspec
 
 from services.beside import TRIES, at_console, at_stores, opened
 from services.directory import service as directory
-from services.directory.audit import Wanted, erase, oldest_first
-from services.directory.audit_file import as_csv, as_json_lines
-from services.directory.chain import Whole, check
+from services.directory.audit.chain import Whole, check
+from services.directory.audit.files import as_csv, as_json_lines
+from services.directory.audit.rows import Wanted, erase, oldest_first
 from services.runtime import clock
 from services.runtime.settings import Settings
 

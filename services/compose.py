@@ -17,13 +17,14 @@ from proto.topics import agent_queue, all_queues, command_queue, service_queue
 from services.connectors import service as connectors
 from services.directory import api as directory_api
 from services.directory import service as directory
-from services.directory import web as directory_web
-from services.directory import web_health
-from services.directory.health import HealthPage
+from services.directory.audit import web as audit_web
+from services.directory.health import web as health_web
+from services.directory.health.standing import HealthPage
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
+from services.directory.people import web as people_web
 from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import api as phones_api
@@ -168,9 +169,10 @@ def pages(house: House) -> Flask:
         blueprints.append(history_api.room(house.stores["history"]))
     if "directory" in house.stores:
         store, bus, partitions = house.stores["directory"], house.bus, house.settings.partitions
-        blueprints.append(directory_web.blueprint(store, bus))
-        blueprints.append(web_health.blueprint(store, bus, partitions))
-        blueprints.append(_api_of_directory(house, lambda: web_health.page(store, bus, partitions)))
+        blueprints.append(people_web.blueprint(store, bus))
+        blueprints.append(audit_web.blueprint(store))
+        blueprints.append(health_web.blueprint(store, bus, partitions))
+        blueprints.append(_api_of_directory(house, lambda: health_web.page(store, bus, partitions)))
         blueprints.append(numbers_web.blueprint(house.stores["directory"], house.bus))
     if "directory" in house.stores:
         reach = {one.name: Reach(one.phone_server, bool(one.srtp)) for one in house.settings.switches}

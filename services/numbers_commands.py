@@ -21,7 +21,7 @@ from services.directory.numbers.areas import KINDS, area_of, kind_of
 from services.directory.numbers.listing import Unreadable, read_number, read_numbers
 from services.directory.numbers.model import REASONS, Held, Reason, Refusal, State, day_of
 from services.directory.numbers.stock import Wanted
-from services.directory.ranks import Actor
+from services.directory.people.ranks import Actor
 from services.runtime.settings import Settings
 from services.runtime.store import Store
 from services.runtime.telephone import written

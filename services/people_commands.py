@@ -1,7 +1,7 @@
 """`toritsugi people`: who may log in, for whoever has a shell on the machine.
 
 Enters: which store, whom, what. Leaves: JSON lines, a new password on stdout (once), an exit code; a running process
-tells the others within seconds. The same functions stand behind the pages (`directory/staff.py`).
+tells the others within seconds. The same functions stand behind the pages (`directory/people/staff.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 from proto.events import PersonChanged
 from services.beside import TRIES, at_console, at_stores, opened
-from services.directory import ranks, second_factor, staff
 from services.directory import service as directory
+from services.directory.people import ranks, second_factor, staff
 from services.runtime import clock
 from services.runtime.settings import Settings
 from services.runtime.store import Store

@@ -15,8 +15,8 @@ from services.billing import erasure as billing_erasure
 from services.billing import service as billing
 from services.connectors import erasure as connectors_erasure
 from services.connectors import service as connectors
-from services.directory import erasure as directory_erasure
 from services.directory import service as directory
+from services.directory.audit import erasure as directory_erasure
 from services.eventsocket import service as eventsocket
 from services.history import erasure as history_erasure
 from services.history import service as history

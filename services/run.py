@@ -22,7 +22,7 @@ from proto.envelope import Envelope
 from proto.events import CallEnded
 from services.beside import Duration, environment
 from services.compose import House, compose
-from services.directory import people
+from services.directory.people import rows as people
 from services.history.narrate import line
 from services.rooms import AGENT, EVERYTHING
 from services.runtime import clock, log

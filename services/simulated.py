@@ -21,8 +21,8 @@ from proto.tenant.platform import Platform
 from services import trial
 from services.billing.service import entries
 from services.compose import House
-from services.directory.settle import InForce, settle
-from services.directory.yaml_files import read_folder
+from services.directory.tenants.settle import InForce, settle
+from services.directory.tenants.yaml_files import read_folder
 from services.history.summary import summary
 from services.runtime import clock
 from services.runtime.bus import Unavailable

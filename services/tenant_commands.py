@@ -17,11 +17,11 @@ import msgspec
 from proto.contract import FILES, editor_schema
 from proto.values import to_datetime
 from services.beside import ask, at_stores, language
-from services.directory import check_command, plan_command
 from services.directory import service as directory
-from services.directory.applied import applied
-from services.directory.words import Lang
-from services.directory.yaml_files import read_folder
+from services.directory.tenants import check_command, plan_command
+from services.directory.tenants.applied import applied
+from services.directory.tenants.words import Lang
+from services.directory.tenants.yaml_files import read_folder
 from services.import_commands import import_
 from services.routing.explain import explain
 from services.runtime import clock

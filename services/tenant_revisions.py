@@ -1,7 +1,8 @@
 """`toritsugi tenants apply|history|show|undo|export`: what the clients' files were, and bringing a text into force.
 
 Enters: what is typed, the stores beside the running processes, the clients' folder. Leaves: files, lines and an exit
-code. How a text is checked, noted and written stands in `directory/changing.py`; who has it, in `tenant_spread.py`.
+code. How a text is checked, noted and written stands in `directory/tenants/changing.py`; who has it, in
+`tenant_spread.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT, to_datetime
 from services.beside import Duration, ask, at_console, at_stores, opened
 from services.directory import service as directory
-from services.directory import texts
-from services.directory.changing import Refused, put, take_back
-from services.directory.documents import PLATFORM_FILE
-from services.directory.problems import on_one_line
-from services.directory.writing import differing, replace_file, texts_of
-from services.directory.yaml_files import parse, stamps
+from services.directory.tenants import texts
+from services.directory.tenants.changing import Refused, put, take_back
+from services.directory.tenants.documents import PLATFORM_FILE
+from services.directory.tenants.problems import on_one_line
+from services.directory.tenants.writing import differing, replace_file, texts_of
+from services.directory.tenants.yaml_files import parse, stamps
 from services.runtime import clock
 from services.runtime.settings import Settings
 from services.runtime.store import Tx

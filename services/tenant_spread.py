@@ -16,7 +16,7 @@ from proto.events import PlatformRevised, TenantRevised
 from proto.values import PLATFORM_TENANT
 from services import database
 from services.beside import TRIES, opened
-from services.directory.applied import applied
+from services.directory.tenants.applied import applied
 from services.rooms import BUILDS, store_url
 from services.runtime.settings import Settings
 from services.runtime.store import Store, Tx

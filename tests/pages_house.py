@@ -18,20 +18,24 @@ from proto.tenant.platform import Platform
 from proto.topics import Queue, all_queues, outgoing
 from proto.values import PLATFORM_TENANT
 from services.directory import api as directory_api
-from services.directory import people, staff, texts, web_health
 from services.directory import service as directory
-from services.directory import web as directory_web
-from services.directory.documents import PLATFORM_FILE
+from services.directory.audit import web as audit_web
+from services.directory.health import web as health_web
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
 from services.directory.numbers import api as numbers_api
 from services.directory.numbers import web as numbers_web
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people import web as people_web
 from services.directory.phone_book import api as phone_book_api
 from services.directory.phone_book import web as phone_book_web
 from services.directory.phones import api as phones_api
 from services.directory.phones import web as phones_web
 from services.directory.settings import api as settings_api
 from services.directory.settings import web as settings_web
+from services.directory.tenants import texts
+from services.directory.tenants.documents import PLATFORM_FILE
 from services.history import api as history_api
 from services.history import service as history
 from services.history import web as history_web
@@ -98,7 +102,7 @@ class PagesHouse:
         self.password = password or ""
         for worker in self._workers:
             worker.start()
-        api = directory_api.room(self.directory, lambda: web_health.page(self.directory, self.bus))
+        api = directory_api.room(self.directory, lambda: health_web.page(self.directory, self.bus))
         books = phone_book_web.Books(self.directory, self.bus)
         phone_book_api.add_phone_book(api, books)
         numbers_api.add_numbers(api, self.directory, books.tell)
@@ -106,8 +110,9 @@ class PagesHouse:
         settings_api.add_settings(api, self.directory, self._tenants, lambda: self.taking(), explain)
         app = create_app(
             [
-                directory_web.blueprint(self.directory, self.bus),
-                web_health.blueprint(self.directory, self.bus),
+                people_web.blueprint(self.directory, self.bus),
+                audit_web.blueprint(self.directory),
+                health_web.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
                 phone_book_web.blueprint(self.directory, self.bus),
                 imports_web.blueprint(self.directory, self.bus, self._tenants, self._files.reload),

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from proto.events import PersonChanged
 from proto.topics import service_queue
-from services.directory import people, staff
 from services.directory import service as directory
-from services.directory import web as directory_web
+from services.directory.audit import web as audit_web
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people import web as people_web
+from services.directory.people.ranks import Actor
 from services.directory.phones import web as phones_web
 from services.directory.phones.issuing import Reach
-from services.directory.ranks import Actor
 from services.directory.settings import web as settings_web
 from services.routing.explain import explain
 from services.runtime.bus.embedded import EmbeddedBus
@@ -53,7 +55,8 @@ class SettingsHouse:
         self.passwords["keiri"] = staff.add(self.store, Actor("admin", "platform_operator", ()), keiri)
         app = create_app(
             [
-                directory_web.blueprint(self.store, self.bus),
+                people_web.blueprint(self.store, self.bus),
+                audit_web.blueprint(self.store),
                 settings_web.blueprint(self.store, self.folder, self.files.reload, explain),
                 phones_web.blueprint(self.store, self.bus, {"fs1": Reach("sip.example", secure=True)}),
             ],

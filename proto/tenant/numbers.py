@@ -1,7 +1,7 @@
 """The numbers a client has, and what each is for.
 
 Enters: nothing. Leaves: frozen structs. The stock of numbers and their lives belong to directory's store; how many a
-client may have is checked in `services/directory/check.py`.
+client may have is checked in `services/directory/tenants/check.py`.
 """
 
 from __future__ import annotations

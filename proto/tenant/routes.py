@@ -1,7 +1,7 @@
 """Where a call goes: rules from top to bottom, the first that holds is taken.
 
 Enters: nothing. Leaves: frozen structs of rules, actions and route tests. Taking the rules belongs to
-`services/routing`, checking their references to `services/directory/check.py`.
+`services/routing`, checking their references to `services/directory/tenants/check.py`.
 """
 
 from __future__ import annotations

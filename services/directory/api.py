@@ -15,13 +15,15 @@ import msgspec
 from flask import Response, abort, request
 
 from proto.values import PLATFORM_TENANT
-from services.directory import audit, staff, texts
-from services.directory.audit import Wanted, audited
-from services.directory.chain import Entry
-from services.directory.health import HealthPage
-from services.directory.pages import day_us
-from services.directory.people import TRIES
-from services.directory.ranks import MANAGERS
+from services.directory.audit import rows as audit
+from services.directory.audit.chain import Entry
+from services.directory.audit.pages import day_us
+from services.directory.audit.rows import Wanted, audited
+from services.directory.health.standing import HealthPage
+from services.directory.people import staff
+from services.directory.people.ranks import MANAGERS
+from services.directory.people.rows import TRIES
+from services.directory.tenants import texts
 from services.runtime import clock
 from services.runtime.store import Store, Tx
 from services.runtime.web import current_person

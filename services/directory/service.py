@@ -1,8 +1,7 @@
 """The room of the tenant files: reads the folder, keeps the last good copy of each, tells everybody.
 
 Enters: the folder's files, ServiceStarted. Leaves: TenantRevised and PlatformRevised, each with its revision; problems
-for whoever asked to hear them. What a file must look like stands in `yaml_files.py`, `check.py` and `settle.py`; people
-and log-ins in `people.py`.
+for whoever asked to hear them. What a file must look like stands in `tenants/`; who may log in, in `people/`.
 """
 
 from __future__ import annotations
@@ -36,21 +35,23 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import Outgoing, outgoing
 from proto.values import PLATFORM_TENANT, command_id
-from services.directory import people, texts
-from services.directory.alive import add_alive_table, keep_alive
-from services.directory.applied import add_applied_table, keep_applied
-from services.directory.audit import audited
-from services.directory.documents import PLATFORM_FILE, Document, Folder, revision_of
+from services.directory.audit.rows import add_audit_table, audited
+from services.directory.health.alive import add_alive_table, keep_alive
 from services.directory.identity import records as identity
 from services.directory.imports import kept as imports
 from services.directory.numbers import stock
 from services.directory.numbers.model import DAY_US
+from services.directory.people import rows as people
+from services.directory.people.second_factor import add_second_factor_tables
+from services.directory.people.tokens import add_tokens_table
 from services.directory.phone_book import entries as phone_book
 from services.directory.phones import rows as phones
-from services.directory.problems import Problem, errors
-from services.directory.settle import Held, InForce, Settled, settle
-from services.directory.tables import add_audit_table, add_second_factor_tables, add_tokens_table
-from services.directory.yaml_files import read_folder, stamps
+from services.directory.tenants import texts
+from services.directory.tenants.applied import add_applied_table, keep_applied
+from services.directory.tenants.documents import PLATFORM_FILE, Document, Folder, revision_of
+from services.directory.tenants.problems import Problem, errors
+from services.directory.tenants.settle import Held, InForce, Settled, settle
+from services.directory.tenants.yaml_files import read_folder, stamps
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

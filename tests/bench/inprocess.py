@@ -16,8 +16,8 @@ from proto.commands import RouteCall
 from proto.envelope import Envelope
 from proto.events import CallArrived
 from proto.values import command_id
-from services.directory.settle import InForce, settle
-from services.directory.yaml_files import read_folder
+from services.directory.tenants.settle import InForce, settle
+from services.directory.tenants.yaml_files import read_folder
 from services.eventsocket.frames import Frame
 from services.eventsocket.heard import Heard
 from services.eventsocket.link import Link

@@ -25,7 +25,7 @@ from proto.tenant import Tenant  # noqa: E402
 from proto.topics import Queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
 from services.directory.numbers import desk  # noqa: E402
-from services.directory.ranks import Actor  # noqa: E402
+from services.directory.people.ranks import Actor  # noqa: E402
 from services.routing import service as routing  # noqa: E402
 from services.runtime import clock, log  # noqa: E402
 from services.runtime.bus.embedded import EmbeddedBus  # noqa: E402

@@ -20,7 +20,7 @@ from proto.message import Message
 from proto.tenant import Tenant
 from proto.topics import outgoing
 from services.cli import main
-from services.directory.yaml_files import parse
+from services.directory.tenants.yaml_files import parse
 from tests.contract import golden
 
 ROOT = Path(__file__).parents[2]

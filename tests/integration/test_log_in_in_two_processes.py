@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from proto.topics import all_queues
-from services.directory import people
+from services.directory.people import rows as people
+from services.directory.people import tries
 from services.directory.service import build
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store, Tx
@@ -25,18 +26,18 @@ def test_a_try_that_another_process_overtakes_is_counted_beside_it(
     mine, theirs = (Store(database.store("directory"), build().metadata) for _ in range(2))
     mine.start()
     theirs.start()
-    count, at_once = people.count_try, [True, True]
+    count, at_once = tries.count_try, [True, True]
 
-    def overtaken(tx: Tx, keys: people.Keys, now_us: int) -> people.Try:
+    def overtaken(tx: Tx, keys: tries.Keys, now_us: int) -> tries.Try:
         tx.count("login_failures")  # what stands at the beginning of this transaction
         if at_once:
             at_once.pop()
             theirs.run(lambda other: count(other, keys, now_us))
         return count(tx, keys, now_us)
 
-    monkeypatch.setattr(people, "count_try", overtaken)
+    monkeypatch.setattr(tries, "count_try", overtaken)
     try:
-        assert people.log_in(mine, "nobody", "guess", "192.0.2.1", 1_000_000) == people.Wrong()
+        assert tries.log_in(mine, "nobody", "guess", "192.0.2.1", 1_000_000) == tries.Wrong()
 
         def failures(tx: Tx) -> set[int]:
             return set(tx.sql.execute(select(tx.tables["login_failures"].c.failures)).scalars())

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from proto.envelope import Envelope
 from proto.events import PersonChanged
 from services.compose import House, pages
-from services.directory import people
+from services.directory.people import rows as people
 from services.rooms import BUILDS
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.metrics import HANDLED

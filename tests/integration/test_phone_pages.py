@@ -21,13 +21,13 @@ from proto.events import (
 )
 from proto.topics import outgoing
 from services.cli import main
-from services.directory import staff
-from services.directory.applied import keep_applied
-from services.directory.audit import oldest_first
-from services.directory.chain import Entry
+from services.directory.audit.chain import Entry
+from services.directory.audit.rows import oldest_first
+from services.directory.people import staff
+from services.directory.people.ranks import Actor
 from services.directory.phones import model, rows
 from services.directory.phones.web_provision import SCOPE
-from services.directory.ranks import Actor
+from services.directory.tenants.applied import keep_applied
 from services.runtime import clock
 from services.runtime.store import Tx
 from services.runtime.worker import Cause

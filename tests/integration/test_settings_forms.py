@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from proto.tenant import Tenant
 from proto.tenant.lines import NoAnswer
 from proto.values import digits_of
-from services.directory import check
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.service import in_force
 from services.directory.settings.typed import read_number
 from services.directory.settings.wording import WORDS
+from services.directory.tenants import check
 from tests.clients import ACME
 from tests.settings_house import SAMPLES, SettingsHouse
 from tests.stores import KINDS, stores_of

@@ -14,8 +14,7 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from proto.tenant.hours import Hours
-from services.directory.audit import oldest_first
-from services.directory.changing import put
+from services.directory.audit.rows import oldest_first
 from services.directory.service import in_force
 from services.directory.settings import client as settings_client
 from services.directory.settings.week import (
@@ -27,7 +26,8 @@ from services.directory.settings.week import (
     special_line,
     week_changes,
 )
-from services.directory.writing import alone
+from services.directory.tenants.changing import put
+from services.directory.tenants.writing import alone
 from tests.hub import nobody_keeps_the_hub
 from tests.settings_house import SettingsHouse
 from tests.stores import Database

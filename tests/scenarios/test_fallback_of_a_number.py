@@ -12,7 +12,7 @@ import pytest
 
 from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
-from services.directory.applied import applied
+from services.directory.tenants.applied import applied
 from services.eventsocket import conf_files
 from services.eventsocket.fallbacks import fallback_path
 from services.rooms import EVERYTHING

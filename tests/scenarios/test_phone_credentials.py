@@ -11,7 +11,7 @@ import pytest
 
 from freeswitch.simulator import Caller
 from freeswitch.simulator.calls.channel import Channel
-from services.directory import people
+from services.directory.people import rows as people
 from services.directory.phones import issuing, model, rows
 from services.directory.phones.issuing import New
 from tests.scenarios.house import Played, the_house

@@ -13,9 +13,9 @@ from proto.envelope import Envelope
 from proto.events import ServiceStarted
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT
-from services.directory import people
 from services.directory.numbers import desk
-from services.directory.ranks import Actor
+from services.directory.people import rows as people
+from services.directory.people.ranks import Actor
 from services.eventsocket.fallbacks import fallback_path
 from services.rooms import EVERYTHING
 from services.routing import service as routing

@@ -16,9 +16,9 @@ from sqlalchemy import delete, update
 
 from services.cli import main
 from services.directory import service as directory
-from services.directory.audit import Wanted, audited, entries, erase, oldest_first
-from services.directory.audit_file import as_csv
-from services.directory.chain import START, Broken, Entry, Whole, check, digest, link
+from services.directory.audit.chain import START, Broken, Entry, Whole, check, digest, link
+from services.directory.audit.files import as_csv
+from services.directory.audit.rows import Wanted, audited, entries, erase, oldest_first
 from services.runtime.csv_file import line
 from services.runtime.store import Store, Tx
 from tests.stores import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from services.directory.settle import Held, InForce, settle
-from services.directory.yaml_files import read_folder
+from services.directory.tenants.settle import Held, InForce, settle
+from services.directory.tenants.yaml_files import read_folder
 from tests.unit.test_directory_files import ARCHITECTURE_SAMPLE, MINIMAL, PLATFORM, tenant_of
 
 NUMBER = MINIMAL + "numbers: [{{number: 03-1234-5678, kind: leased, mode: published, route: r}}]\n"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
-from services.directory.doubts import doubts
+from services.directory.tenants.doubts import doubts
 from tests.unit.test_directory_files import ARCHITECTURE_SAMPLE, MINIMAL, PLATFORM, TODAY, tenant_of
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.tenant import Tenant
-from services.directory.edit import ABSENT, CannotEdit, edited
-from services.directory.yaml_files import parse, read_yaml
+from services.directory.tenants.edit import ABSENT, CannotEdit, edited
+from services.directory.tenants.yaml_files import parse, read_yaml
 
 SAMPLES = sorted((Path(__file__).parents[2] / "deploy" / "tenants").glob("*.yaml"))
 

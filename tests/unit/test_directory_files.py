@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.values import Party, is_geographic
-from services.directory import check_command
-from services.directory.documents import Document
-from services.directory.yaml_files import parse
+from services.directory.tenants import check_command
+from services.directory.tenants.documents import Document
+from services.directory.tenants.yaml_files import parse
 from services.routing.explain import explain
 
 TODAY = date(2026, 11, 22)
@@ -361,7 +361,7 @@ def test_a_route_test_asks_for_the_caller_and_the_moment_it_names() -> None:
         asked.append((dialled, caller, at_us))
         return (), ["no rule"]
 
-    from services.directory.route_tests import run_tests
+    from services.directory.tenants.route_tests import run_tests
 
     platform, _ = parse(Platform, PLATFORM.encode(), "platform.yaml")
     assert platform is not None

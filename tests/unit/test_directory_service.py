@@ -14,7 +14,7 @@ from proto.envelope import Envelope, decode
 from proto.events import PlatformRevised, ServiceStarted, TenantRevised
 from proto.topics import outgoing, service_queue
 from services.directory import service as directory
-from services.directory.problems import Problem
+from services.directory.tenants.problems import Problem
 from services.runtime.bus import Consumer
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store

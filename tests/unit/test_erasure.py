@@ -19,8 +19,8 @@ from services.billing.erasing import erased as erased_leg
 from services.billing.erasing import shortened
 from services.billing.rate import rate
 from services.compose import House, compose
-from services.directory import chain
-from services.directory.audit import audited, oldest_first
+from services.directory.audit import chain
+from services.directory.audit.rows import audited, oldest_first
 from services.history.erasing import erased, erased_step
 from services.history.model import Call
 from services.history.row import row

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.tenant import Tenant
-from services.directory.check import check_tenant
 from services.directory.imports.columns import KINDS, Column, Kind
 from services.directory.imports.file_text import text_of
 from services.directory.imports.model import Proposal, Row, Sheet
 from services.directory.imports.proposal import Standing, proposal
 from services.directory.imports.records import records_of
-from services.directory.problems import errors
-from services.directory.settle import Held, InForce
-from services.directory.writing import refusals
-from services.directory.yaml_files import parse
+from services.directory.tenants.check import check_tenant
+from services.directory.tenants.problems import errors
+from services.directory.tenants.settle import Held, InForce
+from services.directory.tenants.writing import refusals
+from services.directory.tenants.yaml_files import parse
 from tests.unit.test_tenant_plan import HOUSE
 
 assert HOUSE is not None

@@ -14,17 +14,17 @@ from click.testing import CliRunner
 from proto.events import NumbersSuspended
 from proto.topics import service_queue
 from services.cli import main
-from services.directory import audit
 from services.directory import service as directory
-from services.directory.audit import Wanted as Entries
+from services.directory.audit import rows as audit
+from services.directory.audit.rows import Wanted as Entries
 from services.directory.numbers import desk, stock
 from services.directory.numbers.listing import Unreadable, read_numbers
 from services.directory.numbers.model import DAY_US, State
 from services.directory.numbers.stock import Wanted
-from services.directory.problems import errors
-from services.directory.ranks import Actor
-from services.directory.settle import Settled
-from services.directory.yaml_files import read_folder
+from services.directory.people.ranks import Actor
+from services.directory.tenants.problems import errors
+from services.directory.tenants.settle import Settled
+from services.directory.tenants.yaml_files import read_folder
 from services.runtime import clock
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from proto.envelope import decode
 from proto.events import PersonChanged
 from services.cli import main
-from services.directory import people, ranks, second_factor, staff
 from services.directory import service as directory
-from services.directory.audit import oldest_first
-from services.directory.chain import Whole, check
-from services.directory.ranks import Actor, Role
-from services.directory.staff import Refused
+from services.directory.audit.chain import Whole, check
+from services.directory.audit.rows import oldest_first
+from services.directory.people import passwords, ranks, second_factor, staff, tries
+from services.directory.people import rows as people
+from services.directory.people.ranks import Actor, Role
+from services.directory.people.staff import Refused
 from services.runtime.store import Store
 from tests.stores import Database
 
@@ -54,14 +55,14 @@ def refused(store: Store, actor: Actor, person: PersonChanged) -> str:
 
 
 def log_in(store: Store, name: str, password: str) -> object:
-    return people.log_in(store, name, password, "192.0.2.1", 1_000_000)
+    return tries.log_in(store, name, password, "192.0.2.1", 1_000_000)
 
 
 @pytest.mark.requirement("D10")
 def test_somebody_new_can_log_in_with_the_password_that_was_shown(store: Store) -> None:
     password = staff.add(store, ROOT, wanted("yamada", "employee", "beta", "acme", "acme"))
     person = wanted("yamada", "employee", "acme", "beta")
-    assert log_in(store, "yamada", password) == people.Welcome(person)
+    assert log_in(store, "yamada", password) == tries.Welcome(person)
     told = [decode(message.body).body for message in store.run(lambda tx: tx.unposted())]
     assert told[-1] == person
     added = list(oldest_first(store))[-1]
@@ -120,7 +121,7 @@ def test_sessions_end_when_role_clients_password_or_activity_change_and_not_with
     assert version(role="read_only") == 2, "nothing changed"
     assert version(tenants=("acme", "beta")) == 3
     assert version(active=False) == 4
-    assert isinstance(log_in(store, "yamada", staff.reset_password(store, ROOT, "yamada")), people.Wrong), "still out"
+    assert isinstance(log_in(store, "yamada", staff.reset_password(store, ROOT, "yamada")), tries.Wrong), "still out"
     assert version(active=True) == 6
     password = staff.reset_password(store, ROOT, "yamada")
     assert log_in(store, "yamada", password).person.session_version == 7  # type: ignore[attr-defined]
@@ -157,10 +158,10 @@ def test_of_two_operators_who_put_each_other_out_at_once_one_stays(store: Store,
             return error.reason
         return "done"
 
-    tries = [gevent.spawn(put_out, store, "second"), gevent.spawn(put_out, other, "admin")]
-    gevent.joinall(tries, timeout=20)
+    both = [gevent.spawn(put_out, store, "second"), gevent.spawn(put_out, other, "admin")]
+    gevent.joinall(both, timeout=20)
     other.stop()
-    assert sorted(one.value for one in tries) == ["done", "last_operator"]
+    assert sorted(one.value for one in both) == ["done", "last_operator"]
     assert isinstance(check(oldest_first(store)), Whole)
 
 
@@ -195,17 +196,17 @@ def type_in(database: Database, *arguments: str) -> Result:
 
 def test_the_commands_do_what_the_pages_do(store: Store, database: Database) -> None:
     added = type_in(database, "add", "yamada", "--name", "山田", "--role", "employee", "--client", "acme")
-    assert isinstance(log_in(store, "yamada", added.stdout.strip()), people.Welcome)
+    assert isinstance(log_in(store, "yamada", added.stdout.strip()), tries.Welcome)
     again = type_in(database, "add", "yamada", "--role", "employee", "--client", "acme")
     assert (again.exit_code, "somebody has that user name" in again.output) == (1, True)
     changed = json.loads(type_in(database, "change", "yamada", "--role", "read_only", "--client", "beta").stdout)
     assert (changed["role"], changed["tenants"], changed["name"]) == ("read_only", ["beta"], "山田")
     password = type_in(database, "reset", "yamada").stdout.strip()
-    assert isinstance(log_in(store, "yamada", password), people.Welcome)
+    assert isinstance(log_in(store, "yamada", password), tries.Welcome)
     assert type_in(database, "deactivate", "yamada").exit_code == 0
-    assert isinstance(log_in(store, "yamada", password), people.Wrong)
+    assert isinstance(log_in(store, "yamada", password), tries.Wrong)
     assert type_in(database, "activate", "yamada").exit_code == 0
-    assert isinstance(log_in(store, "yamada", password), people.Welcome)
+    assert isinstance(log_in(store, "yamada", password), tries.Welcome)
     store.run(lambda tx: second_factor.begin(tx, "yamada"))
     secret = store.run(lambda tx: second_factor.begun(tx, "yamada")) or ""
     assert store.run(lambda tx: second_factor.confirm(tx, "yamada", pyotp.TOTP(secret).at(600), 600_000_000))
@@ -223,30 +224,30 @@ def test_an_office_that_never_sleeps_is_not_locked_out_by_its_own_mistakes(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every half hour for two days somebody mistypes once and is then let in; all come from one address."""
-    monkeypatch.setattr(people, "SCRYPT_N", 2**8)
+    monkeypatch.setattr(passwords, "SCRYPT_N", 2**8)
     names = [f"clerk{n}" for n in range(8)]
-    passwords = {name: staff.add(store, ROOT, wanted(name, "employee", "acme")) for name in names}
+    given_out = {name: staff.add(store, ROOT, wanted(name, "employee", "acme")) for name in names}
     minute_us, at_us = 60_000_000, 1_000_000
     for n in range(96):
         name, at_us = names[n % len(names)], at_us + 29 * minute_us
-        assert people.log_in(store, name, "slip", "192.0.2.1", at_us) == people.Wrong(), f"at the {n}th half hour"
+        assert tries.log_in(store, name, "slip", "192.0.2.1", at_us) == tries.Wrong(), f"at the {n}th half hour"
         at_us += minute_us
-        right = people.log_in(store, name, passwords[name], "192.0.2.1", at_us)
-        assert isinstance(right, people.Welcome), f"at the {n}th half hour: {right}"
+        right = tries.log_in(store, name, given_out[name], "192.0.2.1", at_us)
+        assert isinstance(right, tries.Welcome), f"at the {n}th half hour: {right}"
 
 
 def test_many_good_log_ins_at_once_make_nobody_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight in the morning, after some have mistyped."""
-    monkeypatch.setattr(people, "SCRYPT_N", 2**8)
+    monkeypatch.setattr(passwords, "SCRYPT_N", 2**8)
     password = staff.add(store, ROOT, wanted("clerk", "employee", "acme"))
-    for n in range(people.FREE_TRIES["address"] + 2):
-        people.log_in(store, f"slip{n}", "slip", "192.0.2.1", 1_000_000 + n * 4_000_000)
+    for n in range(tries.FREE_TRIES["address"] + 2):
+        tries.log_in(store, f"slip{n}", "slip", "192.0.2.1", 1_000_000 + n * 4_000_000)
     at_us = 100_000_000
     for n in range(20):
-        found = people.log_in(store, "clerk", password, "192.0.2.1", at_us + n)
-        assert isinstance(found, people.Welcome), f"the {n}th: {found}"
+        found = tries.log_in(store, "clerk", password, "192.0.2.1", at_us + n)
+        assert isinstance(found, tries.Welcome), f"the {n}th: {found}"
     rows = store.run(lambda tx: tx.count("login_failures"))
-    assert rows == people.FREE_TRIES["address"] * 2 + 5, "a good log-in leaves no row"
+    assert rows == tries.FREE_TRIES["address"] * 2 + 5, "a good log-in leaves no row"
 
 
 def test_guesses_from_one_address_stay_slow_however_long_they_go_on(store: Store) -> None:
@@ -255,13 +256,13 @@ def test_guesses_from_one_address_stay_slow_however_long_they_go_on(store: Store
     keys = [("address", "192.0.2.1")]
     end_us = now_us + 24 * 3600 * 1_000_000
     while now_us < end_us:
-        one = store.run(lambda tx, at_us=now_us: people.count_try(tx, keys, at_us))  # type: ignore[misc]
+        one = store.run(lambda tx, at_us=now_us: tries.count_try(tx, keys, at_us))  # type: ignore[misc]
         if one.wait_us:
             now_us += one.wait_us
             continue
         tried += 1
         now_us += 1
-        good = store.run(lambda tx, at_us=now_us: people.count_try(tx, keys, at_us))  # type: ignore[misc]
+        good = store.run(lambda tx, at_us=now_us: tries.count_try(tx, keys, at_us))  # type: ignore[misc]
         if not good.wait_us:
-            store.run(lambda tx, good=good: people.take_back(tx, good))  # type: ignore[misc]
+            store.run(lambda tx, good=good: tries.take_back(tx, good))  # type: ignore[misc]
     assert tried < 200

@@ -17,7 +17,7 @@ from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.topics import matches
 from services.directory import service as directory
-from services.directory.audit import Wanted, entries
+from services.directory.audit.rows import Wanted, entries
 from services.directory.phones import model, rows, settings_files, vouchers
 from services.directory.phones.model import Device, Issued, Registered
 from services.eventsocket import conf

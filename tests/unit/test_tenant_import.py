@@ -22,11 +22,11 @@ from services.directory.imports.proposal import proposal
 from services.directory.imports.records import records_of
 from services.directory.imports.sheets import read_sheets
 from services.directory.imports.template import template
-from services.directory.route_tests import moment_us
-from services.directory.settle import InForce
-from services.directory.words import in_words
-from services.directory.writing import refusals
-from services.directory.yaml_files import parse, read_folder
+from services.directory.tenants.route_tests import moment_us
+from services.directory.tenants.settle import InForce
+from services.directory.tenants.words import in_words
+from services.directory.tenants.writing import refusals
+from services.directory.tenants.yaml_files import parse, read_folder
 from services.routing.explain import explain
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store

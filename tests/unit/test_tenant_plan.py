@@ -20,12 +20,12 @@ from proto.topics import service_queue
 from proto.values import Party
 from services.cli import main
 from services.directory import service as directory
-from services.directory.effects import Effect, State, effects
-from services.directory.plan_command import changes, sentence
-from services.directory.route_tests import moment_us
-from services.directory.settle import Held, InForce
-from services.directory.words import in_words
-from services.directory.yaml_files import parse, read_folder
+from services.directory.tenants.effects import Effect, State, effects
+from services.directory.tenants.plan_command import changes, sentence
+from services.directory.tenants.route_tests import moment_us
+from services.directory.tenants.settle import Held, InForce
+from services.directory.tenants.words import in_words
+from services.directory.tenants.yaml_files import parse, read_folder
 from services.routing.explain import explain
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store

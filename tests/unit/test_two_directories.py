@@ -8,8 +8,8 @@ import gevent
 import pytest
 
 from proto.topics import service_queue
-from services.directory import people
 from services.directory import service as directory
+from services.directory.people import rows as people
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store
 from tests.postgres import Postgres

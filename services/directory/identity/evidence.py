@@ -17,13 +17,13 @@ from typing import IO
 import msgspec
 
 from proto.tenant import Tenant
-from services.directory import texts
-from services.directory.audit import Wanted, audited, oldest_first
-from services.directory.audit_file import as_csv, at_text
+from services.directory.audit.files import as_csv, at_text
+from services.directory.audit.rows import Wanted, audited, oldest_first
 from services.directory.identity import records
 from services.directory.identity.records import Version, day_in_japan
-from services.directory.people import TRIES
-from services.directory.yaml_files import parse
+from services.directory.people.rows import TRIES
+from services.directory.tenants import texts
+from services.directory.tenants.yaml_files import parse
 from services.runtime.csv_file import BOM, line
 from services.runtime.store import Store, Tx
 

@@ -16,10 +16,10 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaDa
 
 from proto.tenant import Tenant
 from proto.values import to_datetime
-from services.directory.audit import audited
+from services.directory.audit.pages import JAPAN
+from services.directory.audit.rows import audited
 from services.directory.identity import model
 from services.directory.identity.model import Record
-from services.directory.pages import JAPAN
 from services.runtime.store import Conflict, Tx
 
 LARGEST_FILE = 5 << 20

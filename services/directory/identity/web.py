@@ -19,13 +19,13 @@ from werkzeug.wrappers import Response
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from services.directory import staff
-from services.directory.audit_file import at_text
+from services.directory.audit.files import at_text
 from services.directory.identity import model, records
 from services.directory.identity.evidence import bundle
 from services.directory.identity.model import METHODS, Record
 from services.directory.identity.records import Refused, Standing, day_in_japan
-from services.directory.people import TRIES
+from services.directory.people import staff
+from services.directory.people.rows import TRIES
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from services.directory import texts
-from services.directory.changing import TRIES, Refused, put_each
 from services.directory.imports.file_text import text_of
 from services.directory.imports.model import Made, Note, Place, Proposal, Sheet
 from services.directory.imports.proposal import Standing, proposal
@@ -22,8 +20,10 @@ from services.directory.imports.sheets import Unreadable, read_sheets
 from services.directory.phone_book import entries
 from services.directory.phone_book.model import Card
 from services.directory.service import in_force
-from services.directory.settle import InForce
-from services.directory.writing import refusals
+from services.directory.tenants import texts
+from services.directory.tenants.changing import TRIES, Refused, put_each
+from services.directory.tenants.settle import InForce
+from services.directory.tenants.writing import refusals
 from services.runtime.store import Store, Tx
 from services.runtime.threads import in_thread
 

@@ -18,7 +18,7 @@ from proto.tenant.hours import Hours
 from proto.tenant.lines import NoAnswer
 from services.directory.imports.model import Note, Pair, Record
 from services.directory.imports.records import Records, by_client
-from services.directory.problems import Path
+from services.directory.tenants.problems import Path
 
 OFFICE = "office"
 _DAYS = {"weekdays": "mon-fri", "saturday": "sat", "sunday": "sun"}

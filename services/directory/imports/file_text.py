@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from proto.tenant import Tenant
-from services.directory.edit import ABSENT, CannotEdit, edited, rendered
 from services.directory.imports.proposal import Standing
 from services.directory.imports.values import number_shown
-from services.directory.yaml_files import parse
+from services.directory.tenants.edit import ABSENT, CannotEdit, edited, rendered
+from services.directory.tenants.yaml_files import parse
 
 _NUMBERS = ("number", "forward", "present")
 """Keys whose digits people write with hyphens."""

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text, delete, or_, select, update
 
 from proto.values import PLATFORM_TENANT
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
 from services.runtime.store import Tx
 
 FILES_KEPT_US = 24 * 3600 * 1_000_000

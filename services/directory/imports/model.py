@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.directory.phone_book.model import Card
-from services.directory.problems import on_one_line
+from services.directory.tenants.problems import on_one_line
 
 Lang = Literal["ja", "en"]
 Pair = tuple[str, str]

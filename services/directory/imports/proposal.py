@@ -23,8 +23,8 @@ from services.directory.imports.records import Records, by_client
 from services.directory.imports.said import in_japanese
 from services.directory.phone_book.files import card_of
 from services.directory.phone_book.model import MOST_ENTRIES, Card
-from services.directory.problems import Path, Problem
-from services.directory.settle import InForce
+from services.directory.tenants.problems import Path, Problem
+from services.directory.tenants.settle import InForce
 
 
 class Standing(msgspec.Struct, frozen=True):

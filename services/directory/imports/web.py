@@ -21,14 +21,15 @@ from werkzeug.wrappers import Response as Answer
 from wtforms import MultipleFileField
 
 from proto.values import to_datetime
-from services.directory import people, texts
-from services.directory.changing import TRIES
 from services.directory.imports import kept
 from services.directory.imports.carry import MOST_FILES, Refused, carry_out, propose
 from services.directory.imports.kept import Import, Result
 from services.directory.imports.model import Lang, Made, Proposal
 from services.directory.imports.template import template
 from services.directory.imports.values import number_shown
+from services.directory.people import rows as people
+from services.directory.tenants import texts
+from services.directory.tenants.changing import TRIES
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

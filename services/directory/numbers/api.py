@@ -17,8 +17,8 @@ from services.directory.numbers import desk
 from services.directory.numbers.desk import Denied
 from services.directory.numbers.model import LONGEST_NOTE, Held, Reason, State
 from services.directory.numbers.stock import Wanted
-from services.directory.ranks import MANAGERS, Actor
-from services.directory.web_people import acting
+from services.directory.people.ranks import MANAGERS, Actor
+from services.directory.people.web_people import acting
 from services.runtime.store import Runs, Store, Tx, Within
 from services.runtime.web.api import Room
 from services.runtime.web.api.writes import Changed

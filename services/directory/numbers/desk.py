@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from proto.values import PLATFORM_TENANT
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
 from services.directory.numbers import stock
 from services.directory.numbers.model import Happening, Held, Line, Reason, Refusal, State
 from services.directory.numbers.stock import Refused, Wanted
-from services.directory.people import TRIES
-from services.directory.ranks import Actor
+from services.directory.people.ranks import Actor
+from services.directory.people.rows import TRIES
 from services.directory.service import in_force
 from services.runtime import clock
 from services.runtime.store import Runs, Tx

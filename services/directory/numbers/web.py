@@ -19,8 +19,7 @@ from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
 from proto.values import PLATFORM_TENANT
-from services.directory import people, staff
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
 from services.directory.numbers import desk
 from services.directory.numbers.areas import KINDS
 from services.directory.numbers.desk import Denied
@@ -28,9 +27,11 @@ from services.directory.numbers.listing import Unreadable, read_number, read_num
 from services.directory.numbers.model import LONGEST_NOTE, REASONS, Held, State
 from services.directory.numbers.pages import csv_lines, history_lines, number_line
 from services.directory.numbers.stock import Wanted
-from services.directory.people import TRIES
-from services.directory.ranks import MANAGERS
-from services.directory.web_people import acting
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people.ranks import MANAGERS
+from services.directory.people.rows import TRIES
+from services.directory.people.web_people import acting
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, abort, request
 
-from services.directory.audit import audited
-from services.directory.changing import TRIES
+from services.directory.audit.rows import audited
+from services.directory.people.ranks import MANAGERS
 from services.directory.phone_book import entries
 from services.directory.phone_book.model import Card, Entry, Wrong, read_number, wrong_with
 from services.directory.phone_book.web import WRITERS, Books
-from services.directory.ranks import MANAGERS
+from services.directory.tenants.changing import TRIES
 from services.runtime import clock
 from services.runtime.store import Tx
 from services.runtime.web import current_person

@@ -29,7 +29,7 @@ from proto.envelope import Envelope
 from proto.events import PhoneBookRevised
 from proto.topics import outgoing
 from proto.values import command_id
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
 from services.directory.phone_book.model import MOST_ENTRIES, MOST_NUMBERS, Card, Entry, endings, names_of, sought
 from services.runtime.store import Conflict, Tx
 from services.runtime.worker import Emit

@@ -17,12 +17,13 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as Answer
 from wtforms import FileField, HiddenField, StringField, TextAreaField
 
-from services.directory import people, staff
-from services.directory.audit import audited
-from services.directory.changing import TRIES
+from services.directory.audit.rows import audited
 from services.directory.imports.model import Lang, Note, Place
 from services.directory.imports.sheets import Unreadable, read_sheets
 from services.directory.imports.values import number_shown
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people.ranks import MANAGERS
 from services.directory.phone_book import entries
 from services.directory.phone_book.files import Version, cards_of, csv_bytes, vcards
 from services.directory.phone_book.model import (
@@ -35,7 +36,7 @@ from services.directory.phone_book.model import (
     read_number,
     wrong_with,
 )
-from services.directory.ranks import MANAGERS
+from services.directory.tenants.changing import TRIES
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

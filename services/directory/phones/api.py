@@ -11,11 +11,11 @@ from collections.abc import Callable
 import msgspec
 from flask import abort
 
+from services.directory.people.ranks import MANAGERS
 from services.directory.phones import issuing
 from services.directory.phones.issuing import Unknown
 from services.directory.phones.pages import PhoneLine
 from services.directory.phones.web import lines
-from services.directory.ranks import MANAGERS
 from services.runtime.store import Store, Tx, Within
 from services.runtime.web import current_person
 from services.runtime.web.api import Room

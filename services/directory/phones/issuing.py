@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from proto.values import PLATFORM_TENANT
-from services.directory import people
+from services.directory.people import passwords
+from services.directory.people import rows as people
 from services.directory.phones import rows, vouchers
 from services.directory.phones.model import Device, devices_of, devices_of_pools, hashes
 from services.directory.phones.settings_files import Account
@@ -73,7 +74,7 @@ def device(tx: Tx, owner: str, phone: str) -> Device:
 
 def issue(store: Store, owner: str, phone: str, by: str) -> New:
     """A new password for a phone; the old one is worth nothing from now on. Raises Unknown."""
-    password = people.new_password()
+    password = passwords.new_password()
 
     def work(tx: Tx) -> New:
         found, now_us = device(tx, owner, phone), clock.now_us()

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from services.directory.pages import JAPAN
+from services.directory.audit.pages import JAPAN
 from services.directory.phones.model import Device, Issued, Registered, State, registered_at, state
 from services.runtime.telephone import written as as_dialled
 

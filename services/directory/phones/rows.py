@@ -22,7 +22,7 @@ from proto.events import (
 )
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
 from services.directory.phones.model import SLACK_US, Issued, Registered
 from services.runtime.store import Conflict, Tx
 from services.runtime.worker import Cause, Emit

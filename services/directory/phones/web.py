@@ -14,12 +14,13 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from proto.values import PLATFORM_TENANT
-from services.directory import people, staff
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people.ranks import MANAGERS
 from services.directory.phones import issuing, rows, web_provision
 from services.directory.phones.issuing import Reach, Unknown
 from services.directory.phones.model import Device
 from services.directory.phones.pages import PhoneLine, line, written
-from services.directory.ranks import MANAGERS
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger

@@ -13,8 +13,9 @@ from typing import TypeVar
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
-from services.directory import people
-from services.directory.audit import audited
+from services.directory.audit.rows import audited
+from services.directory.people import rows as people
+from services.directory.people import tries
 from services.directory.phones import issuing, vouchers
 from services.directory.phones.issuing import Reach, Unknown
 from services.directory.phones.settings_files import TYPES, Account, Format, format_of, written
@@ -40,14 +41,14 @@ def add_routes(room: Blueprint, store: Store, reach: Mapping[str, Reach]) -> Non
         address, kind = (request.remote_addr or "")[:100], format_of(file)
         if kind is None:  # firmware, phone books …: phones ask for much, and an answer to all of it guesses nothing
             abort(404)
-        tried = store.run(lambda tx: people.count_try(tx, ((SCOPE, address),), clock.now_us()), people.TRIES)
+        tried = store.run(lambda tx: tries.count_try(tx, ((SCOPE, address),), clock.now_us()), people.TRIES)
         if tried.wait_us:
             abort(429)
         found = store.run(lambda tx: _fetched(tx, secret[:200], kind, address, reach), people.TRIES)
         if found is None:
             log.warning("no settings for a phone", address=address, format=kind)
             abort(404)
-        store.run(lambda tx: people.take_back(tx, tried), people.TRIES)
+        store.run(lambda tx: tries.take_back(tx, tried), people.TRIES)
         answer = Response(written(kind, found), content_type=f"{TYPES[kind]}; charset=utf-8")
         answer.headers["X-Robots-Tag"] = "noindex"
         return answer

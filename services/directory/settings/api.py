@@ -15,15 +15,15 @@ import msgspec
 from flask import Response, abort
 
 from proto.tenant.hours import Hours
-from services.directory import texts
-from services.directory.changing import Refused as NotSaved
-from services.directory.changing import take_back
-from services.directory.edit import ABSENT, CannotEdit
-from services.directory.ranks import MANAGERS
-from services.directory.route_tests import Explain
+from services.directory.people.ranks import MANAGERS
 from services.directory.settings.client import Client, Settings
 from services.directory.settings.frame import Change
 from services.directory.settings.hours import OpeningHours
+from services.directory.tenants import texts
+from services.directory.tenants.changing import Refused as NotSaved
+from services.directory.tenants.changing import take_back
+from services.directory.tenants.edit import ABSENT, CannotEdit
+from services.directory.tenants.route_tests import Explain
 from services.runtime import clock
 from services.runtime.store import Store
 from services.runtime.web import current_person

@@ -19,20 +19,20 @@ from gevent.lock import BoundedSemaphore
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.values import Party, to_datetime
-from services.directory import texts
-from services.directory.changing import Refused, put, take_back
-from services.directory.check import check_tenant
-from services.directory.edit import edited
-from services.directory.effects import State, effects
 from services.directory.numbers import model as numbers
-from services.directory.plan_command import days
-from services.directory.problems import Path as Keys
-from services.directory.problems import Problem, errors
-from services.directory.route_tests import Explain, Failed, failing
 from services.directory.service import in_force
 from services.directory.settings.frame import Change, Setting
-from services.directory.words import Lang, in_words
-from services.directory.yaml_files import parse
+from services.directory.tenants import texts
+from services.directory.tenants.changing import Refused, put, take_back
+from services.directory.tenants.check import check_tenant
+from services.directory.tenants.edit import edited
+from services.directory.tenants.effects import State, effects
+from services.directory.tenants.plan_command import days
+from services.directory.tenants.problems import Path as Keys
+from services.directory.tenants.problems import Problem, errors
+from services.directory.tenants.route_tests import Explain, Failed, failing
+from services.directory.tenants.words import Lang, in_words
+from services.directory.tenants.yaml_files import parse
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.log import get_logger

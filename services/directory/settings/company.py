@@ -14,10 +14,10 @@ from wtforms import StringField, TextAreaField, ValidationError
 from wtforms.validators import Length
 
 from proto.tenant import Tenant
-from services.directory.edit import ABSENT
 from services.directory.settings.frame import Change, Fields, Setting, one_line, readable
 from services.directory.settings.typed import read_addresses
-from services.directory.words import Lang
+from services.directory.tenants.edit import ABSENT
+from services.directory.tenants.words import Lang
 
 MOST_ADDRESSES = 10
 

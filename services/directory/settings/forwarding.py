@@ -20,12 +20,12 @@ from proto.tenant.lines import Line, NoAnswer
 from proto.tenant.platform import Platform
 from proto.tenant.routes import Action, Rule
 from proto.values import Party, digits_of
-from services.directory.edit import ABSENT
-from services.directory.problems import Path
-from services.directory.route_tests import Explain, Failed
 from services.directory.settings.frame import NUMERIC, Change, Fields, Group, Setting, choices, readable
 from services.directory.settings.typed import read_number, read_seconds
-from services.directory.words import Lang, action_in_words, in_words
+from services.directory.tenants.edit import ABSENT
+from services.directory.tenants.problems import Path
+from services.directory.tenants.route_tests import Explain, Failed
+from services.directory.tenants.words import Lang, action_in_words, in_words
 from services.runtime.telephone import written
 
 LONGEST_S = 600

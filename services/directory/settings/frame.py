@@ -17,10 +17,10 @@ from wtforms.validators import Length, StopValidation
 
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
-from services.directory.problems import Path
-from services.directory.route_tests import Explain, Failed
 from services.directory.settings.typed import is_line_of_text
-from services.directory.words import Lang
+from services.directory.tenants.problems import Path
+from services.directory.tenants.route_tests import Explain, Failed
+from services.directory.tenants.words import Lang
 
 Fields = dict[str, Any]
 """Name -> field of WTForms."""

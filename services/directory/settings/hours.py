@@ -14,7 +14,6 @@ from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from proto.tenant import Tenant
-from services.directory.edit import ABSENT
 from services.directory.settings.forwarding import line_called
 from services.directory.settings.frame import Change, Fields, Setting, choices, readable
 from services.directory.settings.week import (
@@ -27,7 +26,8 @@ from services.directory.settings.week import (
     special_line,
     week_changes,
 )
-from services.directory.words import Lang
+from services.directory.tenants.edit import ABSENT
+from services.directory.tenants.words import Lang
 from services.runtime.telephone import written
 
 DAY_NAMES = {

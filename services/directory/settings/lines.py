@@ -18,13 +18,13 @@ from proto.tenant import Tenant
 from proto.tenant.lines import Id
 from proto.tenant.platform import Platform
 from proto.values import Party
-from services.directory.edit import ABSENT
-from services.directory.problems import Path
-from services.directory.route_tests import Explain
 from services.directory.settings.forwarding import from_inside, line_called, line_of
 from services.directory.settings.frame import NUMERIC, Change, Fields, Setting, choices, one_line, readable
 from services.directory.settings.typed import read_seconds
-from services.directory.words import Lang
+from services.directory.tenants.edit import ABSENT
+from services.directory.tenants.problems import Path
+from services.directory.tenants.route_tests import Explain
+from services.directory.tenants.words import Lang
 from services.runtime.telephone import written
 from services.runtime.web.forms import Boxes, plain
 

@@ -1,7 +1,7 @@
 """All settings of a client on one page: what holds now, in plain words, each with the way to its form.
 
 Enters: a client in force, routing's `explain`. Leaves: sections of rows. What a form shows and changes belongs to the
-settings themselves; steps and plans in words to `directory/words.py`.
+settings themselves; steps and plans in words to `directory/tenants/words.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from flask_babel import gettext, lazy_gettext
 from proto.tenant import Tenant
 from proto.tenant.hours import Hours
 from proto.tenant.lines import Line
-from services.directory.plan_command import weekdays
 from services.directory.settings.client import Client, Settings
 from services.directory.settings.forwarding import line_called, rules_in_words, targets
 from services.directory.settings.lines import ALLOWED, DEVICES
 from services.directory.settings.week import DAYS, as_week, special_line
-from services.directory.words import Lang, called
+from services.directory.tenants.plan_command import weekdays
+from services.directory.tenants.words import Lang, called
 from services.runtime.telephone import written
 
 KINDS = {

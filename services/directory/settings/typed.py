@@ -12,7 +12,7 @@ import unicodedata
 import phonenumbers
 
 from proto.values import digits_of
-from services.directory.check import EMERGENCY
+from services.directory.tenants.check import EMERGENCY
 from services.runtime.telephone import written
 
 _HOME = re.compile(r"0[1-9][0-9]{8,9}")

@@ -17,11 +17,8 @@ from werkzeug.wrappers import Response
 
 from proto.tenant import Tenant
 from proto.values import to_datetime
-from services.directory import staff
-from services.directory.changing import Refused
-from services.directory.edit import CannotEdit
-from services.directory.ranks import MANAGERS
-from services.directory.route_tests import Explain
+from services.directory.people import staff
+from services.directory.people.ranks import MANAGERS
 from services.directory.settings.client import Client, Settings, Tried, now
 from services.directory.settings.company import Greeting, Notices
 from services.directory.settings.forwarding import Forwarding, Unanswered
@@ -30,7 +27,10 @@ from services.directory.settings.hours import OpeningHours
 from services.directory.settings.lines import Device, Permissions, Ringing
 from services.directory.settings.overview import sections
 from services.directory.settings.wording import by_field
-from services.directory.words import Lang
+from services.directory.tenants.changing import Refused
+from services.directory.tenants.edit import CannotEdit
+from services.directory.tenants.route_tests import Explain
+from services.directory.tenants.words import Lang
 from services.runtime.store import Store
 from services.runtime.web import current_person, roles
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from flask_babel import gettext, lazy_gettext
 
 from proto.tenant import Tenant
-from services.directory.problems import Problem
-from services.directory.route_tests import Failed
 from services.directory.settings.client import Tried
 from services.directory.settings.frame import Change
-from services.directory.words import Lang, action_in_words, in_words
+from services.directory.tenants.problems import Problem
+from services.directory.tenants.route_tests import Failed
+from services.directory.tenants.words import Lang, action_in_words, in_words
 from services.runtime.telephone import written
 
 WORDS = {

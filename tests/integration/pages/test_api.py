@@ -12,7 +12,7 @@ from apispec import APISpec
 from flask import Blueprint
 
 from proto.values import Party
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.history import search
 from services.runtime.bus import Unavailable
 from services.runtime.web import access, create_app

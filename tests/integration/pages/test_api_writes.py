@@ -11,8 +11,8 @@ import gevent
 import msgspec
 import pytest
 
-from services.directory import people
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
+from services.directory.people import rows as people
 from services.directory.phones import issuing
 from services.runtime import clock
 from services.runtime.bus import Unavailable

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from services.directory import service as directory
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.identity import records
 from services.directory.identity.model import Record
 from services.runtime import clock

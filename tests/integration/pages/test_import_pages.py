@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.imports import kept
 from services.directory.phone_book import entries
 from services.directory.service import in_force

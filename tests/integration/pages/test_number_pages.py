@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from proto.tenant import Tenant
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.numbers import stock
 from services.directory.numbers.stock import Wanted
 from tests.clients import ACME

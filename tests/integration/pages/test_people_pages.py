@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from proto.tenant import Tenant
-from services.directory.audit import oldest_first
-from services.directory.chain import Entry
+from services.directory.audit.chain import Entry
+from services.directory.audit.rows import oldest_first
 from tests.clients import ACME
 from tests.pages_house import PagesHouse
 from tests.visitor import Answer, Visitor

@@ -11,7 +11,7 @@ import pytest
 from proto.envelope import Envelope
 from proto.events import PhoneBookRevised, ServiceStarted
 from proto.values import Party
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
 from services.directory.phone_book import entries
 from services.directory.service import say_everything
 from services.runtime import projections

@@ -9,8 +9,8 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from services.directory import people, second_factor
-from services.directory.audit import oldest_first
+from services.directory.audit.rows import oldest_first
+from services.directory.people import second_factor, tries
 from services.runtime import clock
 from tests.pages_house import PagesHouse
 from tests.visitor import Answer, Visitor
@@ -98,11 +98,11 @@ def test_wrong_codes_are_slowed_also_from_many_addresses_and_all_at_once(house: 
     def guess(number: int) -> object:
         return second_factor.log_in(house.directory, "admin", f"{number:06}", f"192.0.2.{number}", now_us)
 
-    tries = [gevent.spawn(guess, number) for number in range(40)]
-    gevent.joinall(tries, timeout=30)
-    assert [one.value for one in tries].count(False) <= people.FREE_TRIES["code"] + 1
+    guesses = [gevent.spawn(guess, number) for number in range(40)]
+    gevent.joinall(guesses, timeout=30)
+    assert [one.value for one in guesses].count(False) <= tries.FREE_TRIES["code"] + 1
     waits = second_factor.log_in(house.directory, "admin", phone.code(), "198.51.100.1", now_us)
-    assert isinstance(waits, people.Wait), "the right one waits, too"
+    assert isinstance(waits, tries.Wait), "the right one waits, too"
 
 
 def test_the_second_step_is_changed_only_by_whoever_knows_the_password(house: PagesHouse, admin: Visitor) -> None:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from proto.events import PersonChanged
-from services.directory import people, staff
-from services.directory.audit import oldest_first
-from services.directory.ranks import Actor
+from services.directory.audit.rows import oldest_first
+from services.directory.people import rows as people
+from services.directory.people import staff
+from services.directory.people.ranks import Actor
 from services.runtime import clock
 from tests import stories
 from tests.pages_house import PagesHouse

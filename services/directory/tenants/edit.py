@@ -1,0 +1,248 @@
+"""Edits of a client's file: a value changes, and every other character of the text stays where it is.
+
+Enters: the text, the keys that shall have other values. Leaves: the new text, or `CannotEdit` where a person must do
+it. The places come from the parser's marks; nothing is written anew but the value itself. Afterwards the text is read
+again as `yaml_files.py` reads it: anything but the wanted change (an alias that stood for two keys) is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import yaml
+
+from services.directory.tenants.problems import Path, key_of
+from services.directory.tenants.yaml_files import Unreadable, read_yaml
+
+
+class _Absent:
+    """No such key."""
+
+
+ABSENT: Final = _Absent()
+"""In place of a value: the key shall not be there."""
+_PLAIN = re.compile(r"[A-Za-z0-9\u3041-\u30ff\u4e00-\u9fff][A-Za-z0-9\u3041-\u30ff\u4e00-\u9fff_./-]*")
+_QUOTED = re.compile(r"[0-9.]+|y|n|yes|no|on|off|true|false|null", re.IGNORECASE)
+"""Plain to our reader, but to other readers of YAML something else than text."""
+
+
+class CannotEdit(Exception):
+    """Why this must be done by hand."""
+
+
+def edited(text: bytes, changes: Mapping[Path, Any]) -> bytes:
+    """The text with these values at these keys. Raises CannotEdit.
+
+    Values are what JSON knows (text, whole numbers, true and false, lists, mappings) or ABSENT. A mapping is changed
+    key by key and a list entry by entry, so that comments within them stay; a new key comes behind the others.
+    """
+    try:
+        wanted = _plain(read_yaml(text).value)
+        new = text.decode("utf-8")
+        for path, value in changes.items():
+            wanted = _with(wanted, path, value)
+            new = _set(new, path, value)
+        found = _plain(read_yaml(new.encode("utf-8")).value)
+    except Unreadable as error:
+        raise CannotEdit(str(error)) from None
+    if found != wanted:
+        raise CannotEdit(
+            f"{', '.join(key_of(path) for path in changes)}: the file is written in a way that only a person can change"
+        )
+    return new.encode("utf-8")
+
+
+def _set(text: str, path: Path, value: Any) -> str:
+    """One change; every step reads the text again, since places move."""
+    parent, node, depth = _find(text, path)
+    if depth < len(path):
+        if value is ABSENT:
+            return text
+        for key in reversed(path[depth + 1 :]):
+            value = {key: value}
+        return _add(text, node, path[depth], value)
+    if value is ABSENT:
+        return _remove(text, parent, path)
+    old = _plain(_value(node))
+    if old == _plain(value):
+        return text
+    if isinstance(node, yaml.MappingNode) and isinstance(value, dict) and value and node.value:
+        for key in (*value, *(key for key in old if key not in value)):
+            text = _set(text, (*path, key), value.get(key, ABSENT))
+        return text
+    if isinstance(node, yaml.SequenceNode) and isinstance(value, list) and value and node.value:
+        return _set_entries(text, path, old, value)
+    quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+    return _replaced(text, parent, node, rendered(value, quoted))
+
+
+def _replaced(text: str, parent: Any, node: Any, new: str) -> str:
+    """Another text in place of a node's; what stood on lines of its own moves up to its key."""
+    begin, end = node.start_mark.index, _end(text, node)
+    line = text.rfind("\n", 0, begin) + 1
+    block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+    key = next((key for key, value in parent.value if value is node), None) if parent.id == "mapping" else None
+    if block and key is not None and not text[line:begin].strip():
+        colon = text.index(":", key.end_mark.index) + 1
+        return f"{text[:colon]} {new}{text[colon:line]}{text[_line_end(text, end) + 1 :]}"
+    space = " " if text[begin - 1 : begin] in (":", "-") else ""
+    return text[:begin] + space + new + text[end:]
+
+
+def _set_entries(text: str, path: Path, old: list[Any], value: list[Any]) -> str:
+    """Entries that are no longer wanted go with their lines; the others are changed where they stand, or added."""
+    wanted = [_plain(entry) for entry in value]
+    unwanted = [i for i, entry in enumerate(old) if entry not in wanted]
+    others = [i for i in reversed(range(len(old))) if i not in unwanted]
+    for i in sorted((unwanted + others)[: max(0, len(old) - len(wanted))], reverse=True):
+        text = _set(text, (*path, i), ABSENT)
+    for i, entry in enumerate(value):
+        text = _set(text, (*path, i), entry)
+    return text
+
+
+def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node, int]:
+    """The node of the path (or of its longest part that is there), the one around it, and how long that part is."""
+    top = yaml.compose(text, Loader=yaml.SafeLoader)
+    if top is None:
+        raise CannotEdit("the file is empty")
+    node = parent = top
+    for depth, step in enumerate(path):
+        below = _below(node, step)
+        if below is None:
+            return parent, node, depth
+        parent, node = node, below
+    return parent, node, len(path)
+
+
+def _below(node: yaml.Node, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        below: yaml.Node = node.value[step]
+        return below
+    return None
+
+
+def _add(text: str, node: Any, key: str | int, value: Any) -> str:
+    """A new entry behind the last one."""
+    if isinstance(node, yaml.MappingNode) and isinstance(key, str):
+        entry, last = f"{key}: {rendered(value)}", node.value[-1][1] if node.value else None
+    elif isinstance(node, yaml.SequenceNode) and key == len(node.value):
+        entry, last = rendered(value), node.value[-1] if node.value else None
+    else:
+        raise CannotEdit(f"{key}: there is nothing to add it to")
+    if last is None:
+        begin, end = node.start_mark.index, node.end_mark.index
+        return text[:begin] + text[begin] + entry + text[end - 1 :]
+    end = _end(text, last)
+    if node.flow_style:
+        return f"{text[:end]}, {entry}{text[end:]}"
+    dash = "- " if isinstance(node, yaml.SequenceNode) else ""
+    end = _line_end(text, end)
+    return f"{text[:end]}\n{' ' * node.start_mark.column}{dash}{entry}{text[end:]}"
+
+
+def _remove(text: str, parent: Any, path: Path) -> str:
+    """An entry with its line, or with its comma."""
+    if isinstance(parent, yaml.MappingNode):
+        spans = [(key.start_mark.index, _end(text, value)) for key, value in parent.value]
+        at = [key.value for key, _ in parent.value].index(path[-1])
+    else:
+        spans = [(entry.start_mark.index, _end(text, entry)) for entry in parent.value]
+        at = int(path[-1])
+    begin, end = spans[at]
+    if len(spans) == 1:
+        around, whole, _ = _find(text, path[:-1])
+        return _replaced(text, around, whole, "{}" if isinstance(parent, yaml.MappingNode) else "[]")
+    if parent.flow_style:
+        return _remove_from_braces(text, spans, at)
+    line, line_end = text.rfind("\n", 0, begin) + 1, _line_end(text, end)
+    before = text[line:begin].strip(" ")
+    if before == "" or (before == "-" and isinstance(parent, yaml.SequenceNode)):
+        return text[:line] + text[line_end + 1 :]
+    if before.strip("- ") or at > 0:
+        raise CannotEdit(f"{key_of(path)} shares its line with something else")
+    following = spans[1][0]  # the first key of an entry: the dash stays for the next one
+    if text[line_end:following].isspace():
+        return text[:begin] + text[following:]
+    return text[:begin].rstrip(" ") + text[line_end:]
+
+
+def _remove_from_braces(text: str, spans: Sequence[tuple[int, int]], at: int) -> str:
+    """With the comma behind it, or (the last) before it; comments between stay."""
+    begin, end = spans[at]
+    from_, to = (end, spans[at + 1][0]) if at + 1 < len(spans) else (spans[at - 1][1], begin)
+    gap = text[from_:to]
+    if "#" not in gap:
+        kept = ""
+    elif gap.lstrip().startswith(","):
+        kept = " " + gap.replace(",", "", 1).lstrip(" ")
+    else:
+        raise CannotEdit("a comment stands before the comma")
+    return text[: min(begin, from_)] + kept + text[max(end, to) :]
+
+
+def _end(text: str, node: yaml.Node) -> int:
+    """Where what is written of a node ends; to the parser a block goes on up to the next token."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(text, last[1] if isinstance(node, yaml.MappingNode) else last)
+    begin, end = node.start_mark.index, node.end_mark.index
+    return begin + len(text[begin:end].rstrip())
+
+
+def _line_end(text: str, index: int) -> int:
+    found = text.find("\n", index)
+    return len(text) if found < 0 else found
+
+
+def rendered(value: Any, quoted: bool = False) -> str:
+    """A value on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(rendered(entry, quoted) for entry in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {rendered(below)}' for key, below in value.items())}}}"
+    if not quoted and _PLAIN.fullmatch(value) and not _QUOTED.fullmatch(value):
+        return str(value)
+    escaped = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped)
+
+
+def _value(node: Any) -> Any:
+    """What stands there, as our reader would have it."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _value(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(entry) for entry in node.value]
+    return None if node.style is None and node.value in ("", "~", "null") else node.value
+
+
+def _plain(value: Any) -> Any:
+    """Comparable: whole numbers and yes/no as the words that stand in a file."""
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value if value is None else rendered(value) if isinstance(value, bool | int) else str(value)
+
+
+def _with(value: Any, path: Path, new: Any) -> Any:
+    """The plain value with one change, as it must come out."""
+    if not path:
+        return _plain(new)
+    step, rest = path[0], path[1:]
+    if isinstance(step, int) and isinstance(value, list):
+        below = [_with(value[step] if step < len(value) else None, rest, new)] if new is not ABSENT or rest else []
+        return [*value[:step], *below, *value[step + 1 :]]
+    known = value if isinstance(value, dict) else {}
+    if new is ABSENT and (not rest or step not in known):
+        return {key: below for key, below in known.items() if key != step}
+    return {**known, step: _with(known.get(step), rest, new)}
