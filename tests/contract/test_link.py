@@ -68,7 +68,7 @@ class Ours:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not holds():
             gevent.sleep(0.005)
 
@@ -93,7 +93,7 @@ def test_the_end_inside_a_body_freezes_nothing() -> None:
     seen = bare("eof_in_body", limit_s=3.0)
     assert seen["frozen"] == "yes"
     with HostileSwitch("eof_in_body") as switch, Ours(switch.port) as ours:
-        assert ours.link.lost.wait(2)
+        assert ours.link.lost.wait(30)
         assert "before the end of the body" in ours.told[-1]
 
 
@@ -107,13 +107,13 @@ def test_a_reply_that_is_no_utf8_is_a_reply() -> None:
 
 def test_connecting_has_a_deadline() -> None:
     assert bare("silent")["connect"] == "hangs"
-    with HostileSwitch("silent") as switch, gevent.Timeout(2), pytest.raises(LinkLost, match="no auth/request"):
+    with HostileSwitch("silent") as switch, gevent.Timeout(30), pytest.raises(LinkLost, match="no auth/request"):
         Ours(switch.port, timeout=0.2).link.connect()
 
 
 def test_sending_has_a_deadline() -> None:
     assert bare("no_reply")["send"] == "hangs"
-    with HostileSwitch("no_reply") as switch, Ours(switch.port, timeout=0.3) as ours, gevent.Timeout(2):
+    with HostileSwitch("no_reply") as switch, Ours(switch.port, timeout=0.3) as ours, gevent.Timeout(30):
         with pytest.raises(LinkLost, match="no reply in time"):
             ours.link.send("api status")
         assert ours.told == ["no reply in time"]
@@ -122,7 +122,7 @@ def test_sending_has_a_deadline() -> None:
 def test_a_cut_fails_every_waiter_and_is_reported_once() -> None:
     seen = bare("cut_while_waiting")
     assert (seen["send"], seen["disconnects"]) == ("hangs", "0")
-    with HostileSwitch("cut_while_waiting") as switch, Ours(switch.port) as ours, gevent.Timeout(2):
+    with HostileSwitch("cut_while_waiting") as switch, Ours(switch.port) as ours, gevent.Timeout(30):
         waiting = [ours.link.post(f"api echo {number}") for number in range(20)]
         for one in waiting:
             with pytest.raises(LinkLost):
@@ -143,7 +143,7 @@ def test_everything_read_is_delivered_before_the_loss_is_reported() -> None:
 
 def test_a_flood_is_read_on_and_memory_is_bounded(tmp_path: Any) -> None:
     """Behind a handler that does not keep up, greenswitch's queue grows without end."""
-    assert int(bare("flood")["queued"]) > 5_000
+    assert int(bare("flood", limit_s=60)["queued"]) > 5_000
     spool = Spool(tmp_path / "spool", in_memory=1_000)
     spool.start()
     with HostileSwitch("flood") as switch:
@@ -174,7 +174,7 @@ def test_a_long_command_is_written_whole() -> None:
 
 
 def test_a_switch_that_takes_nothing_is_given_up() -> None:
-    with HostileSwitch("slow_reader") as switch, Ours(switch.port, timeout=0.5) as ours, gevent.Timeout(4):
+    with HostileSwitch("slow_reader") as switch, Ours(switch.port, timeout=0.5) as ours, gevent.Timeout(30):
         waiting = ours.link.post("api " + "x" * 16_000_000)
         with pytest.raises(LinkLost):
             waiting.get()
@@ -188,7 +188,7 @@ def test_many_senders_over_a_line_that_stands_still_each_get_their_own_reply() -
         asking = [gevent.spawn(ours.link.send, text) for text in asked]
         gevent.sleep(0)
         switch.go_on.set()
-        gevent.joinall(asking, timeout=10, raise_error=True)
+        gevent.joinall(asking, timeout=30, raise_error=True)
         assert [one.value.text for one in asking] == [text[:20] for text in asked]
 
 
@@ -196,7 +196,7 @@ def test_many_senders_each_get_their_own_reply() -> None:
     with HostileSwitch("echo") as switch, Ours(switch.port) as ours:
         asked = [f"api echo {number}" for number in range(200)]
         asking = [gevent.spawn(ours.link.send, text) for text in asked]
-        gevent.joinall(asking, timeout=5)
+        gevent.joinall(asking, timeout=30)
         assert [one.value.text for one in asking] == asked
 
 
@@ -236,7 +236,7 @@ def test_a_link_that_is_stopped_while_it_connects_leaves_no_socket_open(monkeypa
     monkeypatch.setattr(socket, "create_connection", connect_late)
     with HostileSwitch("silent") as switch:
         ours = Ours(switch.port)
-        with gevent.Timeout(1), pytest.raises(LinkLost, match="closed by us"):
+        with gevent.Timeout(30), pytest.raises(LinkLost, match="closed by us"):
             ours.link.connect()
     assert made[0].fileno() == -1
 

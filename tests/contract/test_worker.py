@@ -153,8 +153,8 @@ def test_a_bug_puts_one_message_aside_after_three_attempts_and_the_others_go_on_
     with Room(bus, database) as room:
         bus.publish([*tally.facts(range(3)), *tally.facts([3], "bug"), *tally.facts(range(4, 8))])
         assert room.noted(7) == ["0", "1", "2", "4", "5", "6", "7"]
-        wait_for(lambda: len(bus.dead_letters()) == 1)
-        (letter,) = bus.dead_letters()
+        wait_for(lambda: bus.letters() == 1)
+        (letter,) = world.letters()
         tripped = re.fullmatch(
             r"ZeroDivisionError in tally, contract/tally\.py:\d+ \(3 attempts\): (.*)", letter.reason
         )
@@ -171,7 +171,7 @@ def test_attempts_are_counted_across_lives_of_the_process(small: World, database
         for attempt in (1, 2):
             assert room.store.run(lambda tx: tx.count_failure("core-acme-0")) == attempt
         bus.publish(tally.facts([0], "bug"))
-        wait_for(lambda: len(bus.dead_letters()) == 1)
+        wait_for(lambda: bus.letters() == 1)
 
 
 def test_a_statement_the_database_does_not_understand_is_a_bug_and_not_an_absence(
@@ -181,8 +181,8 @@ def test_a_statement_the_database_does_not_understand_is_a_bug_and_not_an_absenc
     with Room(bus, database) as room:
         bus.publish([*tally.facts([0], "broken_sql"), *tally.facts([1])])
         assert room.noted(1) == ["1"]
-        wait_for(lambda: len(bus.dead_letters()) == 1)
-        assert bus.dead_letters()[0].reason.startswith(("OperationalError", "ProgrammingError"))
+        wait_for(lambda: bus.letters() == 1)
+        assert small.letters()[0].reason.startswith(("OperationalError", "ProgrammingError"))
 
 
 def test_what_is_no_message_of_ours_is_put_aside_at_once(world: World, database: Database) -> None:
@@ -193,8 +193,8 @@ def test_what_is_no_message_of_ours_is_put_aside_at_once(world: World, database:
         bus.publish([Outgoing(f"h{n}", "fact", key, "acme", body) for n, body in enumerate(hostile)])
         bus.publish([*tally.facts([0], "bad"), *tally.facts([1])])
         assert room.noted(1) == ["1"]
-        wait_for(lambda: len(bus.dead_letters()) == len(hostile) + 1)
-        letters = bus.dead_letters()
+        wait_for(lambda: bus.letters() == len(hostile) + 1)
+        letters = world.letters()
         assert [letter.body for letter in letters[:-1]] == hostile
         assert letters[-1].reason == "park: must not be bad"
         assert room.store.run(lambda tx: tx.count("failures")) == 0, "no attempt was wasted on them"
@@ -209,8 +209,8 @@ def test_a_message_whose_id_no_database_keeps_is_put_aside_at_once(
     with Room(bus, database) as room:
         bus.publish([Outgoing("h", "fact", f"acme.{CallHandedOver.NAME}", "acme", body), *tally.facts([1])])
         assert room.noted(1) == ["1"]
-        wait_for(lambda: len(bus.dead_letters()) == 1)
-        assert "1 to 200 printable characters are allowed" in bus.dead_letters()[0].reason
+        wait_for(lambda: bus.letters() == 1)
+        assert "1 to 200 printable characters are allowed" in small.letters()[0].reason
 
 
 def test_a_known_message_that_the_service_does_not_hear_is_put_aside_at_once(small: World, database: Database) -> None:
@@ -221,14 +221,14 @@ def test_a_known_message_that_the_service_does_not_hear_is_put_aside_at_once(sma
     with Room(bus, database) as room:
         bus.publish([Outgoing("stray", "fact", stray.routing_key, "acme", body), *tally.facts([1])])
         assert room.noted(1) == ["1"]
-        wait_for(lambda: len(bus.dead_letters()) == 1)
-        assert bus.dead_letters()[0].reason == "tally does not hear switch.lost"
+        wait_for(lambda: bus.letters() == 1)
+        assert small.letters()[0].reason == "tally does not hear switch.lost"
 
 
 def test_a_service_that_is_in_no_hurry_takes_together_what_comes_meanwhile(
     small: World, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.runtime.worker.PAUSE_S", 1.0)
+    monkeypatch.setattr("services.runtime.worker.PAUSE_S", 2.5)  # long enough for a slow disk to take three
     batches: list[tuple[float, int]] = []
     bus = small.open(tally.queue(), FS1)
 
@@ -244,7 +244,7 @@ def test_a_service_that_is_in_no_hurry_takes_together_what_comes_meanwhile(
         wait_for(lambda: len(batches) == 2)
     (first_s, alone), (then_s, together) = batches
     assert (alone, together) == (1, 3), "the first waits for nobody"
-    assert then_s - first_s >= 0.9
+    assert then_s - first_s >= 2.4
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -279,8 +279,10 @@ def test_a_foreign_lock_on_the_database_holds_up_one_service_and_not_the_hub(sma
                 turns += 1
             assert bus.depth("tally.0") == 1, "the message waits"
         assert room.noted(2) == ["0", "1"]
-    assert turns > 50, "the other greenlets went on"
-    assert bus.dead_letters() == []
+    assert turns > 15, (
+        "the other greenlets went on: each wait for the lock in their way would take 200 ms of the second"
+    )
+    assert bus.letters() == 0
 
 
 def test_stop_finishes_the_batch_in_hand_and_leaves_the_rest(world: World, database: Database) -> None:
@@ -308,7 +310,7 @@ def test_a_page_that_misses_a_commit_does_no_harm(small: World, database: Databa
         assert room.noted(2) == ["0", "1"]
         wait_for(lambda: bus.depth("tally.0") == 0)
     assert sum(told) == 2
-    assert bus.dead_letters() == []
+    assert bus.letters() == 0
 
 
 def test_what_a_page_left_in_the_outbox_is_sent_by_the_next_worker(small: World, database: Database) -> None:
@@ -338,7 +340,11 @@ def test_a_timer_fires_once_in_order_with_the_rest_and_survives_the_process(worl
         assert room.noted(3) == ["0", "overdue leg-0", "overdue later"]
 
 
-def test_a_timer_set_while_the_service_runs_fires_when_it_is_due(small: World, database: Database) -> None:
+def test_a_timer_set_while_the_service_runs_fires_when_it_is_due(
+    small: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for the next look for timers that other processes set."""
+    monkeypatch.setattr("services.runtime.worker.LOOK_AGAIN_US", 3600 * 1_000_000)
     bus = small.open(tally.queue(), FS1)
     with Room(bus, database) as room:
         room.timers.start()
@@ -346,7 +352,6 @@ def test_a_timer_set_while_the_service_runs_fires_when_it_is_due(small: World, d
         due_us = clock.now_us() + 200_000
         room.store.run(lambda tx: tx.set_timer("overdue", "soon", due_us, "acme"))
         assert room.noted(1) == ["overdue soon"]
-        assert clock.now_us() - due_us < 2_000_000, "well before the look that other processes' timers wait for"
         wait_for(lambda: room.store.run(lambda tx: tx.count("timers")) == 0)
 
 
