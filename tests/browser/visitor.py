@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-DEADLINE_MS = 10_000
+DEADLINE_MS = 30_000
 if os.environ.get("CI"):  # there nothing may be left out: what is missing fails
     import playwright.sync_api as playwright
 else:
@@ -66,7 +66,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield Served(told["url"], told["password"], process)
     process.stdin.write("stop\n")
     process.stdin.close()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")
