@@ -15,7 +15,7 @@ import msgspec
 
 from services.beside import Duration, at_console, at_stores, language, opened
 from services.directory import service as directory
-from services.directory.imports.carry import MOST_FILES, Outcome, Refused, carry_out, propose
+from services.directory.imports.carry import MOST_FILES, Outcome, Refused, by_name, carry_out, propose
 from services.directory.imports.model import Lang, Made, Proposal
 from services.directory.imports.sheets import MOST_BYTES
 from services.directory.imports.template import template
@@ -68,7 +68,7 @@ def import_(
     if not files or len(files) > MOST_FILES:
         raise click.UsageError(f"name 1 to {MOST_FILES} files, or --template FILE.xlsx")
     with opened(at, directory.build()) as store:
-        proposal = propose(store, {file.name: _bytes(file) for file in files})
+        proposal = propose(store, by_name((file.name, _bytes(file)) for file in files))
         to_write = () if dry_run else proposal.to_write(skip_wrong)
         outcome = _carried(store, at, to_write, files, as_json) if to_write else None
     _print(proposal, outcome, spoken, as_json)

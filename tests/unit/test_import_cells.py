@@ -205,3 +205,10 @@ def test_a_full_workbook_is_read() -> None:
     assert len(sheet.rows) == 1_000
     with pytest.raises(Unreadable, match="more than 999 rows"):
         read_sheets("b.xlsx", workbook({"電話帳": rows}), 999)
+
+
+@pytest.mark.parametrize("name", ["番号", "番号 (2)", "番号（3）", "Numbers(2)"])
+def test_a_name_with_a_count_says_the_same_kind(name: str) -> None:
+    """So a browser calls what is loaded twice, and so files of the same name are told apart."""
+    kind = columns.kind_of_name(name)
+    assert kind is not None and kind.ja == "番号"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -28,6 +28,18 @@ from services.runtime.store import Store, Tx
 from services.runtime.threads import in_thread
 
 MOST_FILES = 20
+
+
+def by_name(sent: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Files under names that tell them apart: of two `clients.csv` the second becomes `clients (2).csv`."""
+    found: dict[str, bytes] = {}
+    for name, data in sent:
+        path, count, free = PurePath(name), 1, name
+        while free in found:
+            count += 1
+            free = f"{path.stem} ({count}){path.suffix}"
+        found[free] = data
+    return found
 
 
 def propose(store: Store, files: Mapping[str, bytes]) -> Proposal:
@@ -112,4 +124,4 @@ def _add_cards(made: Made, who: str, now_us: int, tx: Tx) -> None:
     entries.add_many(tx, made.client, made.cards, who, now_us)
 
 
-__all__ = ["MOST_FILES", "Outcome", "Refused", "carry_out", "propose"]
+__all__ = ["MOST_FILES", "Outcome", "Refused", "by_name", "carry_out", "propose"]

@@ -378,6 +378,8 @@ NOT_READ = frozenset({"説明", "notes", "readme", "使い方"})
 """Sheets that are for people."""
 EXAMPLE = ("例:", "e.g.")
 """So begins the client's ID of a row that only shows how."""
+_COUNT = re.compile(r"\s*[(（][0-9]+[)）]\s*$")
+"""What is added to the second of two names that are alike."""
 _NOISE = re.compile(r"[\s_*＊※・()\[\]【】:-]+|必須|required")
 
 
@@ -387,8 +389,9 @@ def folded(text: str) -> str:
 
 
 def kind_of_name(name: str) -> Kind | None:
-    """The kind that a sheet's or a file's name says, if it says one."""
-    return next((kind for kind in KINDS if folded(name) in kind.names), None)
+    """The kind that a sheet's or a file's name says, if it says one; `顧客 (2)` is one of 顧客, too."""
+    said = folded(_COUNT.sub("", name))
+    return next((kind for kind in KINDS if said in kind.names), None)
 
 
 def kind_of_headings(headings: Sequence[str]) -> Kind | None:

@@ -22,7 +22,7 @@ from wtforms import MultipleFileField
 
 from proto.values import to_datetime
 from services.directory.imports import kept
-from services.directory.imports.carry import MOST_FILES, Refused, carry_out, propose
+from services.directory.imports.carry import MOST_FILES, Refused, by_name, carry_out, propose
 from services.directory.imports.kept import Import, Result
 from services.directory.imports.model import Lang, Made, Proposal
 from services.directory.imports.template import template
@@ -137,7 +137,7 @@ def blueprint(store: Store, bus: Bus, folder: Path, take: Callable[[], object]) 
         if not form.validate() or not 0 < len(sent) <= MOST_FILES:
             form.files.errors = [lazy_gettext("ファイルを選んでください。")]
             return make_response(_list(imports, form), 422)
-        files = {_name(file.filename): file.read() for file in sent}
+        files = by_name((_name(file.filename), file.read()) for file in sent)
         who, now_us = current_person().id, clock.now_us()
         imported = store.run(lambda tx: kept.add(tx, who, files, now_us), TRIES)
         return redirect(f"/imports/{imported}", code=303)

@@ -82,6 +82,18 @@ def test_csv_files_are_sent_together(house: PagesHouse, admin: Visitor) -> None:
     assert "2件の顧客を書き込む" in page.text
 
 
+def test_files_of_the_same_name_are_read_each(house: PagesHouse, admin: Visitor) -> None:
+    """Two branches send a clients.csv each, out of two folders: a browser sends names alone."""
+    one, two = of_clients(1), of_clients(2)
+    two["顧客"] = [two["顧客"][0], two["顧客"][2]]
+    sent = [("clients.csv", csv_of(sheets["顧客"], "utf-8")) for sheets in (one, two)]
+    answer = admin.send("/imports", {"files": sent})
+    page = admin.get(answer.headers["Location"])
+    assert "kaisha001" in page.text and "kaisha002" in page.text
+    assert "clients.csv, clients (2).csv" in admin.get("/imports").text
+    assert "見出しから種類が分かりません" not in page.text
+
+
 def test_what_is_no_sheet_is_said_and_nobody_else_comes_here(house: PagesHouse, admin: Visitor) -> None:
     assert send(admin).status == 422
     assert "見出しから種類が分かりません" in send(admin, x_csv=b"a,b\r\n1,2\r\n").text
