@@ -48,7 +48,7 @@ class Page:
 
 @pytest.mark.requirement("D7")
 def test_five_hundred_pages_hear_all_news_of_their_client_over_breaks_too() -> None:
-    feed, dice = Feed(rest_s=0.01), random.Random(7)
+    feed, dice = Feed(rest_s=0.01, apart_s=0), random.Random(7)
     pages = [Page(feed, f"p{n}", f"c{n % CLIENTS}") for n in range(PAGES)]
     readers = [gevent.spawn(page.read, lambda: dice.random() < 0.05) for page in pages]
     gevent.sleep(0)
@@ -70,7 +70,7 @@ def test_five_hundred_pages_hear_all_news_of_their_client_over_breaks_too() -> N
 
 def test_a_busy_house_makes_no_page_of_a_quiet_client_load_anew() -> None:
     """Neither while it is open nor when it comes back: the others' news are none of its own."""
-    feed = Feed(rest_s=0.01)
+    feed = Feed(rest_s=0.01, apart_s=0)
     page = Page(feed, "p", "quiet")
     leave: list[bool] = []
     reader = gevent.spawn(page.read, lambda: bool(leave and leave.pop()))

@@ -1,12 +1,14 @@
 "use strict";
-// The page keeps itself up to date: the stream says that something changed, the page fetches itself again and swaps
-// the parts marked data-live. Rights and language are those of an ordinary visit.
+// The page keeps itself up to date: the stream says that something changed, the page fetches itself again (or what
+// data-parts-url has, which many see alike) and swaps the parts marked data-live. Rights and language are those of an
+// ordinary visit.
 (() => {
   const state = document.getElementById("live-state");
   if (!state || !state.dataset.liveUrl) return;
   const REST_MS = 400;
   const SLOW_MS = 5000;
   const AGAIN_MS = 30000;
+  const parts = state.dataset.partsUrl ? state.dataset.partsUrl + location.search : location.href;
   let source = null;
   let slow = null;
   let busy = false;
@@ -36,7 +38,7 @@
     while (wanted) {
       wanted = false;
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+        const answer = await fetch(parts, { headers: { Accept: "text/html" }, cache: "no-store" });
         if (answer.redirected && new URL(answer.url).pathname === "/login") location.reload();
         if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
       } catch {

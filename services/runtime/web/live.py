@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import gevent.event
@@ -26,6 +26,11 @@ KEPT = 4_096
 PER_CLIENT = 64
 REST_S = 0.4
 """After news a page is left alone for so long, and then told the rest at once: it would not look more often anyway."""
+APART_S = 0.004
+"""Open pages are told one after another, so far apart: what five hundred ask for at once would hold up calls in the
+same process for as long as all of it takes."""
+RETRY_MS = 2000
+"""A page that lost its stream comes again so much later, each a little after the one before it."""
 RIGHTS_FOR_US = 2_000_000
 """So long an open stream trusts what it knows of its person: hundreds of pages would ask the store at each notice. A
 notice says nothing of a call, and what the page then fetches is checked at once."""
@@ -43,7 +48,8 @@ class Notice:
 
 @dataclass
 class _Client:
-    waiting: deque[Notice] = field(default_factory=deque)
+    waiting: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """News (client, name, data) and its last number: the same twice is told once."""
     ready: gevent.event.Event = field(default_factory=gevent.event.Event)
     overflowed: bool = False
     farewell: str = ""
@@ -54,10 +60,12 @@ class _Client:
     def push(self, notice: Notice) -> None:
         if self.reader is not None and not self.reader.sees(notice.tenant):
             return  # a busy house would fill every page's queue with what it must not tell
+        news = notice.tenant, notice.name, notice.data
+        self.waiting.pop(news, None)
         if len(self.waiting) >= PER_CLIENT:
             self.waiting.clear()
             self.overflowed = True
-        self.waiting.append(notice)
+        self.waiting[news] = notice.number
         self.ready.set()
 
     def close(self, farewell: str) -> None:
@@ -69,9 +77,13 @@ class _Client:
 class Feed:
     """News of one room. `publish` is called on the hub after a commit; it never waits for a reader."""
 
-    def __init__(self, comment_every_s: float = COMMENT_EVERY_S, rest_s: float = REST_S) -> None:
+    def __init__(
+        self, comment_every_s: float = COMMENT_EVERY_S, rest_s: float = REST_S, apart_s: float = APART_S
+    ) -> None:
         self._life = secrets.token_hex(4)
         self._number = 0
+        self._latest: dict[str, int] = {}
+        self._apart_us, self._turn_us = int(apart_s * 1_000_000), 0
         self._kept: deque[Notice] = deque(maxlen=KEPT)
         self._clients: dict[str, _Client] = {}
         self._comment_every_s, self._rest_s = comment_every_s, rest_s
@@ -83,8 +95,15 @@ class Feed:
         self._number += 1
         notice = Notice(self._number, name, data, tenant)
         self._kept.append(notice)
+        self._latest[tenant] = self._number
         for client in self._clients.values():
             client.push(notice)
+
+    def latest(self, visible: Collection[str] | None) -> int:
+        """The number of the last notice about these clients (None: about anybody); 0: there was none."""
+        if visible is None:
+            return self._number
+        return max((self._latest.get(tenant, 0) for tenant in visible), default=0)
 
     def drop_all(self) -> None:
         """End all streams: the server stops."""
@@ -105,13 +124,16 @@ class Feed:
         older = self._clients.get(person)
         if older is not None:
             older.close("replaced")
+        later_ms = len(self._clients) * self._apart_us // 1000
         self._clients[person] = client
         try:
-            yield b"retry: 2000\n\n"
+            yield f"retry: {RETRY_MS + later_ms}\n\n".encode()
             known_until_us = self._look(client, watch)
             yield from self._missed(client, last)
             while not client.farewell:
                 woken = client.ready.wait(self._comment_every_s)
+                if woken:
+                    client.ended.wait(self._turn_s())
                 client.ready.clear()
                 if clock.monotonic_us() >= known_until_us:
                     known_until_us = self._look(client, watch)
@@ -126,6 +148,13 @@ class Feed:
         finally:
             if self._clients.get(person) is client:
                 del self._clients[person]
+
+    def _turn_s(self) -> float:
+        """How long the next page has to wait until it is told; its turn is taken."""
+        now_us = clock.monotonic_us()
+        turn_us = max(now_us, self._turn_us)
+        self._turn_us = turn_us + self._apart_us
+        return (turn_us - now_us) / 1_000_000
 
     def _look(self, client: _Client, watch: Callable[[], Person | None]) -> int:
         """Who reads now; nobody ends the stream. Until when that holds."""
@@ -157,12 +186,12 @@ class Feed:
             client.waiting.clear()
             yield self._event("reset", "", self._number)
         last: dict[tuple[str, str], int] = {}
-        while client.waiting:
-            notice = client.waiting.popleft()
-            if reader.sees(notice.tenant):
-                last.pop((notice.name, notice.data), None)
-                last[notice.name, notice.data] = notice.number
-        for (name, data), number in last.items():  # the same news twice is told once
+        for (tenant, name, data), number in client.waiting.items():
+            if reader.sees(tenant):
+                last.pop((name, data), None)
+                last[name, data] = number
+        client.waiting.clear()
+        for (name, data), number in last.items():  # of several clients too
             yield self._event(name, data, number)
 
     def _event(self, name: str, data: str, number: int) -> bytes:
