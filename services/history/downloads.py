@@ -1,23 +1,20 @@
 """PURE. Calls -> rows of a file for a spreadsheet, and those rows as CSV.
 
-Enters: calls with their clients, the language. Leaves: cells, and bytes as RFC 4180 has them, with the mark by which
-Excel knows UTF-8. Nothing that a caller sent can begin a formula. The file of Excel is made in `workbook.py`.
+Enters: calls with their clients, the language. Leaves: cells, and bytes of CSV. Nothing that a caller sent can begin
+a formula, in either file (`runtime/csv_file.py`). The file of Excel is made in `workbook.py`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 
 from services.history.model import Client, Found, Known
 from services.history.pages import client_name, name_of_caller
 from services.history.words import DIRECTIONS, RESULTS, Lang, Pair, number, party, shown, stamp, word
+from services.runtime.csv_file import as_text, line
 
 Cell = str | int | Decimal
-BOM = b"\xef\xbb\xbf"
 _COLUMNS: tuple[Pair, ...] = (
     ("開始", "Start"),
     ("契約者", "Client"),
@@ -36,7 +33,6 @@ _COLUMNS: tuple[Pair, ...] = (
     ("推定", "Estimated"),
     ("通話ID", "Call"),
 )
-_FORMULA = frozenset("=+-@\t\r\n|")
 
 
 def header(lang: Lang) -> tuple[str, ...]:
@@ -66,16 +62,9 @@ def _row(one: Known, client: Client, lang: Lang) -> tuple[Cell, ...]:
     charges: tuple[Cell, Cell] = (row.charge_incl, row.charge_excl) if row.charges else ("", "")
     estimated = ("推定", "estimated")[lang == "en"] if row.estimated else ""
     talk: Cell = row.talk_ms // 1000 if row.answered_at_us is not None else ""
-    return (*map(guarded, texts), talk, row.recorded_ms // 1000, *charges, estimated, guarded(one.call))
-
-
-def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: full-width signs count too, as Excel has it in Japan (OWASP)."""
-    return f"'{text}" if unicodedata.normalize("NFKC", text[:1])[:1] in _FORMULA and text else text
+    return (*map(as_text, texts), talk, row.recorded_ms // 1000, *charges, estimated, as_text(one.call))
 
 
 def csv_bytes(lines: Iterable[tuple[Cell, ...]]) -> bytes:
     """Lines of a CSV file, each with its end."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([f"{cell}" for cell in line] for line in lines)
-    return text.getvalue().encode()
+    return "".join(map(line, lines)).encode()

@@ -22,6 +22,7 @@ from services.history.model import Answer, Found
 from services.history.words import JAPAN, Lang, stamp
 from services.runtime import clock
 from services.runtime.bus import Unavailable
+from services.runtime.csv_file import BOM
 from services.runtime.log import get_logger
 from services.runtime.store import Store, Tx
 from services.runtime.web import current_person, roles
@@ -57,7 +58,7 @@ def add_routes(room: Blueprint, store: Store) -> None:
     @readers
     def calls_csv() -> Response:
         lang, pieces = language(), _pieces(store, "csv", slots)
-        head = downloads.BOM + downloads.csv_bytes([downloads.header(lang)])
+        head = BOM.encode() + downloads.csv_bytes([downloads.header(lang)])
         return _file(chain([head], _lines(pieces, lang)), "csv", "text/csv", slots)
 
     @room.get(f"{report.PATH}.xlsx")

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from proto.values import Party
 from services.history import workbook
-from services.history.downloads import csv_bytes, guarded, header, rows
+from services.history.downloads import csv_bytes, header, rows
 from services.history.fold import fold
 from services.history.model import Call, Client, Found, Known
 from services.history.row import row
+from services.runtime.csv_file import as_text, meant
 from tests import stories
 
 
@@ -31,12 +32,12 @@ def found(name: str, number: str = "09011112222") -> Found:
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋81", "－1", "＠a", "|cmd"]
 )
 def test_no_text_begins_a_formula(text: str) -> None:
-    assert guarded(text) == f"'{text}"
+    assert as_text(text) == f"'{text}" and meant(f"'{text}") == text
 
 
 @pytest.mark.parametrize("text", ["", "03-1234-5678", "山田 太郎", "a=b", "'x"])
 def test_other_text_stays_as_it_is(text: str) -> None:
-    assert guarded(text) == text
+    assert as_text(text) == text and meant(text) == text
 
 
 @given(st.text(max_size=300))

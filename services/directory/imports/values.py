@@ -19,6 +19,7 @@ from services.directory.imports.columns import Column, Reads, folded
 from services.directory.imports.model import Pair, Raw
 from services.directory.phone_book.model import read_number
 from services.directory.settings.week import read_days, read_ranges
+from services.runtime.csv_file import meant
 from services.runtime.telephone import written
 
 LONGEST_TEXT = 200
@@ -75,8 +76,7 @@ def text_of(raw: Raw) -> str:
     """One line of plain text (NFKC). Raises Wrong for line breaks and what cannot be printed."""
     text = str(int(raw)) if isinstance(raw, float) and raw.is_integer() else shown(raw)
     text = unicodedata.normalize("NFKC", text.strip().strip(_INVISIBLE)).strip()
-    if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@"):  # as our own files mark what is no formula
-        text = text[1:]
+    text = meant(text)
     _check_printable(text)
     return text
 
