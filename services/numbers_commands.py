@@ -105,7 +105,7 @@ def numbers_add(at: Settings, listed: Sequence[str], source: TextIO | None, carr
     What is there already stays as it is. What stands in a client's file is in use at once.
     """
     try:
-        wanted = read_numbers("\n".join([*listed, source.read() if source is not None else ""]))
+        wanted = read_numbers("\n".join([*listed, source.read() if source is not None else ""]), desk.MOST_AT_ONCE)
     except Unreadable as error:
         raise click.BadParameter(f"{error.text!r} is no number and no range") from None
     with _stock(at) as (store, actor):

@@ -124,6 +124,27 @@ def test_a_number_does_not_pass_to_another_client_in_one_reading(house: House) -
     assert not errors(house.take().problems), "whoever gave it up may have it back"
 
 
+def test_nobody_reads_who_of_another_client_had_a_number_before(house: House) -> None:
+    """What was kept and given back by others names their people, and their client by that."""
+    other = Actor("mori@sakura", "reseller", ("sakura",))
+    desk.reserve(house.store, other, A, "sakura")
+    desk.release(house.store, other, A)
+    own = Actor("keiri", "reseller", ("acme",))
+    desk.reserve(house.store, own, A, "acme")
+    desk.release(house.store, own, A)
+    house.client("acme", A)
+    assert not errors(house.take().problems)
+    for role in ("reseller", "tenant_administrator"):
+        _, lines = desk.one(house.store, Actor("keiri", role, ("acme",)), A)
+        assert [(line.what, line.who) for line in lines] == [
+            ("take", "file"),
+            ("release", "keiri"),
+            ("reserve", "keiri"),
+            ("added", OPERATOR.id),
+        ]
+    assert "mori@sakura" in [line.who for line in desk.one(house.store, OPERATOR, A)[1]]
+
+
 def test_the_length_of_the_quarantine_is_the_platforms(house: House) -> None:
     (house.folder / "platform.yaml").write_text(PLATFORM + "quarantine_days: 0\n", encoding="utf-8")
     house.client("acme", A)
@@ -301,11 +322,20 @@ def test_the_stock_is_searched_by_kind_area_state_part_and_client(house: House) 
 
 
 def test_numbers_are_read_as_people_write_them() -> None:
-    assert read_numbers("０３−１２３４−５６０１\n03-1234-5602、050-1234-5678") == [A, B, "05012345678"]
-    assert read_numbers("03-1234-5601~5603") == read_numbers("03-1234-5601～03-1234-5603") == [A, B, C]
+    assert read_numbers("０３−１２３４−５６０１\n03-1234-5602、050-1234-5678", 9) == [A, B, "05012345678"]
+    assert read_numbers("03-1234-5601~5603", 9) == read_numbers("03-1234-5601～03-1234-5603", 9) == [A, B, C]
     for wrong in ("hello", "03-1234-5603~5601", "110", "03-1234-5601~", "03-1234-5601~9912345601", "03-1234"):
         with pytest.raises(Unreadable):
-            read_numbers(wrong)
+            read_numbers(wrong, 9)
+
+
+def test_of_more_numbers_than_can_be_added_no_more_is_read(house: House) -> None:
+    """80,000 characters of ranges are ten million numbers: twelve seconds without a decision, and a gigabyte."""
+    ranges = ",".join(f"03{first:04}0000~1999" for first in range(1_000, 6_000))
+    numbers = read_numbers(ranges, desk.MOST_AT_ONCE)
+    assert desk.MOST_AT_ONCE < len(numbers) <= 2 * desk.MOST_AT_ONCE
+    with pytest.raises(desk.Denied, match="too_many"):
+        desk.add(house.store, OPERATOR, numbers, "")
 
 
 def test_the_commands_do_the_same(tmp_path: Path, database: Database) -> None:

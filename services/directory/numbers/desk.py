@@ -8,6 +8,7 @@ Whoever may not know of a number is answered as if there were none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 
 from proto.values import PLATFORM_TENANT
@@ -81,7 +82,11 @@ def one(store: Runs, actor: Actor, number: str) -> tuple[Held, list[Line]]:
             return Held(number=number, state=State.IN_USE, client=owner), []
         held = _known(tx, actor, number)
         lines = stock.history(tx, number)
-        return held, [line for line in lines if actor.all_clients or not line.client or line.client in actor.tenants]
+        if actor.all_clients:
+            return held, lines
+        # Whoever gives a number back gives back what was kept for the client of the line before.
+        concerned = [line.client or (before.client if before else "") for line, before in zip_longest(lines, lines[1:])]
+        return held, [line for line, of in zip(lines, concerned, strict=True) if not of or of in actor.tenants]
 
     return store.run(work, TRIES)
 

@@ -25,13 +25,13 @@ class Unreadable(ValueError):
         self.text = text
 
 
-def read_numbers(text: str) -> list[str]:
-    """`03-1234-5600~5699, 050-1234-5678` -> digits, each once. Raises Unreadable."""
-    found: list[str] = []
+def read_numbers(text: str, most: int) -> list[str]:
+    """`03-1234-5600~5699, 050-1234-5678` -> digits, each once; nobody reads on behind `most`. Raises Unreadable."""
+    found: dict[str, None] = {}
     for part in _SEPARATOR.split(unicodedata.normalize("NFKC", text)):
-        if part.strip():
-            found += _range(part.strip())
-    return list(dict.fromkeys(found))
+        if part.strip() and len(found) <= most:
+            found |= dict.fromkeys(_range(part.strip()))
+    return list(found)
 
 
 def read_number(text: str) -> str:

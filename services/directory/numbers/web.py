@@ -195,7 +195,7 @@ def blueprint(store: Store, bus: Bus) -> Blueprint:
         form, failure = Add(), ""
         if form.validate():
             try:
-                wanted = read_numbers(form.numbers.data)
+                wanted = read_numbers(form.numbers.data, desk.MOST_AT_ONCE)
                 made = desk.add(store, acting(), wanted, form.carrier.data or "")
                 return redirect(f"/numbers?added={len(made)}&known={len(wanted) - len(made)}", code=303)
             except Unreadable as error:
