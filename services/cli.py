@@ -39,6 +39,7 @@ from services.history.rebuild import Done, rebuild
 from services.numbers_commands import numbers
 from services.people_commands import people
 from services.phones_commands import phones
+from services.route_commands import route
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
@@ -311,6 +312,7 @@ main.add_command(audit)
 main.add_command(people)
 main.add_command(numbers)
 main.add_command(phones)
+main.add_command(route)
 
 
 @main.group()

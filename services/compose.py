@@ -18,6 +18,8 @@ from services.connectors import service as connectors
 from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
+from services.directory.audit.letters import keep_deed
+from services.directory.explaining import web as explaining_web
 from services.directory.health import web as health_web
 from services.directory.health.standing import HealthPage
 from services.directory.identity import web as identity_web
@@ -188,6 +190,7 @@ def pages(house: House) -> Flask:
     def look_up(person: str) -> PersonChanged | None:
         return people.run(lambda tx: projections.person(tx, person))
 
+        blueprints.append(explaining_web.blueprint(files.store, explain))
     settings = house.settings
     return create_app(
         blueprints,

@@ -12,6 +12,7 @@ from proto.events import PersonChanged
 from proto.topics import service_queue
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
+from services.directory.explaining import web as explaining_web
 from services.directory.people import rows as people
 from services.directory.people import staff
 from services.directory.people import web as people_web
@@ -58,6 +59,7 @@ class SettingsHouse:
                 people_web.blueprint(self.store, self.bus),
                 audit_web.blueprint(self.store),
                 settings_web.blueprint(self.store, self.folder, self.files.reload, explain),
+                explaining_web.blueprint(self.store, explain),
                 phones_web.blueprint(self.store, self.bus, {"fs1": Reach("sip.example", secure=True)}),
             ],
             key_file=self._key,

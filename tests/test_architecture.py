@@ -97,6 +97,7 @@ PURE = (
     "services/directory/imports/said.py",
     "services/directory/imports/sheets.py",
     "services/directory/imports/values.py",
+    "services/directory/explaining/asking.py",
     "services/directory/tenants/words.py",
     "services/directory/tenants/route_tests.py",
     "services/directory/tenants/settle.py",

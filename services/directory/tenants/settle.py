@@ -40,6 +40,11 @@ class InForce(msgspec.Struct, frozen=True):
     numbers: dict[str, Number] = {}
     """Those of the stock that not everybody may have."""
 
+    @property
+    def suspended(self) -> frozenset[str]:
+        """Numbers that take no calls, whatever the files say."""
+        return frozenset(one.number for one in self.numbers.values() if one.state is State.SUSPENDED)
+
 
 class Settled(msgspec.Struct, frozen=True):
     """What shall be in force from now on."""
