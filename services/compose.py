@@ -18,7 +18,6 @@ from services.connectors import service as connectors
 from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
-from services.directory.audit.letters import keep_deed
 from services.directory.explaining import web as explaining_web
 from services.directory.health import web as health_web
 from services.directory.health.standing import HealthPage
@@ -182,6 +181,7 @@ def pages(house: House) -> Flask:
     if house.files is not None:
         files = house.files
         blueprints.append(settings_web.blueprint(files.store, files.folder, files.reload, explain))
+        blueprints.append(explaining_web.blueprint(files.store, explain))
         blueprints.append(phone_book_web.blueprint(files.store, files.bus))
         blueprints.append(imports_web.blueprint(files.store, files.bus, files.folder, files.reload))
         blueprints.append(identity_web.blueprint(files.store, files.reload))
@@ -190,7 +190,6 @@ def pages(house: House) -> Flask:
     def look_up(person: str) -> PersonChanged | None:
         return people.run(lambda tx: projections.person(tx, person))
 
-        blueprints.append(explaining_web.blueprint(files.store, explain))
     settings = house.settings
     return create_app(
         blueprints,
