@@ -20,6 +20,7 @@ from proto.values import PLATFORM_TENANT
 from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
+from services.directory.explaining import web as explaining_web
 from services.directory.health import web as health_web
 from services.directory.identity import web as identity_web
 from services.directory.imports import web as imports_web
@@ -114,6 +115,7 @@ class PagesHouse:
                 audit_web.blueprint(self.directory),
                 health_web.blueprint(self.directory, self.bus),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
+                explaining_web.blueprint(self.directory, explain),
                 phone_book_web.blueprint(self.directory, self.bus),
                 imports_web.blueprint(self.directory, self.bus, self._tenants, self._files.reload),
                 phones_web.blueprint(self.directory, self.bus),
