@@ -20,7 +20,7 @@ from services.directory.audit.rows import oldest_first
 from services.directory.service import in_force
 from services.directory.settings.typed import read_number
 from services.directory.settings.wording import WORDS
-from services.directory.tenants import check
+from services.directory.tenants import check, doubts
 from tests.clients import ACME
 from tests.settings_house import SAMPLES, SettingsHouse
 from tests.stores import KINDS, stores_of
@@ -114,6 +114,7 @@ def test_everything_that_holds_stands_on_one_page_with_the_way_to_its_form(keiri
         UNANSWERED,
         RINGING,
         *(f"/settings/acme/{page}" for page in ("hours/office", "devices/1001", "devices/1101", "greeting", "notices")),
+        *(f"/settings/acme/{page}" for page in ("new-hours", "hours-followers", "way/main", "way/secretary")),
     }
     for path in forms:
         assert keiri.get(path).status == 200, path
@@ -338,5 +339,5 @@ def test_numbers_with_a_country_and_short_ones(text: str, number: str) -> None:
 
 
 def test_what_is_told_in_plain_words_is_what_the_check_says() -> None:
-    said = inspect.getsource(check)
+    said = inspect.getsource(check) + inspect.getsource(doubts)
     assert [words for words in WORDS if words not in said] == []

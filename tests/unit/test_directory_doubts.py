@@ -89,10 +89,10 @@ def test_a_call_that_two_clients_forward_to_each_other_is_told_with_its_way(tmp_
     files = {"a": passing_on("a", "03-1234-0001", "03-1234-0002"), "b": passing_on("b", "03-1234-0002", "03-1234-0001")}
     said, code = checked(tmp_path, **files)
     assert code == 0
-    way = "can come back to itself: 0312340001 → 0312340002 → 0312340001"
-    assert f'a.yaml:4: warning: numbers[0]: "0312340001" {way}' in said
+    way = "sends a call round in a circle: 0312340001 → 0312340002 → 0312340001"
+    assert f'a.yaml:5: warning: routes.on[0].do[0].forward: "0312340002" {way}' in said
     files["b"] = passing_on("b", "03-1234-0002", "090-1234-5678")
-    assert "can come back" not in checked(tmp_path, **files)[0]
+    assert "in a circle" not in checked(tmp_path, **files)[0]
 
 
 def test_an_unknown_key_is_told_with_the_nearest_one_and_everything_else_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ callers would notice), a file in force, or `Refused`. Which keys a form changes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -25,6 +25,7 @@ from services.directory.settings.frame import Change, Setting
 from services.directory.tenants import texts
 from services.directory.tenants.changing import Refused, put, take_back
 from services.directory.tenants.check import check_tenant
+from services.directory.tenants.doubts import doubts, rounds
 from services.directory.tenants.edit import edited
 from services.directory.tenants.effects import State, effects
 from services.directory.tenants.plan_command import days
@@ -115,11 +116,19 @@ class Settings:
 
     def tried(self, client: Client, setting: Setting, name: str, changes: Sequence[Change]) -> Tried:
         """The text with these changes, and what is wrong with it. Raises CannotEdit."""
-        return _aside(lambda: self._tried_with(client, setting, name, changes))
+        others: list[Tenant] = []
+        if setting.forwards and changes:
+            known = self.store.run(in_force).tenants
+            others = [held.body for held in known.values() if held.body.tenant != client.tenant.tenant]
+        tried = _aside(lambda: self._tried_with(client, setting, name, changes))
+        if tried.tenant is None or not others:
+            return tried
+        tenant = tried.tenant
+        return replace(tried, problems=(*tried.problems, *_aside(lambda: _new_rounds(others, client.tenant, tenant))))
 
     def _tried_with(self, client: Client, setting: Setting, name: str, changes: Sequence[Change]) -> Tried:
         wanted = {change.path: change.value for change in changes}
-        tried = self._tried(client, edited(client.text, wanted))
+        tried = self._tried(client, setting, name, edited(client.text, wanted))
         following: dict[Keys, object] = {}
         followed = []
         for failed in tried.failed:
@@ -128,17 +137,19 @@ class Settings:
                 followed.append(failed)
         if not following:
             return tried
-        again = self._tried(client, edited(tried.text, following))
+        again = self._tried(client, setting, name, edited(tried.text, following))
         return Tried(again.text, again.tenant, again.problems, again.failed, tuple(followed))
 
-    def _tried(self, client: Client, new: bytes) -> Tried:
+    def _tried(self, client: Client, setting: Setting, name: str, new: bytes) -> Tried:
         document, problems = parse(Tenant, new, client.last.file)
         if document is None:
             return Tried(new, None, tuple(problems))
         tenant = document.body
         stood = {(one.index, one.test) for one in failing(client.tenant, client.platform, self.explain)}
         failed = [one for one in failing(tenant, client.platform, self.explain) if (one.index, one.test) not in stood]
-        return Tried(new, tenant, tuple(errors(check_tenant(tenant, client.platform))), tuple(failed))
+        found = [*check_tenant(tenant, client.platform), *doubts(tenant, now(tenant).date())]
+        problems = [*errors(found), *(one for one in found if one.level == "warning" and setting.minds(name, one))]
+        return Tried(new, tenant, tuple(problems), tuple(failed))
 
     def save(self, client: Client, new: bytes, why: str) -> None:
         """Bring it into force unless the file was changed meanwhile. Raises Refused."""
@@ -185,6 +196,12 @@ class Settings:
             plan, _why = self.explain(*asked, "", client.suspended)
             found.append((written(number), in_words(plan, tenant, lang)))
         return found
+
+
+def _new_rounds(others: Sequence[Tenant], before: Tenant, after: Tenant) -> list[Problem]:
+    """Calls of this client that would go round over others, and did not until now."""
+    stood, would = ([one for of, one in rounds([*others, it]) if of == it.tenant] for it in (before, after))
+    return [one for one in would if one.text not in {old.text for old in stood}]
 
 
 def _aside(work: Callable[[], T]) -> T:

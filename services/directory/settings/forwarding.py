@@ -76,6 +76,7 @@ class Forwarding(Setting):
     """The targets of one route, which may belong to several numbers."""
 
     subject, of, title = "forwarding", "route", lazy_gettext("転送先")
+    forwards = True
 
     def names(self, tenant: Tenant) -> Iterable[str]:
         """Routes that forward at all."""
@@ -177,6 +178,7 @@ class Unanswered(Setting):
     """無応答転送 of one line."""
 
     subject, of, title = "no-answer", "line", lazy_gettext("応答がないときの転送")
+    forwards = True
 
     def names(self, tenant: Tenant) -> Iterable[str]:
         """Every line."""

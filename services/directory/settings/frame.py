@@ -7,18 +7,18 @@ questions of `Setting`. Leaves: fields of WTForms, and `Change`s. Trying, saving
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, SelectChoice, ValidationError
+from wtforms import FieldList, FormField, HiddenField, SelectChoice, ValidationError
 from wtforms.validators import Length, StopValidation
 
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from services.directory.settings.typed import is_line_of_text
-from services.directory.tenants.problems import Path
+from services.directory.tenants.problems import Path, Problem
 from services.directory.tenants.route_tests import Explain, Failed
 from services.directory.tenants.words import Lang
 
@@ -57,6 +57,9 @@ class Setting:
     """In the address, and in the audit log as the reason of a change."""
     of = ""
     title: Any = ""
+    button: Any = lazy_gettext("保存")
+    forwards = False
+    """Whether it may send calls to other clients of the platform, and these back."""
 
     def names(self, tenant: Tenant) -> Iterable[str]:
         """Which of them the client has."""
@@ -86,6 +89,36 @@ class Setting:
         """What of the file changes by what was typed into the fields."""
         raise NotImplementedError
 
+    def becomes(self, name: str, typed: Mapping[str, Any]) -> str:
+        """Which of them it is once it is saved: another than before for one that is new."""
+        return name
+
+    def page_after(self, name: str, typed: Mapping[str, Any]) -> str | None:
+        """Where people go on once it is saved, below the client's address; None: where they are."""
+        return None
+
+    def pressed(self, tenant: Tenant, name: str, held: Mapping[str, Any], button: str) -> tuple[dict[str, Any], str]:
+        """What the form holds after one of its own buttons, which saves nothing, and at which field people go on."""
+        return dict(held), ""
+
+    def differences(
+        self, tenant: Tenant, name: str, after: Tenant, becomes: str, lang: Lang
+    ) -> list[tuple[str, str, str]] | None:
+        """What would be another, before and after, in words; None: the fields say it."""
+        return None
+
+    def minds(self, name: str, problem: Problem) -> bool:
+        """Whether what the check only warns of keeps this form from being saved."""
+        return False
+
+    def field_of(self, path: Path, changes: Iterable[Change]) -> str:
+        """The field that says what stands at this key of the file; empty: none does."""
+        for change in changes:
+            depth = min(len(change.path), len(path))
+            if change.path[:depth] == path[:depth]:
+                return change.field
+        return ""
+
     def numbers(self, tenant: Tenant, name: str) -> tuple[str, ...]:
         """The client's numbers of which the page says what a call would meet now."""
         return tuple(entry.number for entry in tenant.numbers)
@@ -101,10 +134,34 @@ class Setting:
         return {}
 
 
-def form_of(setting: Setting, tenant: Tenant, name: str, stands: str) -> SettingForm:
-    """The form: what was sent, or else what holds."""
+def form_of(
+    setting: Setting, tenant: Tenant, name: str, stands: str, held: Mapping[str, Any] | None = None
+) -> SettingForm:
+    """The form: what was sent, or else what holds; or, whatever was sent, what it shall hold."""
     made: Callable[..., SettingForm] = type("Form", (SettingForm,), setting.fields(tenant, name))
+    if held is not None:
+        return made(formdata=None, data={**held, "stands": stands})
     return made(data={**setting.standing(tenant, name), "stands": stands})
+
+
+def leaves(fields: Iterable[Any]) -> Iterator[Any]:
+    """Every field that holds something itself, also within lists of fields."""
+    for field in fields:
+        if isinstance(field, FieldList | FormField):
+            yield from leaves(field)
+        else:
+            yield field
+
+
+def say_beside(form: SettingForm, name: str, sentences: Iterable[str]) -> bool:
+    """Say what is wrong beside its field; False: there is no such field."""
+    whole = [form[name]] if name in form else []
+    for field in [*(one for one in leaves(form) if one.name == name), *whole][:1]:
+        field.errors = [*field.errors, *sentences]
+        around = form[name.partition("-")[0]]
+        around.errors = around.errors or [{}]  # what is wrong within a list makes the form wrong
+        return True
+    return False
 
 
 def differing(
@@ -119,7 +176,7 @@ def differing(
         )
         for group in groups
         for name in group.fields
-        if before.get(name) != after.get(name)
+        if in_field(form[name], before.get(name)) != in_field(form[name], after.get(name))
     ]
 
 

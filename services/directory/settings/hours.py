@@ -14,6 +14,7 @@ from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from proto.tenant import Tenant
+from proto.tenant.hours import Hours
 from services.directory.settings.forwarding import line_called
 from services.directory.settings.frame import Change, Fields, Setting, choices, readable
 from services.directory.settings.week import (
@@ -27,6 +28,7 @@ from services.directory.settings.week import (
     week_changes,
 )
 from services.directory.tenants.edit import ABSENT
+from services.directory.tenants.plan_command import weekdays
 from services.directory.tenants.words import Lang
 from services.runtime.telephone import written
 
@@ -42,6 +44,24 @@ DAY_NAMES = {
 _TIMES = lazy_gettext("時刻は 9:00-12:00, 13:00-18:00 のように入力してください。休みの日は空のままにします。")
 _DAYS = lazy_gettext("日付は一行に一つ、2026-12-29 または 2026-12-29/2027-01-03 のように入力してください。")
 _SPECIAL = lazy_gettext("一行に一つ、2026-12-28 9:00-12:00 のように入力してください。")
+
+
+def hours_in_words(hours: Hours, lang: Lang) -> tuple[str, ...]:
+    """The week, then the days that are no usual ones."""
+    by_ranges: dict[tuple[str, ...], list[int]] = {}
+    for i, day in enumerate(DAYS):
+        by_ranges.setdefault(tuple(as_week(hours)[day]), []).append(i)
+    shut = str(gettext("休み"))
+    week = str(gettext("、")).join(
+        f"{weekdays(days, lang)} {', '.join(ranges) or shut}" for ranges, days in by_ranges.items()
+    )
+    found = [week, str(gettext("祝日は休み") if hours.holidays == "closed" else gettext("祝日も曜日の時間どおり"))]
+    if hours.closed:
+        found.append(str(gettext("休業日：%(days)s", days=str(gettext("、")).join(hours.closed))))
+    if hours.special:
+        special = str(gettext("、")).join(special_line(one.on, one.open) for one in hours.special)
+        found.append(str(gettext("特別な日：%(days)s", days=special)))
+    return tuple(found)
 
 
 class OpeningHours(Setting):

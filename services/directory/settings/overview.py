@@ -13,13 +13,12 @@ from typing import NamedTuple
 from flask_babel import gettext, lazy_gettext
 
 from proto.tenant import Tenant
-from proto.tenant.hours import Hours
 from proto.tenant.lines import Line
 from services.directory.settings.client import Client, Settings
 from services.directory.settings.forwarding import line_called, rules_in_words, targets
+from services.directory.settings.hours import hours_in_words
+from services.directory.settings.hours_sets import HoursFollowers, NewHours, UnusedHours
 from services.directory.settings.lines import ALLOWED, DEVICES
-from services.directory.settings.week import DAYS, as_week, special_line
-from services.directory.tenants.plan_command import weekdays
 from services.directory.tenants.words import Lang, called
 from services.runtime.telephone import written
 
@@ -36,6 +35,8 @@ class Row(NamedTuple):
     label: str
     words: tuple[str, ...]
     form: str = ""
+    also: tuple[tuple[str, str], ...] = ()
+    """Further forms about it: what to do there, and the address."""
 
 
 class Section(NamedTuple):
@@ -51,10 +52,7 @@ def sections(settings: Settings, client: Client, lang: Lang) -> list[Section]:
     tenant = client.tenant
     found = [
         Section(str(gettext("電話番号と転送")), tuple(_numbers(settings, client, lang))),
-        Section(
-            str(gettext("営業時間")),
-            tuple(Row(name, hours_in_words(hours, lang), f"hours/{name}") for name, hours in tenant.hours.items()),
-        ),
+        Section(str(gettext("営業時間")), tuple(_hours(tenant, lang))),
         *(Section(line_called(tenant, line.line), tuple(_line(tenant, line, lang))) for line in tenant.lines),
     ]
     own = {one for line in tenant.lines for one in line.ids}
@@ -77,25 +75,22 @@ def _numbers(settings: Settings, client: Client, lang: Lang) -> Iterator[Row]:
         if not any(line.endswith(now) for line in words[-1:]) or len(words) > 1:
             words.append(str(gettext("今かかってきた電話は：%(now)s", now=now)))
         form = f"forwarding/{first.route}" if any(targets(rules)) else ""
-        yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form)
+        way = ((str(gettext("電話の流れ")), f"way/{first.route}"),) if rules else ()
+        yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form, way)
 
 
-def hours_in_words(hours: Hours, lang: Lang) -> tuple[str, ...]:
-    """The week, then the days that are no usual ones."""
-    by_ranges: dict[tuple[str, ...], list[int]] = {}
-    for i, day in enumerate(DAYS):
-        by_ranges.setdefault(tuple(as_week(hours)[day]), []).append(i)
-    shut = str(gettext("休み"))
-    week = str(gettext("、")).join(
-        f"{weekdays(days, lang)} {', '.join(ranges) or shut}" for ranges, days in by_ranges.items()
-    )
-    found = [week, str(gettext("祝日は休み") if hours.holidays == "closed" else gettext("祝日も曜日の時間どおり"))]
-    if hours.closed:
-        found.append(str(gettext("休業日：%(days)s", days=str(gettext("、")).join(hours.closed))))
-    if hours.special:
-        special = str(gettext("、")).join(special_line(one.on, one.open) for one in hours.special)
-        found.append(str(gettext("特別な日：%(days)s", days=special)))
-    return tuple(found)
+def _hours(tenant: Tenant, lang: Lang) -> Iterator[Row]:
+    """Each set with its times; then one more, and who goes by which."""
+    unused = UnusedHours()
+    removable = set(unused.names(tenant))
+    for name, hours in tenant.hours.items():
+        also = ((str(gettext("削除する")), f"{unused.subject}/{name}"),) if name in removable else ()
+        yield Row(name, hours_in_words(hours, lang), f"hours/{name}", also)
+    if tenant.hours:
+        words = (str(gettext("電話番号と回線が従う営業時間を選びます。")),)
+        yield Row(str(HoursFollowers.title), words, HoursFollowers.subject)
+    add = ((str(gettext("増やす")), NewHours.subject),)
+    yield Row(str(NewHours.title), (str(gettext("昼休みや夜間など、別の時間帯に名前を付けます。")),), "", add)
 
 
 def _line(tenant: Tenant, line: Line, lang: Lang) -> Iterator[Row]:

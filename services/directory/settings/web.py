@@ -22,10 +22,12 @@ from services.directory.people.ranks import MANAGERS
 from services.directory.settings.client import Client, Settings, Tried, now
 from services.directory.settings.company import Greeting, Notices
 from services.directory.settings.forwarding import Forwarding, Unanswered
-from services.directory.settings.frame import Setting, SettingForm, differing, form_of
+from services.directory.settings.frame import Setting, SettingForm, differing, form_of, leaves, say_beside
 from services.directory.settings.hours import OpeningHours
+from services.directory.settings.hours_sets import HoursFollowers, NewHours, UnusedHours
 from services.directory.settings.lines import Device, Permissions, Ringing
 from services.directory.settings.overview import sections
+from services.directory.settings.way import Way
 from services.directory.settings.wording import by_field
 from services.directory.tenants.changing import Refused
 from services.directory.tenants.edit import CannotEdit
@@ -36,6 +38,10 @@ from services.runtime.web import current_person, roles
 
 SETTINGS: tuple[Setting, ...] = (
     OpeningHours(),
+    NewHours(),
+    UnusedHours(),
+    HoursFollowers(),
+    Way(),
     Forwarding(),
     Unanswered(),
     Permissions(),
@@ -107,8 +113,9 @@ def _add_form(room: Blueprint, settings: Settings, setting: Setting) -> None:
         answer = _change(settings, client, setting, name, form)
         if isinstance(answer, Response | str):
             return answer
-        done = "saved" if settings.taken() else "later"
-        return redirect(f"{request.path}?done={done}", code=303)
+        done, page = "saved" if settings.taken() else "later", setting.page_after(name, form.data)
+        there = request.path if page is None else f"/settings/{tenant}/{page}".rstrip("/")
+        return redirect(f"{there}?done={done}", code=303)
 
     room.add_url_rule(path, f"{setting.subject}_form", show)
     room.add_url_rule(path, f"{setting.subject}_change", change, methods=["POST"])
@@ -127,6 +134,8 @@ def _change(
     """None: it is saved. Otherwise the page that says why not yet, or why not."""
     if form.stands.data != client.last.digest:
         return _refused(settings, client, setting, name, form, Refused("changed meanwhile"))
+    if (button := request.form.get("do", "preview")) not in ("save", "preview"):
+        return _rearranged(settings, client, setting, name, form, button)
     if not form.validate():
         return make_response(_page(settings, client, setting, name, form), 422)
     changes = setting.changes(client.tenant, name, form.data)
@@ -134,18 +143,26 @@ def _change(
         tried = settings.tried(client, setting, name, changes)
         if tried.refused:
             failures = []
-            for field, sentences in by_field(tried, changes, _lang()).items():
-                if field:
-                    form[field].errors = [*form[field].errors, *sentences]
-                else:
+            for field, sentences in by_field(tried, setting, changes, _lang()).items():
+                if not say_beside(form, field, sentences):
                     failures += sentences
             return make_response(_page(settings, client, setting, name, form, failures=failures), 422)
         if request.form.get("do") != "save":
             return _page(settings, client, setting, name, form, tried)
-        settings.save(client, tried.text, f"{setting.subject} {name}".strip())
+        settings.save(client, tried.text, f"{setting.subject} {setting.becomes(name, form.data)}".strip())
     except (CannotEdit, Refused) as refused:
         return _refused(settings, client, setting, name, form, refused)
     return None
+
+
+def _rearranged(settings: Settings, client: Client, setting: Setting, name: str, form: SettingForm, button: str) -> str:
+    """The form after one of its own buttons, with the visitor at the field that was moved or came in."""
+    held, at = setting.pressed(client.tenant, name, form.data, button)
+    again = form_of(setting, client.tenant, name, client.last.digest, held)
+    for field in leaves(again):
+        if field.name == at:
+            field.render_kw = {**(field.render_kw or {}), "autofocus": True}
+    return _page(settings, client, setting, name, again)
 
 
 def _refused(
@@ -172,7 +189,15 @@ def _page(
 ) -> str:
     lang, tenant = _lang(), client.tenant
     after = tried.tenant if tried is not None else None
-    groups = setting.groups(tenant, name, lang)
+    groups, differences = setting.groups(tenant, name, lang), []
+    if after is not None:
+        then = setting.becomes(name, form.data)
+        said = setting.differences(tenant, name, after, then, lang)
+        differences = (
+            said
+            if said is not None
+            else differing(form, groups, setting.standing(tenant, name), setting.standing(after, then))
+        )
     return render_template(
         "settings/form.html",
         client=tenant,
@@ -183,9 +208,8 @@ def _page(
         groups=groups,
         failures=failures or [],
         preview=after is not None,
-        differing=differing(form, groups, setting.standing(tenant, name), setting.standing(after, name))
-        if after
-        else [],
+        differing=differences,
+        button=setting.button,
         noticed=settings.noticed(client, setting, name, after, lang) if after is not None else [],
         followed=len(tried.followed) if tried is not None else 0,
         next_calls=settings.next_calls(client, after or tenant, setting.numbers(tenant, name), lang),

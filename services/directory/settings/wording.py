@@ -12,7 +12,7 @@ from flask_babel import gettext, lazy_gettext
 
 from proto.tenant import Tenant
 from services.directory.settings.client import Tried
-from services.directory.settings.frame import Change
+from services.directory.settings.frame import Change, Setting
 from services.directory.tenants.problems import Problem
 from services.directory.tenants.route_tests import Failed
 from services.directory.tenants.words import Lang, action_in_words, in_words
@@ -31,15 +31,19 @@ WORDS = {
     "is no day of the calendar": lazy_gettext("暦にない日です。"),
     "ends before it begins": lazy_gettext("終わりの日が始まりの日より前になっています。"),
     "a leased number never originates": lazy_gettext("貸出番号からは電話をかけられません。"),
+    "ends the call's way": lazy_gettext("電話の流れはこの手順で終わるので、その下の手順には進みません。"),
+    "always holds": lazy_gettext("「そのほかの時間」は一番下に置いてください。これより下の時間帯には進みません。"),
+    "is never reached": lazy_gettext("同じ営業時間の時間帯が上にあるので、この時間帯には進みません。"),
+    "sends a call round in a circle": lazy_gettext("転送先からまたこの会社へ転送され、電話が一回りしてしまいます。"),
 }
 """How a problem of the file begins -> what people read."""
 
 
-def by_field(tried: Tried, changes: Sequence[Change], lang: Lang) -> dict[str, list[str]]:
+def by_field(tried: Tried, setting: Setting, changes: Sequence[Change], lang: Lang) -> dict[str, list[str]]:
     """Why the text must not be saved; under an empty name what no field says."""
     found: dict[str, list[str]] = {}
     for problem in tried.problems:
-        said = found.setdefault(_field(problem, changes), [])
+        said = found.setdefault(setting.field_of(problem.path, changes), [])
         if (sentence := _sentence(problem)) not in said:
             said.append(sentence)
     beside = {sentence for field, sentences in found.items() if field for sentence in sentences}
@@ -48,14 +52,6 @@ def by_field(tried: Tried, changes: Sequence[Change], lang: Lang) -> dict[str, l
         for failed in tried.failed:
             found[""].append(expected(failed, tried.tenant, lang))
     return found
-
-
-def _field(problem: Problem, changes: Sequence[Change]) -> str:
-    for change in changes:
-        depth = min(len(change.path), len(problem.path))
-        if change.path[:depth] == problem.path[:depth]:
-            return change.field
-    return ""
 
 
 def _sentence(problem: Problem) -> str:

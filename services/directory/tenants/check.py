@@ -229,8 +229,12 @@ def _routes(tenant: Tenant, platform: Platform) -> Iterator[Problem]:
                 yield Problem(text=text, path=here, level="warning")
             for j, action in enumerate(rule.do):
                 yield from _action(action, tenant, platform, (*here, "do", j))
-                if j + 1 < len(rule.do) and (action.queue or action.reject):
-                    yield Problem(text="ends the call's way; what follows is never reached", path=(*here, "do", j))
+                if j + 1 < len(rule.do) and (action.queue or action.reject or action.voicemail):
+                    yield Problem(
+                        text="ends the call's way; what follows is never reached",
+                        path=(*here, "do", j),
+                        level="warning" if action.voicemail else "error",
+                    )
         if rules and rules[-1].when is not None and rules[-1].when.hours is not None:
             text = "no rule without `when` stands last: some calls match nothing"
             yield Problem(text=text, path=("routes", name), value=name, level="warning")

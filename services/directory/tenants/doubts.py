@@ -120,30 +120,32 @@ def _reached_by_nothing(tenant: Tenant) -> Iterator[Problem]:
 
 
 def rounds(tenants: Iterable[Tenant]) -> list[tuple[str, Problem]]:
-    """Calls that would go from client to client and come back, as (tenant, warning): each with the way it takes."""
+    """Calls that would go from client to client and come back, as (tenant, warning) of the key that sends them off."""
     owner: dict[str, tuple[Tenant, int]] = {}
     for tenant in tenants:
         owner.update({entry.number: (tenant, i) for i, entry in enumerate(tenant.numbers)})
-    leads_to = {number: [to for to in _forwards(*where) if to in owner] for number, where in owner.items()}
+    sends = {number: [(to, key) for to, key in _forwards(*where) if to in owner] for number, where in owner.items()}
+    leads_to = {number: [to for to, _ in found] for number, found in sends.items()}
     found: list[tuple[str, Problem]] = []
-    for number, (tenant, i) in owner.items():
+    for number, (tenant, _) in owner.items():
         way = _way_back(number, leads_to)
         if way:
-            text = f"can come back to itself: {' → '.join(way)}"
+            text = f"sends a call round in a circle: {' → '.join(way)}"
             hint = "give one of them a last step that stays: voicemail, queue"
-            found.append((tenant.tenant, _doubt(text, ("numbers", i), number, hint)))
+            path = next(key for to, key in sends[number] if to == way[1])
+            found.append((tenant.tenant, _doubt(text, path, way[1], hint)))
     return found
 
 
-def _forwards(tenant: Tenant, i: int) -> Iterator[str]:
+def _forwards(tenant: Tenant, i: int) -> Iterator[tuple[str, Path]]:
     entry = tenant.numbers[i]
-    for rule in tenant.routes.get(entry.route, ()):
-        for action in rule.do:
+    for j, rule in enumerate(tenant.routes.get(entry.route, ())):
+        for k, action in enumerate(rule.do):
             if action.forward is not None:
-                yield action.forward
-    for line in tenant.lines:
+                yield action.forward, ("routes", entry.route, j, "do", k, "forward")
+    for j, line in enumerate(tenant.lines):
         if entry.id in line.ids and line.no_answer is not None:
-            yield line.no_answer.to
+            yield line.no_answer.to, ("lines", j, "no_answer", "to")
 
 
 def _way_back(start: str, leads_to: Mapping[str, Sequence[str]]) -> list[str]:

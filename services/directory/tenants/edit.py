@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import yaml
 
+from proto.schemas import Plain
 from services.directory.tenants.problems import Path, key_of
 from services.directory.tenants.yaml_files import Unreadable, read_yaml
 
@@ -29,6 +31,13 @@ _QUOTED = re.compile(r"[0-9.]+|y|n|yes|no|on|off|true|false|null", re.IGNORECASE
 """Plain to our reader, but to other readers of YAML something else than text."""
 
 
+class Stands(NamedTuple):
+    """In place of a value: what stands at this key now, as it is written, with other values at some of its own keys."""
+
+    path: Path
+    changed: Mapping[str, Any] = {}
+
+
 class CannotEdit(Exception):
     """Why this must be done by hand."""
 
@@ -36,13 +45,16 @@ class CannotEdit(Exception):
 def edited(text: bytes, changes: Mapping[Path, Any]) -> bytes:
     """The text with these values at these keys. Raises CannotEdit.
 
-    Values are what JSON knows (text, whole numbers, true and false, lists, mappings) or ABSENT. A mapping is changed
-    key by key and a list entry by entry, so that comments within them stay; a new key comes behind the others.
+    Values are what JSON knows (text, whole numbers, true and false, lists, mappings), ABSENT or Stands. A mapping is
+    changed key by key and a list entry by entry, so that comments within them stay; entries that move take their
+    comments along; a new key comes behind the others.
     """
     try:
-        wanted = _plain(read_yaml(text).value)
+        stands = read_yaml(text).value
+        wanted = _plain(stands)
         new = text.decode("utf-8")
-        for path, value in changes.items():
+        for path, wish in changes.items():
+            value = _looked_up(wish, stands)
             wanted = _with(wanted, path, value)
             new = _set(new, path, value)
         found = _plain(read_yaml(new.encode("utf-8")).value)
@@ -53,6 +65,24 @@ def edited(text: bytes, changes: Mapping[Path, Any]) -> bytes:
             f"{', '.join(key_of(path) for path in changes)}: the file is written in a way that only a person can change"
         )
     return new.encode("utf-8")
+
+
+def _looked_up(value: Any, stands: Any) -> Any:
+    """The value with everything that is to be as it stands."""
+    if isinstance(value, Stands):
+        found = stands
+        for step in value.path:
+            try:
+                found = found[step]
+            except (LookupError, TypeError):
+                raise CannotEdit(f"{key_of(value.path)} is not there") from None
+        if not value.changed:
+            return found
+        others = {key: _looked_up(new, stands) for key, new in value.changed.items()}
+        return {key: new for key, new in {**found, **others}.items() if new is not ABSENT}
+    if isinstance(value, dict):
+        return {key: _looked_up(below, stands) for key, below in value.items()}
+    return [_looked_up(entry, stands) for entry in value] if isinstance(value, list) else value
 
 
 def _set(text: str, path: Path, value: Any) -> str:
@@ -93,15 +123,71 @@ def _replaced(text: str, parent: Any, node: Any, new: str) -> str:
 
 
 def _set_entries(text: str, path: Path, old: list[Any], value: list[Any]) -> str:
-    """Entries that are no longer wanted go with their lines; the others are changed where they stand, or added."""
-    wanted = [_plain(entry) for entry in value]
-    unwanted = [i for i, entry in enumerate(old) if entry not in wanted]
-    others = [i for i in reversed(range(len(old))) if i not in unwanted]
-    for i in sorted((unwanted + others)[: max(0, len(old) - len(wanted))], reverse=True):
-        text = _set(text, (*path, i), ABSENT)
+    """Entries that are no longer wanted go with their lines; the others move, come in or are changed where they are."""
+    sources = _sources(old, [_plain(entry) for entry in value])
+    stay = [source for source in sources if source is not None]
+    if stay == sorted(stay) and None not in sources[: len(stay)]:
+        for i in reversed(range(len(old))):
+            if i not in stay:
+                text = _set(text, (*path, i), ABSENT)
+    else:
+        text = _arranged(text, path, sources, value)
     for i, entry in enumerate(value):
         text = _set(text, (*path, i), entry)
     return text
+
+
+def _sources(old: list[Any], wanted: list[Any]) -> list[int | None]:
+    """Of which old entry each one is made: of the one that is alike, else of one nobody needs (None: it is new)."""
+    free = set(range(len(old)))
+    found: list[int | None] = []
+    for j, entry in enumerate(wanted):
+        alike = [i for i in free if old[i] == entry]
+        found.append(min(alike, key=lambda i: abs(i - j)) if alike else None)
+        free -= {found[-1]} if alike else set()
+    for j, source in enumerate(found):
+        if source is not None:
+            continue
+        above = max((one for one in found[:j] if one is not None), default=-1)
+        below = min((one for one in found[j + 1 :] if one is not None), default=len(old))
+        between = [i for i in sorted(free) if above < i < below]
+        found[j] = between[0] if between else None
+        free -= set(between[:1])
+    return found
+
+
+def _arranged(text: str, path: Path, sources: Sequence[int | None], value: list[Any]) -> str:
+    """A list in another order, with new entries between; entries on lines of their own take comments along."""
+    node: Any = _find(text, path)[1]
+    if node.flow_style:
+        spans, dash = [(one.start_mark.index, _end(text, one)) for one in node.value], ""
+    else:
+        spans, dash = _lines_of(text, node), " " * node.start_mark.column + "- "
+    between = [text[end:begin] for (_, end), (begin, _) in pairwise(spans)]
+    pieces = [
+        text[slice(*spans[source])] if source is not None else f"{dash}{rendered(value[j])}"
+        for j, source in enumerate(sources)
+    ]
+    new = pieces[0]
+    for i, piece in enumerate(pieces[1:]):
+        new += (between[i] if i < len(between) else ", " if node.flow_style else "\n") + piece
+    return text[: spans[0][0]] + new + text[spans[-1][1] :]
+
+
+def _lines_of(text: str, node: Any) -> list[tuple[int, int]]:
+    """Where the lines of each entry of a block begin, with the comments above it, and where they end."""
+    spans: list[tuple[int, int]] = []
+    for entry in node.value:
+        begin = text.rfind("\n", 0, entry.start_mark.index) + 1
+        if text[begin : entry.start_mark.index].strip(" ") != "-":
+            raise CannotEdit("an entry shares its line with something else")
+        while True:
+            above = text.rfind("\n", 0, max(begin - 1, 0)) + 1
+            if begin == 0 or not text[above:begin].lstrip(" ").startswith("#"):
+                break
+            begin = above
+        spans.append((begin, _line_end(text, _end(text, entry))))
+    return spans
 
 
 def _find(text: str, path: Path) -> tuple[yaml.Node, yaml.Node, int]:
@@ -204,7 +290,7 @@ def rendered(value: Any, quoted: bool = False) -> str:
     """A value on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int | Plain):
         return str(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(rendered(entry, quoted) for entry in value)}]"
