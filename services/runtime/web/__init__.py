@@ -71,8 +71,8 @@ def create_app(
     rooms = list(blueprints)
     Bootstrap5(app)
     language.set_up(app, [Path(room.root_path) for room in rooms])
-    forms.set_up(app)
     access.set_up(app, people, Pace(per_minute, REQUESTS_AT_ONCE))
+    forms.set_up(app)  # after access: what somebody sends who may not come here is not read
     csrf = CSRFProtect(app)  # after access: whoever is not logged in is sent to log in, not told about a token
     headers.set_up(app)
     errors.set_up(app)
