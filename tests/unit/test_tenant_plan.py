@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.tenant import Tenant
+from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform
 from proto.topics import service_queue
 from proto.values import Party
@@ -87,6 +90,36 @@ def test_a_span_without_an_end_costs_its_kinds_of_days_and_no_more() -> None:
     found = effects(State(ACME, HOUSE.body), State(closed, HOUSE.body), counting, TODAY)
     assert len({day for one in found for day in one.days if one.only}) > 200
     assert len(asked) < 1_000, "each day by itself: 7,000"
+
+
+def test_seventy_numbers_cost_a_decision_each_for_open_and_one_for_closed() -> None:
+    """Routes know of hours, not of the clock: each number cost a decision for each minute at which hours may change."""
+    assert HOUSE is not None
+    asked: Counter[str] = Counter()
+
+    def counting(*call: Any) -> Any:
+        asked[call[2]] += 1
+        return explain(*call)
+
+    numbers = tuple(NumberEntry(number=f"03123450{n:02}", route="main") for n in range(70))
+    before, after = (
+        msgspec.structs.replace(with_office(json.dumps(week)), numbers=numbers)
+        for week in ({"mon-fri": ["9:00-18:00"]}, {"mon-fri": ["9:00-12:00", "13:00-17:00"], "closed": ["2026-12-28"]})
+    )
+    found = effects(State(before, HOUSE.body), State(after, HOUSE.body), counting, TODAY)
+    assert {one.number for one in found} == {entry.number for entry in numbers}
+    assert {asked[entry.number] for entry in numbers} == {4}, "open and closed, before and after"
+
+
+def test_a_contract_that_ends_within_closed_days_is_seen() -> None:
+    """The last day of a contract changes calls, and no hours."""
+    assert HOUSE is not None
+    before = with_office('{mon-fri: ["9:00-18:00"], closed: [2026-12-26/2027-01-06]}')
+    after = msgspec.structs.replace(before, contract=msgspec.structs.replace(before.contract, until="2026-12-31"))
+    found = effects(State(before, HOUSE.body), State(after, HOUSE.body), explain, TODAY)
+    days = {day for one in found for day in one.days if one.number == "0312345678"}
+    assert min(days) == date(2027, 1, 1)
+    assert {one.after.en for one in found} == {"hear the announcement not_in_use → be refused (not in use)"}
 
 
 def test_open_holidays_are_told_by_the_next_one() -> None:

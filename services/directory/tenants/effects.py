@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 import jpholiday
 import msgspec
 
-from proto.plan import Plan
+from proto.plan import Plan, Play
 from proto.tenant import Tenant
 from proto.tenant.hours import Hours
+from proto.tenant.numbers import NumberEntry
 from proto.tenant.platform import Platform
+from proto.tenant.routes import Action, Rule, When
 from proto.values import Party, to_epoch_us
 from services.directory.tenants.problems import Path, key_of
 from services.directory.tenants.route_tests import Explain
@@ -33,6 +35,7 @@ _DAY_MIN = 24 * 60
 _NIGHTS = 2
 """So many days before may reach into a day: hours may begin at 29:59 and end on the next."""
 _CALLER = Party(presentation="unavailable")
+_OPEN = Play("open")
 
 
 class State(msgspec.Struct, frozen=True):
@@ -89,7 +92,7 @@ def effects(before: State, after: State, explain: Explain, today: date) -> list[
     hours = [one for tenant in both for one in tenant.hours.values()]
     marks, special = _marks(hours), _special_days(hours, today)
     week = list(_usual_days(special, today))
-    kinds = _kinds([*week, *special], hours)
+    kinds = _kinds([*week, *special], hours, [tenant.contract.until for tenant in both if tenant.contract.until])
     asks = (_asking(before, explain), _asking(after, explain))
     for number in dict.fromkeys(entry.number for tenant in both for entry in tenant.numbers):
         of_kind = {
@@ -128,20 +131,54 @@ def _differences(before: Ask, after: Ask, number: str, day: date, marks: Sequenc
 
 
 def _asking(state: State, explain: Explain) -> Ask:
-    """What a call meets in this state; equal plans are put into words once, since most of them are."""
+    """What a call meets in this state: decided once for each number and all moments at which the same hours hold."""
     tenants = {entry.number: state.tenant for entry in state.tenant.numbers} if state.tenant is not None else {}
     words: dict[Plan, Told] = {}
+    met: dict[tuple[str, Hashable], Told] = {}
+    holding = _holding(state, explain)
 
     def ask(number: str, day: date, minute: int) -> Told:
-        tenant = tenants.get(number)
-        zone = ZoneInfo(tenant.timezone if tenant is not None else state.platform.timezone)
-        at_us = to_epoch_us(datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone))
-        plan = tuple(explain(tenant, state.platform, number, _CALLER, at_us)[0])
-        if (told := words.get(plan)) is None:
-            told = words[plan] = Told(in_words(plan, state.tenant, "ja"), in_words(plan, state.tenant, "en"))
-        return told
+        here = number, holding(day, minute)
+        if here not in met:
+            plan = _plan(tenants.get(number), state.platform, explain, number, day, minute)
+            if plan not in words:
+                words[plan] = Told(in_words(plan, state.tenant, "ja"), in_words(plan, state.tenant, "en"))
+            met[here] = words[plan]
+        return met[here]
 
     return ask
+
+
+def _plan(tenant: Tenant | None, platform: Platform, explain: Explain, number: str, day: date, minute: int) -> Plan:
+    zone = ZoneInfo(tenant.timezone if tenant is not None else platform.timezone)
+    at_us = to_epoch_us(datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone))
+    return tuple(explain(tenant, platform, number, _CALLER, at_us)[0])
+
+
+def _holding(state: State, explain: Explain) -> Callable[[date, int], Hashable]:
+    """Which hours hold at a moment; whatever is called, it meets the same at all moments that are alike in this.
+
+    Routing itself says it, of a client that has nothing but these hours: a number for each set of them, and one that is
+    always answered, as long as the contract lasts.
+    """
+    if state.tenant is None:
+        return lambda _day, _minute: ()
+    rules = {f"0{n:09}": When(hours=name) if name else None for n, name in enumerate((None, *state.tenant.hours))}
+    bare = msgspec.structs.replace(
+        state.tenant,
+        numbers=tuple(NumberEntry(number=number, route=number) for number in rules),
+        routes={number: (Rule(do=(Action(play="open"),), when=when),) for number, when in rules.items()},
+        ids=(),
+        lines=(),
+        groups=(),
+    )
+
+    @cache
+    def holding(day: date, minute: int) -> Hashable:
+        plans = (_plan(bare, state.platform, explain, number, day, minute) for number in rules)
+        return tuple(any(step == _OPEN for step in plan) for plan in plans)
+
+    return holding
 
 
 def _marks(hours: Iterable[Hours]) -> list[int]:
@@ -176,10 +213,11 @@ def _special_days(hours: Iterable[Hours], today: date) -> list[date]:
     return sorted(days | ({holiday} if holiday else set()))
 
 
-def _kinds(days: Iterable[date], hours: Iterable[Hours]) -> dict[date, Hashable]:
+def _kinds(days: Iterable[date], hours: Iterable[Hours], last_days: Iterable[str]) -> dict[date, Hashable]:
     """Days of one kind are alike in all that hours know of: weekday, and of the nights before too, holiday and spans.
 
-    A span may be a year long, and each day that is asked for costs hundreds of decisions.
+    So they are in which contracts are over (`last_days`). A span may be a year long, and each day that is asked for
+    costs every set of hours a decision at each minute at which any of them changes.
     """
     texts = {span for one in hours for span in (*one.closed, *(special.on for special in one.special))}
     spans = [(date.fromisoformat(text[:10]), date.fromisoformat(text[-10:])) for text in sorted(texts)]
@@ -188,7 +226,11 @@ def _kinds(days: Iterable[date], hours: Iterable[Hours]) -> dict[date, Hashable]
     def of(day: date) -> Hashable:
         return jpholiday.is_holiday(day), tuple(first <= day <= end for first, end in spans)
 
-    return {day: (day.weekday(), *(of(day - timedelta(back)) for back in range(_NIGHTS + 1))) for day in days}
+    def nights(day: date) -> tuple[Hashable, ...]:
+        return tuple(of(day - timedelta(back)) for back in range(_NIGHTS + 1))
+
+    lasts = list(last_days)
+    return {day: (day.weekday(), *nights(day), *(day.isoformat() > last for last in lasts)) for day in days}
 
 
 def _usual_days(special: Sequence[date], today: date) -> Iterator[date]:
