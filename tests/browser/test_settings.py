@@ -82,6 +82,45 @@ def test_a_forwarding_target_typed_in_japanese_takes_the_next_call_and_is_taken_
     assert next_call(served) == "09087654321"
 
 
+@pytest.mark.requirement("D4", "D9")
+def test_a_step_is_added_and_moved_by_the_keyboard_alone_and_takes_the_next_call(page: object, served: Served) -> None:
+    """営業時間の最初に、社長の携帯を15秒鳴らす手順を足す。"""
+    assert next_call(served) == "09087654321"
+    page.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]
+    page.get_by_role("link", name="電話の流れ 電話番号と転送 03-1234-5678 代表番号").press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("button", name="手順を足す 時間帯 1").press("Enter")  # type: ignore[attr-defined]
+    for place in (3, 2, 1):
+        group = page.get_by_role("group", name=f"時間帯 1 の手順 {place}")  # type: ignore[attr-defined]
+        page.wait_for_function("n => document.activeElement.name === `rules-0-steps-${n}-what`", arg=place - 1)  # type: ignore[attr-defined]
+        if place > 1:
+            group.get_by_role("button", name="上へ").press("Enter")
+    group.get_by_label("何をするか").select_option(label="外の電話番号へ転送する")
+    group.get_by_label("転送先の電話番号").fill("０８０ー９８７６ー５４３２")
+    group.get_by_label("呼び出す秒数").fill("１５")
+    page.keyboard.press("Enter")  # type: ignore[attr-defined]
+    preview = page.locator("#preview")  # type: ignore[attr-defined]
+    preview.get_by_text("のあいだ：080-9876-5432へ15秒転送する → グループ").first.wait_for()
+    keep(page, "-way")
+    assert next_call(served) == "09087654321", "nothing is saved yet"
+    page.get_by_role("button", name="保存", exact=True).press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("status").get_by_text("保存しました。次の着信から有効です。").wait_for()  # type: ignore[attr-defined]
+    assert next_call(served) == "08098765432"
+    page.get_by_role("button", name="最後の変更を元に戻す").press("Enter")  # type: ignore[attr-defined]
+    page.get_by_role("status").get_by_text("元に戻しました。").wait_for()  # type: ignore[attr-defined]
+    assert next_call(served) == "09087654321"
+
+
+def test_only_what_a_step_needs_is_shown(page: object) -> None:
+    """By the style sheet: without scripts, too."""
+    page.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]
+    page.get_by_role("link", name="電話の流れ 電話番号と転送 03-1234-5678 代表番号").click()  # type: ignore[attr-defined]
+    step = page.get_by_role("group", name="時間帯 1 の手順 3")  # type: ignore[attr-defined]
+    number, seconds = step.get_by_label("転送先の電話番号"), step.get_by_label("呼び出す秒数")
+    for what, shown in (("voicemail:sales", (False, False)), ("ring:sales", (False, True)), ("forward", (True, True))):
+        step.get_by_label("何をするか").select_option(what)
+        assert (number.is_visible(), seconds.is_visible()) == shown, what
+
+
 def test_every_form_fits_a_phone(page: object) -> None:
     page.set_viewport_size({"width": 360, "height": 640})  # type: ignore[attr-defined]
     page.get_by_role("link", name="設定", exact=True).click()  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask_babel import gettext, lazy_gettext
 
@@ -35,6 +35,7 @@ class Row(NamedTuple):
     label: str
     words: tuple[str, ...]
     form: str = ""
+    do: Any = lazy_gettext("変える")
     also: tuple[tuple[str, str], ...] = ()
     """Further forms about it: what to do there, and the address."""
 
@@ -76,7 +77,7 @@ def _numbers(settings: Settings, client: Client, lang: Lang) -> Iterator[Row]:
             words.append(str(gettext("今かかってきた電話は：%(now)s", now=now)))
         form = f"forwarding/{first.route}" if any(targets(rules)) else ""
         way = ((str(gettext("電話の流れ")), f"way/{first.route}"),) if rules else ()
-        yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form, way)
+        yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form, gettext("転送先を変える"), way)
 
 
 def _hours(tenant: Tenant, lang: Lang) -> Iterator[Row]:
@@ -85,12 +86,12 @@ def _hours(tenant: Tenant, lang: Lang) -> Iterator[Row]:
     removable = set(unused.names(tenant))
     for name, hours in tenant.hours.items():
         also = ((str(gettext("削除する")), f"{unused.subject}/{name}"),) if name in removable else ()
-        yield Row(name, hours_in_words(hours, lang), f"hours/{name}", also)
+        yield Row(name, hours_in_words(hours, lang), f"hours/{name}", also=also)
     if tenant.hours:
         words = (str(gettext("電話番号と回線が従う営業時間を選びます。")),)
         yield Row(str(HoursFollowers.title), words, HoursFollowers.subject)
     add = ((str(gettext("増やす")), NewHours.subject),)
-    yield Row(str(NewHours.title), (str(gettext("昼休みや夜間など、別の時間帯に名前を付けます。")),), "", add)
+    yield Row(str(NewHours.title), (str(gettext("昼休みや夜間など、別の時間帯に名前を付けます。")),), "", also=add)
 
 
 def _line(tenant: Tenant, line: Line, lang: Lang) -> Iterator[Row]:

@@ -32,7 +32,7 @@ from services.directory.settings.frame import NUMERIC, Change, Fields, Group, Se
 from services.directory.settings.typed import read_number, read_seconds
 from services.directory.tenants.problems import Path, Problem
 from services.directory.tenants.route_tests import Failed, comes_out
-from services.directory.tenants.words import Lang, action_in_words, called
+from services.directory.tenants.words import Lang, action_in_words
 from services.runtime.telephone import written
 from services.runtime.web.language import current_language
 
@@ -212,5 +212,4 @@ def what_is_offered(tenant: Tenant) -> Iterable[SelectChoice]:
     yield SelectChoice("forward", lazy_gettext("外の電話番号へ転送する"), optgroup=str(lazy_gettext("転送")))
     for group, offered in found.items():
         for action in offered:
-            words = called(action.ring, tenant, lang) if action.ring else action_in_words(action, tenant, lang)
-            yield SelectChoice(steps.what_of(action), words, optgroup=str(group))
+            yield SelectChoice(steps.what_of(action), action_in_words(action, tenant, lang), optgroup=str(group))
