@@ -21,6 +21,7 @@ from services.runtime.store import Conflict, Store, Tx
 LONGEST = 4_000
 """Characters of one text in an entry; what is longer is cut, and says so."""
 AT_ONCE = 1_000
+VISIT_US = 3_600_000_000
 SECRET = ("password", "secret", "digest", "token")
 """Never in an entry, whoever hands them over."""
 
@@ -95,6 +96,13 @@ def audited(
     if not tx.insert_once(table, row):
         raise Conflict(f"audit {seq}")
     return seq
+
+
+def is_noted(tx: Tx, who: str, what: str, tenant: str, now_us: int) -> bool:
+    """Whether there is such an entry from the last VISIT_US: going on is no other look."""
+    table = tx.tables["audit"]
+    here = (table.c.who == who, table.c.what == what, table.c.tenant == tenant, table.c.at_us > now_us - VISIT_US)
+    return tx.sql.execute(select(table.c.seq).where(*here).limit(1)).first() is not None
 
 
 def _text(values: Mapping[str, Any] | None) -> str | None:

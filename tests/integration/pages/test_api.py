@@ -174,6 +174,12 @@ def test_whoever_takes_entries_of_the_audit_log_away_is_an_entry(house: PagesHou
     assert whats.count("audit.exported") == 1, "going on in a list is no other look"
 
 
+def test_nobody_begins_in_the_middle_of_the_audit_log_unseen(house: PagesHouse) -> None:
+    house.program().get(f"{API}/audit?before={10**15}")
+    (after,) = [e.after for e in oldest_first(house.directory) if e.what == "audit.exported"]
+    assert '"before":1000000000000000' in (after or "")
+
+
 REFUSED = {
     "/calls?form=x": ("form", "client, from, to"),
     "/calls?from=2026-02-31": ("from", "2026-11-21"),

@@ -13,6 +13,8 @@ import pytest
 
 from services.directory.audit.rows import oldest_first
 from services.directory.people import rows as people
+from services.directory.phone_book import entries
+from services.directory.phone_book.model import Card
 from services.directory.phones import issuing
 from services.runtime import clock
 from services.runtime.bus import Unavailable
@@ -205,6 +207,24 @@ def test_a_process_that_dies_between_effect_and_answer_does_nothing_twice(
     monkeypatch.setattr(clock, "now_us", lambda: now_us + MINUTE_US + 1)
     assert [change().status, stop().status] == [200, 200]
     assert (len(revisions(program)), program.get(NUMBER).json()["state"]) == (2, "suspended")
+
+
+@pytest.mark.parametrize("asked", [f"after={'0' * 16}", "q=0&limit=500", "q=0&limit=1"])
+def test_nobody_takes_a_phone_book_unseen(house: PagesHouse, program: Visitor, asked: str) -> None:
+    """By beginning behind nobody, or by looking for what stands in every number."""
+    book = "/api/v1/clients/acme/phone-book"
+    cards = [Card(name=f"客{n}", numbers=(f"0312345{n:03}",)) for n in range(25)]
+    house.directory.run(lambda tx: entries.add_many(tx, "acme", cards, "root", 1))
+    answer = program.get(f"{book}?{asked}").json()
+    if "limit=1" in asked:
+        program.get(answer["next"])
+    assert [e.who for e in oldest_first(house.directory) if e.what == "phone_book.exported"] == ["admin"]
+
+
+def test_whoever_looks_for_a_number_takes_no_book(house: PagesHouse, program: Visitor) -> None:
+    house.directory.run(lambda tx: entries.add(tx, "acme", Card(name="客", numbers=("0312345678",)), "root", 1))
+    assert program.get("/api/v1/clients/acme/phone-book?q=0312345678").json()["entries"]
+    assert [e.who for e in oldest_first(house.directory) if e.what == "phone_book.exported"] == []
 
 
 @pytest.mark.requirement("D5")
