@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 import gevent
+import msgspec
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
 from proto.events import PersonChanged
-from proto.topics import outgoing
+from proto.topics import Outgoing, outgoing
 from proto.values import PLATFORM_TENANT, Party
 from services.compose import House, compose, pages
 from services.directory.audit.rows import oldest_first
@@ -36,6 +37,7 @@ from services.directory.phone_book.model import Card
 from services.history.report_web import READERS
 from services.rooms import BUILDS
 from services.runtime import clock
+from services.runtime.bus import DeadLetter
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.settings_values import Settings, Web
 from services.runtime.store import Tx
@@ -186,6 +188,9 @@ def fill(world: World) -> None:
     for client in (NORTH, SOUTH):
         card = Card(name=f"{client.name}の人", company=client.phone_owner, numbers=(client.caller,))
         store.run(lambda tx, of=client, card=card: phone_book.add(tx, of.id, card, "root", now_us))  # type: ignore[misc]
+    for client in (NORTH, SOUTH):
+        key = f"{client.id}.leg.ended"
+        world.house.bus.publish([Outgoing(f"poison of {client.id}", "fact", key, client.id, poison(client))])
     moving = {f"{client.name}.csv": client.file.encode() for client in (NORTH, SOUTH)}
     store.run(lambda tx: imports.add(tx, "root", moving, now_us))
     people.tell(store, world.house.bus)
@@ -211,6 +216,17 @@ def routes(world: World) -> list[Rule]:
     return [rule for rule in world.app.url_map.iter_rules() if not is_file(world.app, rule.endpoint)]
 
 
+def put_aside(client: Client) -> str:
+    """The id of a letter about the client that a service could not read."""
+    return DeadLetter("billing.0", "", poison(client)).id
+
+
+def poison(client: Client) -> bytes:
+    """A fact about a call of the client in which something is missing."""
+    call = {"caller": {"number": client.caller}, "name": client.name}
+    return msgspec.json.encode({"type": "jp.toritsugi.leg.ended", "tenant": client.id, "id": "x", "data": call})
+
+
 def things_of(world: World, client: Client) -> dict[str, str]:
     """The client's value of each part that an address may have."""
     held = world.house.stores["directory"].run(lambda tx: people.find(tx, client.person("tenant_administrator")))
@@ -232,6 +248,7 @@ def things_of(world: World, client: Client) -> dict[str, str]:
         "phone": "1001",
         "secret": "nobody-has-made-this-one",
         "file": "linphone.xml",
+        "letter": put_aside(client),
         "copy": world.house.stores["directory"].run(lambda tx: identity.copies(tx, client.id)[0].id),
     }
 
@@ -389,13 +406,15 @@ def test_this_test_would_see_a_wall_that_has_fallen(world: World) -> None:
     forms = (
         "hours/<hours>",
         "forwarding/<route>",
+        "way/<route>",
+        "hours-followers",
         "no-answer/<line>",
         "permissions/<line>",
         "devices/<id>",
         "greeting",
     )
     assert seen >= {"/settings/<tenant>", *(f"/settings/<tenant>/{form}" for form in forms)}
-    assert seen >= {"/report", "/report.csv", "/report.xlsx"}
+    assert seen >= {"/report", "/report.csv", "/report.xlsx", "/letters/<letter>"}
 
 
 @pytest.mark.parametrize(

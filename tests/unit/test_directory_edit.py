@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.tenant import Tenant
-from services.directory.tenants.edit import ABSENT, CannotEdit, edited
+from services.directory.tenants.edit import ABSENT, CannotEdit, Stands, edited
 from services.directory.tenants.yaml_files import parse, read_yaml
 
 SAMPLES = sorted((Path(__file__).parents[2] / "deploy" / "tenants").glob("*.yaml"))
@@ -187,6 +187,68 @@ def test_comments_between_braces_stay_when_an_entry_goes() -> None:
     text = "a: [{b: 1},  # one, two\n    {c: 2},  # three\n    {d: 3}]\n"
     assert change((("a", 1), ABSENT), text=text) == "a: [{b: 1},  # one, two\n     # three\n    {d: 3}]\n"
     assert change((("a", 2), ABSENT), text=text) == "a: [{b: 1},  # one, two\n    {c: 2} # three\n    ]\n"
+
+
+STEPS = """\
+do:
+  # the first
+  - {ring: sales, for_s: 20}   # one
+
+  # the second
+  # of two lines
+  - forward: 090-1234-5678     # two
+    for_s: 030
+  - {voicemail: sales}         # three
+other: x   # end
+"""
+
+
+def test_entries_that_change_places_take_their_comments_along() -> None:
+    swapped = change((("do",), [Stands(("do", 1)), Stands(("do", 0)), Stands(("do", 2))]), text=STEPS)
+    one, two = STEPS[STEPS.index("  # the first") : STEPS.index("\n\n")], STEPS[STEPS.index("  # the second") :]
+    two = two[: two.index("\n  - {voicemail")]
+    assert swapped == STEPS.replace(f"{one}\n\n{two}", f"{two}\n\n{one}")
+    between = change(
+        (("do",), [Stands(("do", 0)), {"play": "closed"}, *(Stands(("do", i)) for i in (1, 2))]), text=STEPS
+    )
+    assert between.count("  - {play: closed}\n") == 1 and between.replace("  - {play: closed}\n", "") != between
+    assert [line for line in between.splitlines() if line not in STEPS.splitlines()] == ["  - {play: closed}"]
+
+
+def test_what_stands_is_kept_as_it_is_written_but_for_the_keys_that_change() -> None:
+    new = [Stands(("do", 1), {"for_s": 25}), {"ring": "sales", "for_s": 20}]
+    said = change((("do",), new), text=STEPS)
+    assert "  - forward: 090-1234-5678     # two\n    for_s: 25\n" in said and "voicemail" not in said
+    flow = "a: [{b: 1}, {c: 02, d: x}, {e: 3}]   # all\n"
+    swapped = [Stands(("a", 2)), Stands(("a", 1), {"d": ABSENT}), Stands(("a", 0))]
+    assert change((("a",), swapped), text=flow) == "a: [{e: 3}, {c: 02}, {b: 1}]   # all\n"
+    with pytest.raises(CannotEdit):
+        change((("a",), [Stands(("a", 7))]), text=flow)
+    with pytest.raises(CannotEdit):
+        change((("a",), [Stands(("a", 0, "b", "x"))]), text=flow)
+
+
+@given(
+    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6, unique=True),
+    st.lists(st.sampled_from("abcdefxyz"), min_size=1, max_size=7, unique=True),
+    st.sampled_from(["block", "mapping", "flow"]),
+)
+@settings(max_examples=150, deadline=None, database=None)
+def test_however_a_list_is_arranged_each_comment_stays_with_its_entry(old: list[str], new: list[str], how: str) -> None:
+    entry = {"block": "  - {k: %s}   # about %s\n", "mapping": "  - k: %s   # about %s\n    n: 1\n", "flow": ""}[how]
+    lines = (
+        "".join(entry % (one, one) for one in old) if entry else f"  [{', '.join(f'{{k: {one}}}' for one in old)}]\n"
+    )
+    text = f"head: 1\na:   # these\n{lines}tail: 2   # end\n"
+    made = {"k": "", "n": 1} if how == "mapping" else {"k": ""}
+    said = change(
+        (("a",), [Stands(("a", old.index(one))) if one in old else {**made, "k": one} for one in new]), text=text
+    )
+    assert [one["k"] for one in read_yaml(said.encode()).value["a"]] == new
+    assert said.startswith("head: 1\na:   # these\n") and said.endswith("tail: 2   # end\n")
+    if entry and [one for one in new if one in old] != []:
+        kept = [line for line in said.splitlines() if "# about" in line and line in text.splitlines()]
+        assert [line[-1] for line in kept] == [one for one in new if one in old]
 
 
 @pytest.mark.parametrize("text", ["a:\nb: 1\n", "a: ''\n", "a: |\n  x\n  y\nb: 1 # n\n", "a: 1", "a: 1\r\nb: 2\r\n"])

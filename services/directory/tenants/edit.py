@@ -138,22 +138,32 @@ def _set_entries(text: str, path: Path, old: list[Any], value: list[Any]) -> str
 
 
 def _sources(old: list[Any], wanted: list[Any]) -> list[int | None]:
-    """Of which old entry each one is made: of the one that is alike, else of one nobody needs (None: it is new)."""
+    """Of which old entry each one is made: of one that is alike, or has most in common, or nobody needs (None: new)."""
     free = set(range(len(old)))
-    found: list[int | None] = []
-    for j, entry in enumerate(wanted):
-        alike = [i for i in free if old[i] == entry]
-        found.append(min(alike, key=lambda i: abs(i - j)) if alike else None)
-        free -= {found[-1]} if alike else set()
-    for j, source in enumerate(found):
-        if source is not None:
-            continue
+    found: list[int | None] = [None] * len(wanted)
+    for in_common in (_is_same, _common):
+        for j, entry in enumerate(wanted):
+            likely = [(-in_common(old[i], entry), abs(i - j), i) for i in free if in_common(old[i], entry)]
+            if found[j] is None and likely:
+                found[j] = i = min(likely)[-1]
+                free.remove(i)
+    for j in (j for j, source in enumerate(found) if source is None):
         above = max((one for one in found[:j] if one is not None), default=-1)
         below = min((one for one in found[j + 1 :] if one is not None), default=len(old))
         between = [i for i in sorted(free) if above < i < below]
         found[j] = between[0] if between else None
         free -= set(between[:1])
     return found
+
+
+def _is_same(old: Any, wanted: Any) -> int:
+    return int(old == wanted)
+
+
+def _common(old: Any, wanted: Any) -> int:
+    """How many keys of two mappings have the same value."""
+    both = isinstance(old, dict) and isinstance(wanted, dict)
+    return sum(wanted.get(key) == value for key, value in old.items()) if both else 0
 
 
 def _arranged(text: str, path: Path, sources: Sequence[int | None], value: list[Any]) -> str:
