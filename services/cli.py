@@ -28,6 +28,7 @@ from services.audit_commands import audit
 from services.beside import ask, at_stores, language, opened
 from services.billing import held
 from services.billing import service as billing
+from services.capacity_command import capacity_command
 from services.connectors import deliveries
 from services.connectors import service as connectors
 from services.dead_letters import letters
@@ -313,6 +314,7 @@ main.add_command(people)
 main.add_command(numbers)
 main.add_command(phones)
 main.add_command(route)
+main.add_command(capacity_command)
 
 
 @main.group()

@@ -60,6 +60,8 @@ PURE = (
     "services/billing/numbers.py",
     "services/history/downloads.py",
     "services/history/drawing.py",
+    "services/history/capacity.py",
+    "services/history/erlang.py",
     "services/history/usage.py",
     "services/history/erasing.py",
     "services/billing/erasing.py",

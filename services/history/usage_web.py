@@ -6,16 +6,17 @@ end of its leg, in the month in which the call began; what they come to stands i
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template
+from flask import Blueprint, render_template
+from flask_babel import gettext
 from sqlalchemy import case, func, select, text
 from werkzeug.wrappers import Response
 
+from services.history.of_whom import chosen, client
 from services.history.report_web import readers
 from services.history.tables import OVER
-from services.history.usage import Month, UsagePage, months_before, usage_page
-from services.runtime import clock, projections
+from services.history.usage import Month, months_before, usage_page
+from services.runtime import clock
 from services.runtime.store import Store, Tx
-from services.runtime.web import current_person
 
 PATH = "/usage"
 
@@ -26,28 +27,15 @@ def add_routes(room: Blueprint, store: Store) -> None:
     @room.get(PATH)
     @readers
     def usage_of_whom() -> Response | str:
-        person = current_person()
-        mine = {one.tenant: one.name for one in store.run(projections.tenants) if person.sees(one.tenant)}
-        if len(mine) == 1:
-            return redirect(f"{PATH}/{next(iter(mine))}")
-        return render_template("history/usage_clients.html", clients=mine)
+        return chosen(store, PATH, gettext("データ量の目安"))
 
     @room.get(f"{PATH}/<tenant>")
     @readers
     def usage(tenant: str) -> str:
-        if not current_person().sees(tenant):
-            abort(404)
-        now_us = clock.now_us()
-        page = store.run(lambda tx: _page(tx, tenant, now_us))
-        return render_template("history/usage.html", page=page if page is not None else abort(404))
-
-
-def _page(tx: Tx, tenant: str, now_us: int) -> UsagePage | None:
-    known = projections.tenant(tx, tenant)
-    if known is None:
-        return None
-    months = months_before(now_us, known.timezone)
-    return usage_page(known, months, tuple(talked_us(tx, tenant, month) for month in months))
+        known = client(store, tenant)
+        months = months_before(clock.now_us(), known.timezone)
+        talked = store.run(lambda tx: tuple(talked_us(tx, tenant, month) for month in months))
+        return render_template("history/usage.html", page=usage_page(known, months, talked))
 
 
 def talked_us(tx: Tx, tenant: str, month: Month) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, render_template
 from markupsafe import Markup
 
-from services.history import pages, reads, report_web, usage_web
+from services.history import capacity_web, pages, reads, report_web, usage_web
 from services.history.drawing import svg
 from services.history.live import FEED
 from services.history.report_web import language, readers
@@ -68,6 +68,7 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
 
     report_web.add_routes(room, store)
     usage_web.add_routes(room, store)
+    capacity_web.add_routes(room, store)
     return room
 
 
