@@ -22,6 +22,8 @@ COMMANDS_EXCHANGE = "toritsugi.commands"
 """Direct exchange; routing key = the switch's name."""
 DEAD_EXCHANGE = "toritsugi.dead"
 """Fan-out to the one queue of dead letters."""
+AGAIN_EXCHANGE = "toritsugi.again"
+"""Leads a dead letter that is given back to the queue of services that is named, and to no other."""
 DEAD_QUEUE = "toritsugi.dead"
 
 EXPIRED_SLACK_US = 5_000_000

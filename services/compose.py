@@ -18,6 +18,7 @@ from services.connectors import service as connectors
 from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
+from services.directory.audit.letters import keep_deed
 from services.directory.explaining import web as explaining_web
 from services.directory.health import web as health_web
 from services.directory.health.standing import HealthPage
@@ -36,16 +37,21 @@ from services.directory.settings import web as settings_web
 from services.eventsocket import service as eventsocket
 from services.history import api as history_api
 from services.history import web as history_web
+from services.letters import kept, view
+from services.letters import web as letters_web
+from services.letters.desk import Desk
 from services.pulse import Pulse
 from services.rooms import AGENT, BUILDS, ERASES, EVERYTHING, store_url
 from services.routing.explain import explain
 from services.runtime import projections
 from services.runtime.app import Part
 from services.runtime.bus import Bus
+from services.runtime.bus.choose import letter_box
 from services.runtime.erasure import Erasure
 from services.runtime.metrics_server import MetricsServer
 from services.runtime.settings import Settings, SwitchLink
 from services.runtime.store import Store
+from services.runtime.threads import in_thread
 from services.runtime.web import create_app
 from services.runtime.web.api import Room
 from services.runtime.web.server import WebServer
@@ -102,6 +108,8 @@ def _add_service(house: House, name: str, heard: AfterCommit | None) -> None:
         courier = connectors.Courier(store, allow_private=settings.allow_private_webhooks)
         service = replace(service, after_commit=_both(service.after_commit, courier.look))
     if name == "directory":
+        book = house.stores[kept.NAME] = Store(store_url(settings, kept.NAME), kept.metadata())
+        house.parts.append((f"{kept.NAME} store", book))
         house.files = directory.Files(store, house.bus, settings.tenants_dir)
         house.parts.append((f"{name} files", house.files))
     for queue in service_queue(name, settings.partitions).parts():
@@ -173,6 +181,7 @@ def pages(house: House) -> Flask:
         blueprints.append(people_web.blueprint(store, bus))
         blueprints.append(audit_web.blueprint(store))
         blueprints.append(health_web.blueprint(store, bus, partitions))
+        blueprints.append(letters_web.blueprint(_desk(house)))
         blueprints.append(_api_of_directory(house, lambda: health_web.page(store, bus, partitions)))
         blueprints.append(numbers_web.blueprint(house.stores["directory"], house.bus))
     if "directory" in house.stores:
@@ -197,6 +206,19 @@ def pages(house: House) -> Flask:
         people=look_up,
         https=settings.web.https or settings.web.certificate_file is not None,
         trusted_proxies=settings.web.trusted_proxies,
+    )
+
+
+def _desk(house: House) -> Desk:
+    """The dead letters; what is done with them is in the audit log beside their own book."""
+    settings, store = house.settings, house.stores["directory"]
+    box = letter_box(settings.bus, settings.data_dir, settings.bus_tls, in_thread)
+    return Desk(
+        box,
+        house.stores[kept.NAME],
+        lambda deed, letter: keep_deed(
+            store, deed.by, deed.what, view.client_of(letter), deed.letter, {"queue": deed.queue, "why": deed.why}
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """`toritsugi letters`: what was put aside is looked at, mended, replayed or thrown away, by somebody with a name.
 
-Enters: settings (which bus, where the record of deeds is), letters by their ids. Leaves: JSON lines, an exit code, and
-a row for every deed before it is done. It works beside the running processes. Transports: `runtime/bus/letters.py`.
+Enters: settings (which bus, where the record of deeds is), letters by their ids. Leaves: JSON lines, an exit code. It
+works beside the running processes; what it does with letters is `letters/desk.py`, as for the pages (`letters/web.py`).
 """
 
 from __future__ import annotations
@@ -9,73 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import click
 import msgspec
 
 from services.beside import at_stores
 from services.letters import kept, view
-from services.letters.kept import Deed, What
+from services.letters.desk import Desk, NoLetter, is_of
 from services.rooms import store_url
-from services.runtime import clock
 from services.runtime.bus import DeadLetter, Unavailable
 from services.runtime.bus.choose import letter_box
-from services.runtime.bus.letters import Fate, LetterBox
 from services.runtime.settings import Settings
-from services.runtime.store import Store, Tx, WrongRevision
+from services.runtime.store import Store, WrongRevision
 from services.runtime.tls import UnusableCertificate
-
-T = TypeVar("T")
-
-AT_ONCE = 100
-"""Outcomes noted together; each deed itself is noted before it is done."""
-_WORDS: dict[str, What] = {"replayed": "done", "discarded": "done", "waits": "waits", "no queue": "not done"}
-
-
-class Desk:
-    """The letters, and the book of what was done with them."""
-
-    def __init__(self, box: LetterBox, store: Store) -> None:
-        self.box, self._store = box, store
-
-    def ask(self, work: Callable[[Tx], T]) -> T:
-        """One transaction of the book."""
-        return self._store.run(work)
-
-    def note(self, by: str, what: What, letter: DeadLetter, why: str = "") -> None:
-        """What is about to be done."""
-        self.ask(lambda tx: kept.note(tx, _deed(by, what, letter, why)))
-
-    def found(self, wanted: str) -> DeadLetter:
-        """The letter of this id. Raises ClickException."""
-        with closing(self.box.read()) as lying:  # type: ignore[type-var]
-            letter = next((one for one in lying if one.id == wanted), None)
-        if letter is None:
-            raise click.ClickException(f"no letter {wanted[:40]!r}: see `toritsugi letters list`")
-        return letter
-
-    def settle(self, by: str, fate: Callable[[DeadLetter], Fate]) -> Iterator[tuple[DeadLetter, str]]:
-        """Carry it out, and note what came of them, some at once."""
-        outcomes: list[Deed] = []
-        for letter, settled in self.box.settle(fate):
-            outcomes.append(_deed(by, _WORDS[settled], letter, settled))
-            if len(outcomes) == AT_ONCE:
-                self._note_all(outcomes)
-            yield letter, settled
-        self._note_all(outcomes)
-
-    def _note_all(self, deeds: list[Deed]) -> None:
-        def work(tx: Tx) -> None:
-            for deed in deeds:
-                kept.note(tx, deed)
-
-        self.ask(work)
-        deeds.clear()
-
-
-def _deed(by: str, what: What, letter: DeadLetter, why: str = "") -> Deed:
-    return Deed(clock.now_us(), by, what, letter.id, view.harmless(letter.queue)[:200], why)
 
 
 @contextmanager
@@ -88,6 +35,8 @@ def _desk(at: Settings) -> Iterator[Desk]:
             yield Desk(letter_box(at.bus, at.data_dir, at.bus_tls), store)
         finally:
             store.stop()
+    except NoLetter as none:
+        raise click.ClickException(f"no letter {str(none)[:40]!r}: see `toritsugi letters list`") from None
     except (Unavailable, WrongRevision, UnusableCertificate) as error:
         raise click.ClickException(str(error)) from None
 
@@ -105,8 +54,8 @@ def _at_desk(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _named(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if not name.strip() or len(name) > 120:
-        raise click.BadParameter("1 to 120 characters")
+    if not name.strip() or len(name) > view.LONGEST_WHY:
+        raise click.BadParameter(f"1 to {view.LONGEST_WHY} characters")
     return view.harmless(name.strip())
 
 
@@ -127,18 +76,12 @@ def letters() -> None:
 @_at_desk
 def letters_list(desk: Desk, queue: str | None, limit: int) -> None:
     """Show what lies aside, oldest first, one JSON object per line: no contents, numbers masked."""
-    mended = desk.ask(kept.mended)
-    with closing(desk.box.read()) as found:  # type: ignore[type-var]
-        for letter in found:
-            if _is_of(letter, queue):
-                click.echo(msgspec.json.encode(view.line(letter, letter.id in mended)))
-                limit -= 1
+    with closing(desk.lying(queue)) as found:  # type: ignore[type-var]
+        for letter, mended in found:
+            click.echo(msgspec.json.encode(view.line(letter, mended)))
+            limit -= 1
             if not limit:
                 return
-
-
-def _is_of(letter: DeadLetter, queue: str | None) -> bool:
-    return queue is None or queue in (letter.queue, letter.queue.rpartition(".")[0])
 
 
 @letters.command("show")
@@ -150,10 +93,10 @@ def _is_of(letter: DeadLetter, queue: str | None) -> bool:
 def letters_show(desk: Desk, letter: str, by: str, raw: bool, mended: bool) -> None:
     """Show what stands in LETTER; that you did is kept. It may hold who called whom: the secrecy of communications."""
     found = desk.found(letter)
-    body = desk.ask(lambda tx: kept.body_of(tx, found.id)) if mended else found.body
+    body = desk.mended(found) if mended else found.body
     if body is None:
         raise click.ClickException("nobody has mended it")
-    desk.note(by, "look", found)
+    desk.look(by, found)
     if raw:
         sys.stdout.buffer.write(body)
     else:
@@ -169,7 +112,7 @@ def letters_mend(desk: Desk, letter: str, by: str, body: BinaryIO | None) -> Non
     """Put another message in place of LETTER, to be replayed; the original stays, and is kept."""
     found = desk.found(letter)
     if body is None:
-        desk.note(by, "look", found)
+        desk.look(by, found)
         edited = click.edit(view.text(found.body), extension=".json")
         if edited is None:
             raise click.ClickException("nothing was changed")
@@ -177,15 +120,9 @@ def letters_mend(desk: Desk, letter: str, by: str, body: BinaryIO | None) -> Non
     else:
         mended = body.read()
     try:
-        view.message_for(found, mended)
+        desk.mend(by, found, mended)
     except view.Unfit as error:
         raise click.ClickException(str(error)) from None
-
-    def keep(tx: Tx) -> None:
-        kept.note(tx, _deed(by, "mend", found))
-        kept.mend(tx, found, mended, by, clock.now_us())
-
-    desk.ask(keep)
     click.echo(f"{found.id} is mended: `toritsugi letters replay {found.id}`", err=True)
 
 
@@ -200,27 +137,13 @@ def letters_replay(desk: Desk, ids: tuple[str, ...], queue: str | None, by: str)
 
     Exit code 1 if one was not replayed; it stays.
     """
-    wanted, mended = _chosen(ids, queue), desk.ask(kept.mended)
     refused: list[str] = []
-    seen: set[str] = set()
 
-    def fate(letter: DeadLetter) -> Fate:
-        if not wanted(letter):
-            return "keep"
-        if letter.id in seen:
-            return "discard"  # put aside twice; one of them is replayed
-        body = desk.ask(lambda tx: kept.body_of(tx, letter.id)) if letter.id in mended else letter.body
-        try:
-            message = view.message_for(letter, body or letter.body)
-        except view.Unfit as error:
-            refused.append(letter.id)
-            click.echo(f"{letter.id}: {view.harmless(str(error))}", err=True)
-            return "keep"
-        seen.add(letter.id)
-        desk.note(by, "replay", letter)
-        return message
+    def tell(letter: DeadLetter, why: view.Unfit) -> None:
+        refused.append(letter.id)
+        click.echo(f"{letter.id}: {view.harmless(str(why))}", err=True)
 
-    _finish(desk.settle(by, fate), ids, refused)
+    _finish(desk.replay(by, _chosen(ids, queue), tell), ids, refused)
 
 
 @letters.command("discard")
@@ -230,28 +153,21 @@ def letters_replay(desk: Desk, ids: tuple[str, ...], queue: str | None, by: str)
 @_at_desk
 def letters_discard(desk: Desk, ids: tuple[str, ...], by: str, reason: str) -> None:
     """Throw letters away, for good. Exit code 1 if there was no such letter."""
-
-    def fate(letter: DeadLetter) -> Fate:
-        if letter.id not in ids:
-            return "keep"
-        desk.note(by, "discard", letter, reason)
-        return "discard"
-
-    _finish(desk.settle(by, fate), ids, [])
+    _finish(desk.discard(by, _chosen(ids, None), reason), ids, [])
 
 
 @letters.command("log")
 @_at_desk
 def letters_log(desk: Desk) -> None:
     """Show who looked at what, mended, replayed or threw it away: oldest first, one JSON object per line."""
-    for deed in desk.ask(kept.deeds):
+    for deed in desk.deeds():
         click.echo(msgspec.json.encode(deed))
 
 
 def _chosen(ids: tuple[str, ...], queue: str | None) -> Callable[[DeadLetter], bool]:
     if bool(ids) == (queue is not None):
         raise click.UsageError("name letters, or --queue")
-    return (lambda letter: letter.id in ids) if ids else (lambda letter: _is_of(letter, queue))
+    return (lambda letter: letter.id in ids) if ids else (lambda letter: is_of(letter, queue))
 
 
 def _finish(settled: Iterator[tuple[DeadLetter, str]], ids: tuple[str, ...], refused: list[str]) -> None:

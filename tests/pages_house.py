@@ -20,6 +20,7 @@ from proto.values import PLATFORM_TENANT
 from services.directory import api as directory_api
 from services.directory import service as directory
 from services.directory.audit import web as audit_web
+from services.directory.audit.letters import keep_deed
 from services.directory.explaining import web as explaining_web
 from services.directory.health import web as health_web
 from services.directory.identity import web as identity_web
@@ -41,10 +42,17 @@ from services.history import api as history_api
 from services.history import service as history
 from services.history import web as history_web
 from services.history.model import Call
+from services.letters import kept, view
+from services.letters import web as letters_web
+from services.letters.desk import Desk
+from services.letters.kept import Deed
 from services.routing.explain import explain
 from services.runtime import clock, projections
+from services.runtime.bus import DeadLetter
+from services.runtime.bus.choose import letter_box
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.store import Store, Tx
+from services.runtime.threads import in_thread
 from services.runtime.web import create_app
 from services.runtime.web.access import TOKEN_SCOPES
 from services.runtime.web.live import Feed
@@ -80,6 +88,7 @@ class PagesHouse:
         directory_service, history_service = directory.build(), history.build(self.feed)
         self.directory = Store(database.store("directory"), directory_service.metadata)
         self.history = Store(database.store("history"), history_service.metadata)
+        self.letters = Store(database.store(kept.NAME), kept.metadata())
         self._workers = [
             Worker(directory_service, self.directory, self.bus, "directory.0"),
             Worker(history_service, self.history, self.bus, "history.0"),
@@ -97,6 +106,7 @@ class PagesHouse:
         self.bus.start((*all_queues(("fs1",)), *self._also))
         self.directory.start()
         self.history.start()
+        self.letters.start()
         self._tenants.mkdir()
         self._in_force(PLATFORM_TENANT, PLATFORM_FILE, PLATFORM)
         self.admin, password = people.ensure_first_person(self.directory)
@@ -114,6 +124,7 @@ class PagesHouse:
                 people_web.blueprint(self.directory, self.bus),
                 audit_web.blueprint(self.directory),
                 health_web.blueprint(self.directory, self.bus),
+                letters_web.blueprint(self._desk()),
                 settings_web.blueprint(self.directory, self._tenants, self._files.reload, explain),
                 explaining_web.blueprint(self.directory, explain),
                 phone_book_web.blueprint(self.directory, self.bus),
@@ -136,6 +147,14 @@ class PagesHouse:
         self.add_client(msgspec.convert(ACME, Tenant))
         self.until(lambda: self.person("admin") is not None)
 
+    def _desk(self) -> Desk:
+        box = letter_box("embedded:", self._folder, aside=in_thread)
+
+        def told(deed: Deed, letter: DeadLetter) -> None:
+            keep_deed(self.directory, deed.by, deed.what, view.client_of(letter), deed.letter, {"why": deed.why})
+
+        return Desk(box, self.letters, told)
+
     def stop(self) -> None:
         """Everything down."""
         self.server.stop()
@@ -144,6 +163,7 @@ class PagesHouse:
         self.bus.stop()
         self.directory.stop()
         self.history.stop()
+        self.letters.stop()
 
     def person(self, name: str) -> PersonChanged | None:
         """The projection that pages check sessions against."""

@@ -1,7 +1,7 @@
 """Who looked at a dead letter, mended, replayed or threw it away; and what was mended, beside the original.
 
 Enters: deeds, before they are done. Leaves: the same, oldest first; bodies in place of others. The table of deeds is
-append-only in the database itself (triggers in `migrations/`). What a deed does belongs to `services/dead_letters.py`.
+append-only in the database itself (triggers in `migrations/`). What a deed does belongs to `desk.py`.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def note(tx: Tx, deed: Deed) -> None:
     tx.sql.execute(tx.tables["deeds"].insert().values(**msgspec.structs.asdict(deed)))
 
 
-def deeds(tx: Tx) -> list[Deed]:
-    """Oldest first."""
+def deeds(tx: Tx, letter: str | None = None) -> list[Deed]:
+    """Oldest first; of one letter, or of all."""
     table = tx.tables["deeds"]
-    columns = [table.c[name] for name in Deed.__struct_fields__]
-    return [Deed(*row) for row in tx.sql.execute(select(*columns).order_by(table.c.seq))]
+    query = select(*(table.c[name] for name in Deed.__struct_fields__)).order_by(table.c.seq)
+    return [Deed(*row) for row in tx.sql.execute(query if letter is None else query.where(table.c.letter == letter))]
 
 
 def mend(tx: Tx, letter: DeadLetter, body: bytes, by: str, at_us: int) -> None:

@@ -7,6 +7,7 @@ queue hears, or Unfit with the reason. Reading and settling belongs to `runtime/
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -21,11 +22,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 """What a terminal obeys in place of showing it."""
 _SECRET = re.compile(r'("ha1"\s*:\s*")[^"]*')
 """As good as a phone's password: whoever mends a letter needs to see it as little as anybody."""
+BROKEN = "it would be put aside again: "
 _LONGEST = 300
+LONGEST_WHY = 120
+"""Of a name, and of a reason, in characters."""
 
 
 class Unfit(Exception):
-    """A message that would be put aside again, or must not go where it would."""
+    """A message that would be put aside again, or must not go where it would; `kind` for whoever says it otherwise."""
+
+    def __init__(self, kind: Literal["broken", "command", "foreign", "unheard", "client", "id"], why: str) -> None:
+        super().__init__(why)
+        self.kind, self.why = kind, why
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +67,11 @@ def _head_of(body: bytes) -> _Head:
         return _head.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Head()
+
+
+def client_of(letter: DeadLetter) -> str:
+    """Whose it says it is; nobody has checked that."""
+    return _head_of(letter.body).tenant
 
 
 def harmless(text: str) -> str:
@@ -101,19 +114,20 @@ def message_for(letter: DeadLetter, body: bytes) -> Outgoing:
     try:
         envelope = decode(body)
     except BadMessage as error:
-        raise Unfit(f"it would be put aside again: {error}") from None
+        raise Unfit("broken", f"{BROKEN}{error}") from None
     if isinstance(envelope.body, Command):
-        raise Unfit("a request to a switch is carried out at most once and in its time, never replayed")
+        raise Unfit("command", "a request to a switch is carried out at most once and in its time, never replayed")
     message = outgoing(envelope)
     queue = _queue_named(letter.queue.rpartition(".")[0])
     if queue is None:
-        raise Unfit("it did not come from a queue of ours")
+        raise Unfit("foreign", "it did not come from a queue of ours")
     if not any(matches(binding, message.routing_key) for binding in queue.bindings):
-        raise Unfit(f"{queue.name} does not hear {envelope.body.NAME}")
+        raise Unfit("unheard", f"{queue.name} does not hear {envelope.body.NAME}")
     head = _head_of(letter.body)
-    for what, was, is_now in (("client", head.tenant, envelope.tenant), ("id", head.id, envelope.id)):
-        if was not in ("", is_now):
-            raise Unfit(f"its {what} must stay as it was")
+    if head.tenant not in ("", envelope.tenant):
+        raise Unfit("client", "its client must stay as it was")
+    if head.id not in ("", envelope.id):
+        raise Unfit("id", "its id must stay as it was")
     return message
 
 

@@ -22,7 +22,7 @@ from proto.tenant.platform import Platform
 from proto.topics import Outgoing, Queue
 from proto.values import PLATFORM_TENANT, Party
 from services.billing.rate import rate
-from services.runtime.bus import DeadLetter, Delivery
+from services.runtime.bus import Delivery
 from tests.bench.bar import Bar, median, per_second
 from tests.bench.house import Processes
 
@@ -109,8 +109,8 @@ class Shelf:
     def depth(self, _queue: str) -> int:
         return len(self._left)
 
-    def dead_letters(self, _limit: int = 100) -> list[DeadLetter]:
-        return []
+    def letters(self) -> int:
+        return 0
 
     def close(self) -> None:
         """Nothing is kept."""

@@ -22,7 +22,7 @@ from proto import events as e  # noqa: E402
 from proto.envelope import Envelope, decode  # noqa: E402
 from proto.plan import Forward  # noqa: E402
 from proto.tenant import Tenant  # noqa: E402
-from proto.topics import Queue, outgoing  # noqa: E402
+from proto.topics import Outgoing, Queue, outgoing  # noqa: E402
 from proto.values import PLATFORM_TENANT, Party, command_id  # noqa: E402
 from services.directory.numbers import desk  # noqa: E402
 from services.directory.people.ranks import Actor  # noqa: E402
@@ -83,6 +83,14 @@ def signs_of_life(now_us: int) -> list[Envelope]:
     ]
 
 
+UNREADABLE = Outgoing(
+    "unreadable",
+    "fact",
+    "acme.leg.ended",
+    "acme",
+    b'{"type": "jp.toritsugi.leg.ended", "tenant": "acme", "id": "1", "data": {"caller": {"number": "09012345678"}}}',
+)
+"""A fact in which something is missing: history puts it aside."""
 DECISIONS = Queue("decisions", "fact", ("*.call.routed",))
 
 
@@ -149,6 +157,7 @@ def main() -> None:
     for story in stored_calls(clock.now_us()):
         house.tell(story.facts)
     house.tell(signs_of_life(clock.now_us()))
+    house.bus.publish([UNREADABLE])
     house.drained()
     print(json.dumps({"url": house.server.url, "password": house.password}), flush=True)
     fresh: stories.Story | None = None

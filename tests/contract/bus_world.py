@@ -12,8 +12,8 @@ from pathlib import Path
 import gevent
 
 from proto.topics import Outgoing, Queue
-from services.runtime.bus import Bus, Consumer, Delivery, Unavailable
-from services.runtime.bus.choose import connect
+from services.runtime.bus import Bus, Consumer, DeadLetter, Delivery, Unavailable
+from services.runtime.bus.choose import connect, letter_box
 
 DEADLINE_S = 30
 ROUTING = Queue("routing", "fact", ("*.call.arrived", "*.leg.ended"))
@@ -49,6 +49,10 @@ class World:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
+
+    def letters(self) -> list[DeadLetter]:
+        """What was put aside, oldest first, as somebody reads it who has no other part in the bus."""
+        return list(letter_box(self.url, self.folder).read())
 
     def close(self) -> None:
         """Stop what the test left open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -15,7 +16,7 @@ import pika
 import pytest
 
 from proto.envelope import CONTENT_TYPE
-from proto.topics import Queue
+from proto.topics import DEAD_QUEUE, Queue
 from services.runtime import clock
 from services.runtime.bus import Unavailable
 from services.runtime.bus.rabbitmq import RabbitBus
@@ -331,3 +332,32 @@ def test_an_id_that_amqp_cannot_carry_is_its_callers_trouble_alone(bus: RabbitBu
     others += [gevent.spawn(bus.publish, [fact(str(n))]) for n in range(5, 10)]
     gevent.joinall(others, timeout=DEADLINE_S, raise_error=True)
     assert sorted(texts(read(consumer, 10)), key=int) == [str(n) for n in range(10)]
+
+
+def test_a_letter_outlives_any_number_of_looks_and_stays_in_its_place(broker: Broker) -> None:
+    """Whoever reads gives back, and that counts as a delivery: RabbitMQ 4 drops what came back more than 20 times."""
+    world = World(broker.url(), Path())
+    bus = world.open(HISTORY)
+    bus.publish([fact(str(n)) for n in range(3)])
+    consumer = bus.consume("history.0")
+    consumer.dead_letter(read(consumer, 3, ack=False), "no reason")
+    wait_for(lambda: bus.letters() == 3)
+    bodies = [b"0", b"1", b"2"]
+    for look in range(25):
+        assert [letter.body for letter in world.letters()] == bodies, f"look {look}"
+        assert bus.letters() == 3, "a look is over when the next one sees all of them"
+    world.close()
+    (limit,) = [d.arguments["x-delivery-limit"] for d in declarations([]) if d.method == "queue"]
+    listed = broker.control("list_queues", "-p", world.url.rpartition("/")[2], "name", "arguments", "--quiet")
+    assert re.search(rf"^toritsugi\.dead\t.*x-delivery-limit.*\b{limit}\b", listed, re.MULTILINE), listed
+    assert limit >= 10**9
+
+
+def test_the_queue_of_an_earlier_version_is_not_taken_for_ours(broker: Broker) -> None:
+    """It would lose letters at RabbitMQ 4; what to do about it is said at the start."""
+    url = broker.url()
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection.channel().queue_declare(DEAD_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+    connection.close()
+    with pytest.raises(Unavailable, match=r"x-delivery-limit.*empty it \(`toritsugi letters`\)"):
+        RabbitBus(url).start([HISTORY])

@@ -147,7 +147,7 @@ def test_a_bad_command_that_cannot_be_put_aside_stops_no_other(world: World, fai
     world.order(route())
     world.until(e.CommandFinished)
     assert world.bus.dead_letter_failures, "nobody waited for it"
-    world.holds(lambda: len(world.bus.dead_letters()) == 1)
+    world.holds(lambda: world.bus.letters() == 1)
 
 
 def test_a_command_that_trips_us_is_answered_and_the_next_one_carried_out(

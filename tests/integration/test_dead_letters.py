@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -22,14 +23,20 @@ from sqlalchemy.exc import DBAPIError
 from proto import commands as c
 from proto import events as e
 from proto.envelope import Envelope, encode
+from proto.events import PersonChanged
 from proto.topics import Outgoing, command_queue, outgoing, service_queue
 from proto.values import Party
 from services.cli import main
 from services.letters import kept
+from services.letters.desk import Desk
+from services.letters.web import blueprint
 from services.runtime.bus import Bus, DeadLetter, Unavailable, embedded_letters
 from services.runtime.bus import embedded as embedded_module
+from services.runtime.bus.choose import letter_box
 from services.runtime.bus.rabbitmq import RabbitBus
 from services.runtime.store import Store
+from services.runtime.threads import in_thread
+from services.runtime.web import create_app
 from tests.contract.bus_world import World, read, wait_for
 from tests.stores import Database, stores_of
 
@@ -89,7 +96,7 @@ class Office:
                 else:
                     consumer.ack([delivery])
             consumer.close()
-        wait_for(lambda: len(self.bus.dead_letters(2000)) >= len(bodies))
+        wait_for(lambda: self.bus.letters() >= len(bodies))
         return [DeadLetter(queue, reason, body).id for body in bodies]
 
     @contextmanager
@@ -102,7 +109,7 @@ class Office:
 
     def moved(self, queue: str) -> str:
         """The one letter that lies there, as if it had come out of another queue; its id."""
-        (letter,) = self.bus.dead_letters()
+        (letter,) = self.world.letters()
         if self.world.url == "embedded:":
             with closing(sqlite3.connect(self.world.folder / "bus.sqlite")) as journal, journal:
                 journal.execute("UPDATE dead SET queue = ?", (queue,))
@@ -119,6 +126,30 @@ class Office:
         found = [delivery.body for delivery in read(consumer, count)]
         consumer.close()
         return found
+
+
+class Page:
+    """The letters' pages alone, and a platform operator before them."""
+
+    def __init__(self, desk: Desk, folder: Path) -> None:
+        root = PersonChanged(person="root", name="運営", role="platform_operator", tenants=(), session_version=1)
+        app = create_app([blueprint(desk)], key_file=folder / "session.key", people=lambda _: root)
+        self._browser = app.test_client()
+        with self._browser.session_transaction() as session:
+            session.update(person="root", role=root.role, version=root.session_version)
+
+    def get(self, path: str) -> str:
+        answer = self._browser.get(path)
+        assert answer.status_code == 200, answer.text
+        return str(answer.text)
+
+    def post(self, path: str, **form: str) -> str:
+        """Where it leads."""
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/letters"))
+        assert token is not None
+        answer = self._browser.post(path, data={**form, "csrf_token": token.group(1)})
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +267,7 @@ def test_a_request_to_a_switch_is_never_replayed(office: Office) -> None:
         body=c.HangUp(switch="nowhere", leg="leg"), id="1", source="test", tenant="acme", call="leg", occurred_at_us=1
     )
     office.bus.publish([outgoing(order)])
-    wait_for(lambda: len(office.bus.dead_letters()) == 1)
+    wait_for(lambda: office.bus.letters() == 1)
     (line,) = office.listed()
     said = office.types("replay", str(line["letter"]), "--by", "佐藤")
     assert (said.exit_code, "at most once" in said.stderr) == (1, True)
@@ -314,6 +345,27 @@ def test_a_house_that_does_not_run_takes_a_replay_up_when_it_starts(
     assert office.heard("billing.0", 1) == [body]
     assert office.listed() == []
     world.close()
+
+
+def test_the_page_does_the_same_on_the_same_letters(office: Office, tmp_path: Path) -> None:
+    """Mended there, seen at the terminal, replayed; another one thrown away; each deed in the book."""
+    right = encode(ended(1))
+    wrong, other = office.puts_aside(right.replace(b'"started_at_us":1,', b""), b"poison")
+    with office.book() as book:
+        page = Page(Desk(letter_box(office.world.url, office.world.folder, aside=in_thread), book), tmp_path)
+        listed = page.get("/letters")
+        assert re.findall(r'href="/letters/([0-9a-f]{16})"', listed) == [wrong, other]
+        assert NUMBER not in listed
+        assert NUMBER in page.get(f"/letters/{wrong}")
+        assert page.post(f"/letters/{wrong}/mend", body=right.decode()) == f"/letters/{wrong}?done=mended"
+        assert [one["mended"] for one in office.listed() if one["letter"] == wrong] == [True]
+        assert page.post(f"/letters/{wrong}/replay") in ("/letters?done=replayed", "/letters?done=waits")
+        assert office.heard("billing.0", 1) == [right]
+        assert page.post(f"/letters/{other}/discard", reason="a test", sure="y") == "/letters?done=discarded"
+        wait_for(lambda: office.bus.letters() == 0)
+    assert office.listed() == []
+    deeds = ["done" if what == "waits" else what for _, what in office.logged()]
+    assert deeds == ["look", "mend", "replay", "done", "discard", "done"]
 
 
 def test_without_a_bus_or_letters_it_says_so(tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ WHAT = {
     "phone_book.exported": lazy_gettext("電話帳を取り出し"),
     "import.done": lazy_gettext("表から顧客を取り込み"),
     "import.failed": lazy_gettext("表からの取り込みを中止"),
+    "letter.looked": lazy_gettext("処理できなかったメッセージを閲覧"),
+    "letter.mended": lazy_gettext("処理できなかったメッセージを修正"),
+    "letter.replayed": lazy_gettext("処理できなかったメッセージを再処理"),
+    "letter.discarded": lazy_gettext("処理できなかったメッセージを破棄"),
     "audit.erased": lazy_gettext("古い記録の内容を消去"),
     "audit.exported": lazy_gettext("操作の記録を取り出し"),
 }
@@ -101,6 +105,7 @@ VALUES = {
     "domains": lazy_gettext("ドメイン"),
     "address": lazy_gettext("読み取り元"),
     "format": lazy_gettext("形式"),
+    "queue": lazy_gettext("待ち行列"),
     "fields": lazy_gettext("項目"),
     "size": lazy_gettext("大きさ"),
 }

@@ -1,12 +1,11 @@
 """How the house stands, for the operator who runs it: processes, switches, what waits, revisions, what was put aside.
 
 Enters: rows of `alive.py` and `tenants/applied.py`, depths of queues, dead letters. Leaves: one page's values, what
-needs a person first. Nothing of a caller is in it; of letters there are counts, and reasons with numbers masked.
+needs a person first. Nothing of a caller is in it; letters are counted, what stands in them is `services/letters`'.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -50,14 +49,6 @@ class Waiting(msgspec.Struct, frozen=True):
     messages: int
 
 
-class PutAside(msgspec.Struct, frozen=True):
-    """Dead letters of one queue for one reason."""
-
-    queue: str
-    reason: str
-    letters: int
-
-
 class HealthPage(msgspec.Struct, frozen=True):
     """What the page shows, and the API tells."""
 
@@ -66,7 +57,8 @@ class HealthPage(msgspec.Struct, frozen=True):
     switches: tuple[Switch, ...]
     queues: tuple[Waiting, ...] | None
     """None: the bus cannot be asked now."""
-    put_aside: tuple[PutAside, ...] | None
+    letters: int | None
+    """Messages that nobody could handle: counted, since reading them would take them out of others' sight."""
     waits_long: int = WAITS_LONG
 
     @property
@@ -77,7 +69,7 @@ class HealthPage(msgspec.Struct, frozen=True):
             + sum(one.silent for one in self.services)
             + sum(not one.connected or bool(one.behind) or one.waiting > WAITS_LONG for one in self.switches)
             + sum(one.messages > WAITS_LONG for one in self.queues or ())
-            + len(self.put_aside or ())
+            + bool(self.letters)
             + (self.queues is None)
         )
 
@@ -86,10 +78,10 @@ def health_page(
     processes: Sequence[Process],
     applied: Sequence[Applied],
     depths: Mapping[str, int] | None,
-    letters: Sequence[tuple[str, str]] | None,
+    letters: int | None,
     now_us: int,
 ) -> HealthPage:
-    """`depths`: messages by queue; `letters`: queue and reason of each. None: the bus is away."""
+    """`depths`: messages by queue; `letters`: how many lie aside. None: the bus is away."""
     services = [
         Service(one.service, one.host, one.began_at_us, one.heard_at_us, one.is_silent(now_us)) for one in processes
     ]
@@ -118,7 +110,5 @@ def health_page(
         queues=None
         if depths is None
         else tuple(Waiting(*one) for one in sorted(depths.items(), key=lambda one: (-one[1], one[0]))),
-        put_aside=None
-        if letters is None
-        else tuple(PutAside(*about, count) for about, count in Counter(letters).most_common()),
+        letters=letters,
     )

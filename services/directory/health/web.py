@@ -15,14 +15,9 @@ from services.directory.health import alive, standing
 from services.directory.tenants import applied
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
-from services.runtime.log import mask
 from services.runtime.store import Store
 from services.runtime.web import roles
 
-LETTERS = 1_000
-"""Looked at for the table; more are more of the same."""
-LONGEST = 300
-"""Of a reason, in characters."""
 _operators = roles("platform_operator")
 
 
@@ -55,9 +50,9 @@ def _depths(bus: Bus, queues: list[Queue]) -> dict[str, int] | None:
         return None
 
 
-def _letters(bus: Bus) -> list[tuple[str, str]] | None:
+def _letters(bus: Bus) -> int | None:
     try:
-        return [(mask(one.queue), mask(one.reason)[:LONGEST]) for one in bus.dead_letters(LETTERS)]
+        return bus.letters()
     except Unavailable:
         return None
 

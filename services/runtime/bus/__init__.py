@@ -92,8 +92,8 @@ class Bus(Protocol):
     def depth(self, queue: str) -> int:
         """Messages in the partition queue, unacknowledged ones included where the transport knows them."""
 
-    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The oldest of what was put aside, to look at; they stay. Raises Unavailable."""
+    def letters(self) -> int:
+        """How many messages lie aside; they are counted, not read (`letters.py` does that). Raises Unavailable."""
 
     def stop(self) -> None:
         """Close. What was confirmed stays with the bus."""

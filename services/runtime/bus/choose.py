@@ -5,8 +5,10 @@ Enters: `embedded:` or `amqp[s]://…`, what TLS trusts, and the folder for data
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
 from services.runtime.bus import Bus
 from services.runtime.bus.letters import LetterBox
@@ -33,12 +35,15 @@ def connect(url: str, data_dir: Path, tls: BusTls | None = None, *, declares: bo
     raise _no_bus(url)
 
 
-def letter_box(url: str, data_dir: Path, tls: BusTls | None = None) -> LetterBox:
-    """The dead letters of that bus, for a process that does nothing else. Raises as `connect`."""
+def letter_box(
+    url: str, data_dir: Path, tls: BusTls | None = None, aside: Callable[[Callable[[], Any]], Any] = lambda work: work()
+) -> LetterBox:
+    """The dead letters of that bus, read and settled by nobody else at that time; `aside` carries out what waits for
+    the disk, in a process that has more to do. Raises as `connect`."""
     if url in (EMBEDDED, "embedded"):
         from services.runtime.bus.embedded_letters import EmbeddedLetters
 
-        return EmbeddedLetters(data_dir / JOURNAL)
+        return EmbeddedLetters(data_dir / JOURNAL, aside)
     if url.startswith(("amqp://", "amqps://")):
         from services.runtime.bus.rabbitmq import letters_at
 

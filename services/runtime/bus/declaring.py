@@ -13,6 +13,7 @@ from services.runtime.bus.topology import Declaration
 
 _ADVICE = {
     403: "this user may not; one that may declare nothing needs `bus_declares: no`",
+    406: "an earlier version made it otherwise: empty it (`toritsugi letters`), end every process, delete it, start",
     404: "with `bus_declares: no` it must stand: import what `toritsugi bus definitions` prints",
 }
 

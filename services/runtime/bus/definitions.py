@@ -13,7 +13,7 @@ from typing import Any
 
 from proto.topics import DEAD_QUEUE, EVENTS_EXCHANGE, agent_queue, all_queues
 from services.runtime.bus.rights import User, tenant_queue, users
-from services.runtime.bus.topology import Declaration, declarations
+from services.runtime.bus.topology import RETURNS, Declaration, declarations
 
 HASHING = "rabbit_password_hashing_sha256"
 TENANT_ARGUMENTS: dict[str, Any] = {
@@ -24,9 +24,6 @@ TENANT_ARGUMENTS: dict[str, Any] = {
 }
 """A client who does not read loses the oldest, and neither fills the broker's disk nor holds up the calls: a queue that
 refuses messages would refuse them to whoever publishes."""
-RETURNS = 1_000_000
-"""So often a dead letter, or a client's message, may be given back unsettled. Who only looks gives back as well, and
-RabbitMQ 4 throws away what came back 20 times. A policy: arguments of a queue that stands cannot change."""
 CONNECTIONS = 4
 """So many connections may a client's consumer hold."""
 
@@ -62,6 +59,7 @@ def definitions(
 
 
 def _keep_what_comes_back(vhost: str) -> dict[str, Any]:
+    """A policy: arguments of a queue that stands cannot change."""
     pattern = rf"^({re.escape(DEAD_QUEUE)}|{re.escape(tenant_queue(''))}.+)$"
     limit = {"delivery-limit": RETURNS}
     kind = {"vhost": vhost, "apply-to": "queues", "priority": 0}

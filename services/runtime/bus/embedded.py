@@ -19,7 +19,7 @@ import gevent.event
 from proto.envelope import BadMessage, decode
 from proto.topics import Outgoing, Queue, matches, outgoing
 from services.runtime import clock
-from services.runtime.bus import DeadLetter, Delivery, Unavailable, reason_text
+from services.runtime.bus import Delivery, Unavailable, reason_text
 from services.runtime.bus.journal import Journal, Row
 from services.runtime.log import get_logger
 from services.runtime.metrics import EXPIRED, UNHEARD
@@ -29,7 +29,7 @@ WINDOW = 2_000
 ACK_DELAY_S = 0.02
 """An acknowledgement alone may wait this long for company: at worst the message comes again and is dropped by id."""
 RETRY_S = 0.05
-REPLAYS_EVERY_S = 5.0
+REPLAYS_EVERY_S = 1.0
 """So often it is looked whether somebody wants a dead letter replayed."""
 REPLAYS_AT_ONCE = 100
 
@@ -258,9 +258,9 @@ class EmbeddedBus:
         part = self._parts[queue]
         return len(part.ready) + part.beyond + sum(consumer.unacked for consumer in part.consumers)
 
-    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """See `services.runtime.bus.Bus.dead_letters`."""
-        return self._journal.dead(limit)
+    def letters(self) -> int:
+        """See `services.runtime.bus.Bus.letters`."""
+        return self._journal.letters()
 
     # -- for the consumers --
 

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple, TypeVar, cast
 
 from gevent.threadpool import ThreadPool
 
-from services.runtime.bus import DeadLetter, Unavailable
+from services.runtime.bus import Unavailable
 from services.runtime.threads import ask, end
 
 T = TypeVar("T")
@@ -127,10 +127,9 @@ class Journal:
         """(seq, queue, tenant) of every row."""
         return self._transact(lambda db: list(db.execute("SELECT seq, queue, tenant FROM messages ORDER BY seq")))
 
-    def dead(self, limit: int) -> list[DeadLetter]:
-        """The oldest letters put aside."""
-        sql = "SELECT queue, reason, body, at_us FROM dead ORDER BY seq LIMIT ?"
-        return self._transact(lambda db: [DeadLetter(*row) for row in db.execute(sql, (limit,))])
+    def letters(self) -> int:
+        """How many letters are put aside."""
+        return self._transact(lambda db: int(db.execute("SELECT count(*) FROM dead").fetchone()[0]))
 
     def wanted(self, limit: int) -> list[tuple[int, str, bytes]]:
         """Letters that somebody wants in their queue again: (number, queue, message)."""

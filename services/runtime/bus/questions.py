@@ -1,4 +1,4 @@
-"""Questions to RabbitMQ, each on a channel of its own: what it took and did not settle goes back when that closes.
+"""Questions to RabbitMQ, each on a channel of its own, which a refusal closes.
 
 Enters: a line to run on, the question (pika's objects, duck-typed: pika itself is imported in `rabbitmq.py` alone).
 Leaves: the answer, or Unavailable. What is asked all the time, publishing and reading, stands elsewhere.
@@ -12,9 +12,7 @@ from typing import Any, TypeVar, cast
 import gevent
 import gevent.event
 
-from proto.topics import DEAD_QUEUE
-from services.runtime.bus import DeadLetter, Unavailable
-from services.runtime.bus.rabbit_letters import dead_letter
+from services.runtime.bus import Unavailable
 from services.runtime.bus.reasons import said
 
 T = TypeVar("T")
@@ -51,28 +49,6 @@ def count(queue: str) -> Question[int]:
 
     def asked(channel: Any, answer: Callable[[int], None]) -> None:
         channel.queue_declare(queue, passive=True, callback=lambda frame: answer(frame.method.message_count))
-
-    return asked
-
-
-def letters(limit: int, none_left: type) -> Question[list[DeadLetter]]:
-    """The oldest dead letters; `none_left` is the method by which RabbitMQ says so."""
-
-    def asked(channel: Any, answer: Callable[[list[DeadLetter]], None]) -> None:
-        found: list[DeadLetter] = []
-
-        def got(_channel: Any, _method: Any, properties: Any, body: bytes) -> None:
-            found.append(dead_letter(properties, body))
-            more()
-
-        def more() -> None:
-            if len(found) < limit:
-                channel.basic_get(DEAD_QUEUE, got)
-            else:
-                answer(found)
-
-        channel.add_callback(lambda _frame: answer(found), [none_left])
-        more()
 
     return asked
 

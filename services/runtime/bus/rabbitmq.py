@@ -23,12 +23,12 @@ from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from proto.envelope import CONTENT_TYPE
-from proto.topics import COMMANDS_EXCHANGE, Outgoing, Queue, matches
-from services.runtime.bus import DeadLetter, Unavailable
+from proto.topics import COMMANDS_EXCHANGE, DEAD_QUEUE, Outgoing, Queue, matches
+from services.runtime.bus import Unavailable
 from services.runtime.bus.confirms import Write
 from services.runtime.bus.declaring import advice_on, declare
 from services.runtime.bus.parcels import Parcel, expiration, labels, letter_of, parcel_of
-from services.runtime.bus.questions import ask, count, first_standing, letters
+from services.runtime.bus.questions import ask, count, first_standing
 from services.runtime.bus.rabbit_letters import RabbitLetters
 from services.runtime.bus.reasons import said
 from services.runtime.bus.subscription import RabbitConsumer
@@ -405,9 +405,9 @@ class RabbitBus:
         """Messages ready in the partition queue. Raises Unavailable."""
         return ask(self._publisher.line.run, count(queue), self._publish_s)
 
-    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """See `services.runtime.bus.Bus.dead_letters`."""
-        return ask(self._publisher.line.run, letters(limit, Basic.GetEmpty), self._publish_s)
+    def letters(self) -> int:
+        """See `services.runtime.bus.Bus.letters`; without those that somebody reads at this moment."""
+        return ask(self._publisher.line.run, count(DEAD_QUEUE), self._publish_s)
 
     def stop(self) -> None:
         """See `services.runtime.bus.Bus.stop`."""

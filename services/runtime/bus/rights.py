@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from proto.events import ServiceAlive, ServiceStarted
 from proto.message import Command, Message
 from proto.topics import (
+    AGAIN_EXCHANGE,
     COMMANDS_EXCHANGE,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
@@ -26,7 +27,7 @@ from proto.topics import (
 NOTHING = "^$"
 AGENT = "eventsocket"
 SHOWS_LETTERS = "directory"
-"""Its page of how the house stands counts what was put aside."""
+"""Its pages show what was put aside, and give it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def users(switches: Sequence[str], tenants: Sequence[str]) -> Iterator[User]:
         yield _service(service)
     for switch in switches:
         yield _agent(switch)
-    yield User("operator", write=_names(DEAD_EXCHANGE, "amq.default"), read=_names(DEAD_QUEUE), may_say=NOTHING)
+    yield User("operator", write=_names(DEAD_EXCHANGE, AGAIN_EXCHANGE), read=_names(DEAD_QUEUE), may_say=NOTHING)
     for tenant in tenants:
         yield User(tenant_queue(tenant), write=NOTHING, read=_names(tenant_queue(tenant)), may_say=NOTHING)
 
@@ -60,6 +61,7 @@ def tenant_queue(tenant: str) -> str:
 def _service(name: str) -> User:
     commands = any(issubclass(kind, Command) for kind in SAYS[name])
     exchanges = [EVENTS_EXCHANGE, DEAD_EXCHANGE, *([COMMANDS_EXCHANGE] if commands else [])]
+    exchanges += [AGAIN_EXCHANGE] if name == SHOWS_LETTERS else []
     own = rf"{re.escape(name)}\.[0-9]+"
     read = rf"^({own}|{re.escape(DEAD_QUEUE)})$" if name == SHOWS_LETTERS else rf"^{own}$"
     return User(name, _names(*exchanges), read, may_say=_keys(name, name))

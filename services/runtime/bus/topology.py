@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from proto.topics import COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Queue
+from proto.topics import AGAIN_EXCHANGE, COMMANDS_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS_EXCHANGE, Queue
 
 DELIVERY_LIMIT = 1_000
 """Its presence keeps the order when deliveries come back (quorum queues, RabbitMQ 3.10); a low one loses messages."""
+RETURNS = 1_000_000_000
+"""So often a dead letter, or a client's message, may be given back unsettled. Whoever only looks gives back as well,
+and RabbitMQ 4 throws away what came back 20 times where nothing is said."""
 
 _QUORUM: dict[str, Any] = {
     "x-queue-type": "quorum",
@@ -55,7 +58,8 @@ def declarations(queues: Sequence[Queue]) -> Iterator[Declaration]:
     yield Declaration("exchange", EVENTS_EXCHANGE, kind="topic")
     yield Declaration("exchange", COMMANDS_EXCHANGE, kind="direct")
     yield Declaration("exchange", DEAD_EXCHANGE, kind="fanout")
-    yield Declaration("queue", DEAD_QUEUE, arguments={"x-queue-type": "quorum"})
+    yield Declaration("exchange", AGAIN_EXCHANGE, kind="direct")
+    yield Declaration("queue", DEAD_QUEUE, arguments={"x-queue-type": "quorum", "x-delivery-limit": RETURNS})
     yield Declaration("bind_queue", DEAD_QUEUE, source=DEAD_EXCHANGE)
     for queue in queues:
         yield from _facts(queue) if queue.delivery == "fact" else _commands(queue)
@@ -68,6 +72,7 @@ def _facts(queue: Queue) -> Iterator[Declaration]:
     for part in queue.parts():
         yield Declaration("queue", part, arguments=_FACTS)
         yield Declaration("bind_queue", part, source=exchange, key="1")
+        yield Declaration("bind_queue", part, source=AGAIN_EXCHANGE, key=part)
     for pattern in queue.bindings:
         yield Declaration("bind_exchange", exchange, source=EVENTS_EXCHANGE, key=pattern)
 

@@ -77,14 +77,14 @@ def test_a_switch_that_is_lost_or_behind_or_holds_much_back_is_told(house: Pages
         assert text in page
 
 
-def test_what_was_put_aside_is_counted_by_reason_without_numbers(house: PagesHouse, admin: Visitor) -> None:
+def test_what_was_put_aside_is_counted(house: PagesHouse, admin: Visitor) -> None:
     bad = outgoing(Envelope(body=alive("x"), id="b", source="t", tenant=PLATFORM_TENANT, occurred_at_us=1))
     house.bus.publish([type(bad)("bad", "fact", bad.routing_key, "acme", b"{09012345678")])
-    house.until(lambda: house.bus.dead_letters())
-    page = house.program().get("/api/v1/health").json()
-    (letter,) = page["put_aside"]
-    assert (letter["queue"], letter["letters"]) == ("directory.0", 1)
-    assert "09012345678" not in admin.get("/health").text
+    house.until(lambda: house.bus.letters())
+    assert house.program().get("/api/v1/health").json()["letters"] == 1
+    page = admin.get("/health").text
+    assert 'href="/letters"' in page.partition("</nav>")[2]
+    assert "09012345678" not in page
 
 
 def test_a_bus_that_is_away_is_said(house: PagesHouse, admin: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
