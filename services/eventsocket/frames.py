@@ -71,26 +71,27 @@ class FrameReader:
         self._start = 0
         self._searched = 0
         self._passed = 0
-        self._open: tuple[dict[str, str], int, int] | None = None
-        """A header block whose body is awaited: the headers, where the frame begins, the body's length."""
-        self._more: list[bytes] = []
-        """Pieces behind the buffer while a body is awaited, put together once it is whole."""
+        self._open: tuple[dict[str, str], int] | None = None
+        """A header block whose body is awaited: the headers, and where the frame begins."""
+        self._body: list[bytes] = []
+        """What has come of that body; nothing of it stands in the buffer."""
         self._missing = 0
-        """Bytes until it is."""
+        """Bytes until it is whole."""
         self._max_header = max_header
         self._max_body = max_body
 
     def feed(self, data: bytes) -> None:
         """More bytes of the stream."""
-        self._more.append(data)
-        self._missing -= len(data)
-        if self._missing > 0:
-            return
-        self._buffer = b"".join((self._buffer[self._start :], *self._more))
-        self._more.clear()
-        self._passed += self._start
-        self._searched -= self._start
-        self._start = 0
+        if self._missing:  # only these are put together: what follows is cut where it stands
+            part = data[: self._missing]
+            self._body.append(part)
+            self._missing -= len(part)
+            self._passed += len(self._buffer)
+            self._buffer, self._start, self._searched = data, len(part), len(part)
+        else:
+            self._passed += self._start
+            self._searched -= self._start
+            self._buffer, self._start = self._buffer[self._start :] + data, 0
 
     def frames(self) -> Iterator[Frame]:
         """Every frame that is complete. Raises BrokenFrame at the first that cannot be one; nothing follows it."""
@@ -119,17 +120,21 @@ class FrameReader:
 
     def _next(self) -> Frame | None:
         if self._open is None:
-            self._open = self._header_block()
-            if self._open is None:
+            found = self._header_block()
+            if found is None:
                 return None
-            self._missing = self._open[2] - (len(self._buffer) - self._start)
-        if self._missing > 0:
-            return None
-        headers, begin, length = self._open
-        body = self._buffer[self._start : self._start + length]
-        self._start += length
-        self._searched = self._start
-        self._open = None
+            headers, begin, length = found
+            body = self._buffer[self._start : self._start + length]
+            self._start += len(body)
+            self._searched = self._start
+            if len(body) < length:
+                self._open, self._body, self._missing = (headers, begin), [body], length - len(body)
+        if self._open is not None:
+            if self._missing:
+                return None
+            headers, begin = self._open
+            body = b"".join(self._body)
+            self._open, self._body = None, []
         return Frame(headers.get("Content-Type", ""), body, begin, headers.get("Reply-Text", ""))
 
     def _header_block(self) -> tuple[dict[str, str], int, int] | None:

@@ -22,8 +22,7 @@ def _taker(kind: type[Stamp]) -> Callable[[bytes], Stamp]:
     return msgspec.json.Decoder(kind, strict=False).decode  # numbers stand in quotes
 
 
-_of_any = _taker(Stamp)
-_BY_NAME = {name.encode(): _taker(kind) for name, kind in KINDS.items()}
+_BY_START = {_FIRST + name.encode(): _taker(kind) for name, kind in KINDS.items()}
 
 
 class Heard(Mapping[str, str | list[str]]):
@@ -34,12 +33,10 @@ class Heard(Mapping[str, str | list[str]]):
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._headers: Event | None = None
-        take = _BY_NAME.get(raw[len(_FIRST) : raw.find(b'"', len(_FIRST), 64)], _of_any)
+        take = _BY_START.get(raw[: raw.find(b'"', len(_FIRST), 64)])
         try:
-            self.stamp = take(raw)
+            self.stamp = said_of(self._all()) if take is None else take(raw)
         except (UnicodeDecodeError, msgspec.DecodeError):  # bad UTF-8, a list or nothing where one value was expected
-            self.stamp = said_of(self._all())
-        if type(self.stamp) is not KINDS.get(self.stamp.name, Stamp):  # its name stood somewhere else
             self.stamp = said_of(self._all())
 
     def _all(self) -> Event:

@@ -53,10 +53,12 @@ class Normaliser:
         stamp = event.stamp if isinstance(event, Heard) else said_of(event)
         if not stamp.tells:
             return Facts(skipped="an event without Core-UUID and Event-Sequence")
-        if not stamp.source:
-            return self._heard(stamp, self._by_rule(event, stamp))
-        rule_of_ours = RULES_OF_OURS.get(stamp.name)
-        return rule_of_ours(self, event, stamp) if rule_of_ours else self._by_rule(event, stamp)
+        if stamp.source:
+            rule_of_ours = RULES_OF_OURS.get(stamp.name)
+            return rule_of_ours(self, event, stamp) if rule_of_ours else self._by_rule(event, stamp)
+        facts = self._by_rule(event, stamp)
+        leg = self.beliefs.get(stamp.leg)
+        return facts if leg is None else self._heard(leg, stamp, facts)
 
     def facts_as_of_event(self, event: Event) -> Facts:
         """Facts of a record in the form of an event."""
@@ -67,11 +69,8 @@ class Normaliser:
         rule = RULES.get(kind)
         return rule(self, event, stamp) if rule else Facts(skipped=f"{kind[:60]} says nothing we need")
 
-    def _heard(self, stamp: Stamp, facts: Facts) -> Facts:
+    def _heard(self, leg: Leg, stamp: Stamp, facts: Facts) -> Facts:
         """The leg is known to have been up until now, or to have ended now."""
-        leg = self.beliefs.get(stamp.leg)
-        if leg is None:
-            return facts
         self.beliefs.heard(leg, stamp.at_us)
         if stamp.decision not in ("", leg.decision):
             leg.decision = token(stamp.decision) or leg.decision
@@ -89,10 +88,13 @@ class Normaliser:
                 return None
             said = stamp if isinstance(stamp, Begun) else as_kind(Begun, event)
             known = self.beliefs.learn(joined_leg(said, event, self.directory, self.beliefs))
-        if stamp.source != "cdr" or not known.core:  # a call record may be of a life before `sofia recover`
+        # A call record may be of a life before `sofia recover`.
+        if known.core != stamp.core and (not known.core or stamp.source != "cdr"):
             known.core = stamp.core
-        known.started_us = known.started_us or stamp.created_us
-        known.answered_us = known.answered_us or stamp.answered_us
+        if not known.started_us:
+            known.started_us = stamp.created_us
+        if not known.answered_us:
+            known.answered_us = stamp.answered_us
         return known
 
 

@@ -114,12 +114,19 @@ class Parked(Whose, frozen=True, gc=False):
 KINDS: dict[str, type[Stamp]] = {
     "CHANNEL_CREATE": Begun,
     "CHANNEL_PARK": Parked,
+    "CHANNEL_PROGRESS": Stamp,
+    "CHANNEL_PROGRESS_MEDIA": Stamp,
     "CHANNEL_ANSWER": Joined,
     "CHANNEL_BRIDGE": Joined,
     "CHANNEL_UNBRIDGE": Joined,
+    "CHANNEL_HOLD": Stamp,
+    "CHANNEL_UNHOLD": Stamp,
+    "PLAYBACK_START": Stamp,
+    "RECORD_START": Stamp,
+    "RECORD_STOP": Stamp,
     "CHANNEL_HANGUP_COMPLETE": Ended,
 }
-"""By an event's name; of any other only the stamp."""
+"""By an event's name; of any other only the stamp, and it is decoded as a whole."""
 
 Kind = TypeVar("Kind", bound=Stamp)
 
