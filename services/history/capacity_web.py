@@ -24,14 +24,26 @@ PATH = "/capacity"
 _SHOWN = 10
 
 
+def _without(usual: int) -> object:
+    return lazy_gettext("空欄は %(usual)s。", usual=usual)
+
+
 class Figures(Form):  # type: ignore[misc]
     """Read from the address; empty: as measured, or as usual."""
 
     calls = FloatField(lazy_gettext("1時間の通話数"), [Optional(), NumberRange(0, 100_000)])
-    talk_s = FloatField(lazy_gettext("1通話の長さ（秒、後処理を含む）"), [Optional(), NumberRange(1, 86_400)])
-    blocking = FloatField(lazy_gettext("話中になってよい割合（%）"), [Optional(), NumberRange(0.01, 50)])
-    within_s = FloatField(lazy_gettext("応答までの目標（秒）"), [Optional(), NumberRange(0, 3600)])
-    share = FloatField(lazy_gettext("目標内に応答する割合（%）"), [Optional(), NumberRange(1, 99.9)])
+    talk_s = FloatField(
+        lazy_gettext("1通話の長さ（秒、後処理を含む）"), [Optional(), NumberRange(1, 86_400)], description=_without(180)
+    )
+    blocking = FloatField(
+        lazy_gettext("話中になってよい割合（%）"), [Optional(), NumberRange(0.01, 50)], description=_without(1)
+    )
+    within_s = FloatField(
+        lazy_gettext("応答までの目標（秒）"), [Optional(), NumberRange(0, 3600)], description=_without(20)
+    )
+    share = FloatField(
+        lazy_gettext("目標内に応答する割合（%）"), [Optional(), NumberRange(1, 99.9)], description=_without(80)
+    )
 
     def asked(self) -> Asked | None:
         """The figures, if calls were typed."""
