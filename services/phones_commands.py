@@ -54,7 +54,7 @@ def phones_list(at: Settings, tenant: str) -> None:
 
     def read(tx: Tx) -> list[bytes]:
         found, now_us = issuing.devices(tx, tenant), clock.now_us()
-        told = rows.registrations(tx, {domain for one in found for domain in one.domains})
+        told = rows.registrations(tx, found)
         issued, applied, reporting = rows.issued(tx, tenant), rows.applied(tx, tenant), issuing.followers(tx)
         return [msgspec.json.encode(line(one, issued.get(one.id), told, applied, reporting, now_us)) for one in found]
 

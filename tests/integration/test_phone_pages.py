@@ -25,7 +25,7 @@ from services.directory.audit.chain import Entry
 from services.directory.audit.rows import oldest_first
 from services.directory.people import staff
 from services.directory.people.ranks import Actor
-from services.directory.phones import model, rows
+from services.directory.phones import issuing, model, rows
 from services.directory.phones.web_provision import SCOPE
 from services.directory.tenants.applied import keep_applied
 from services.runtime import clock
@@ -223,6 +223,9 @@ def test_a_page_shows_which_phone_is_connected(house: SettingsHouse, keiri: Visi
     assert "つながっています" in keiri.get(PAGE).text, "an older fact changes nothing"
     hear(PhoneUnregistered(switch="fs1", phone="1001", domain="127.0.0.1", reason="expired"), now_us + 5)
     assert "つながっていません" in keiri.get(PAGE).text
+    hear(PhoneRegistered(switch="fs1", phone="2001", domain="127.0.0.1", expires_s=300), now_us)
+    own = house.store.run(lambda tx: rows.registrations(tx, issuing.devices(tx, "acme")))
+    assert list(own) == [("1001", "127.0.0.1")], "of a hundred thousand in one domain those that are asked for"
 
 
 @pytest.mark.requirement("R34")

@@ -14,6 +14,7 @@ from freeswitch.simulator.calls.channel import Channel
 from services.directory.people import rows as people
 from services.directory.phones import issuing, model, rows
 from services.directory.phones.issuing import New
+from services.runtime.store import Store
 from tests.scenarios.house import Played, the_house
 from tests.stores import Database
 
@@ -66,7 +67,7 @@ def test_a_phone_registers_with_what_was_issued_and_after_its_end_neither_it_nor
         new = issue(played)
         assert not switch.sign_on(PHONE, "guessed")
         assert switch.sign_on(PHONE, new.password)
-        played.until(lambda: bool(store.run(lambda tx: rows.registrations(tx, ["pbx.example"]))))
+        played.until(lambda: bool(known_of(store)))
         caller = played.simulator.call(Caller("0611112222", talks_s=600), NUMBER)
         played.until(lambda: any(leg.times.answered for leg in legs_of_phone(played)))
         (leg,) = legs_of_phone(played)
@@ -81,8 +82,13 @@ def test_a_phone_registers_with_what_was_issued_and_after_its_end_neither_it_nor
     assert new.password not in logged and model.ha1("1001", "pbx.example", new.password) not in logged
 
 
+def known_of(store: Store) -> dict[tuple[str, str], list[model.Registered]]:
+    """What the switches said of this client's phones."""
+    return store.run(lambda tx: rows.registrations(tx, issuing.devices(tx, "acme")))
+
+
 def _signed_off(played: Played) -> bool:
-    (told,) = played.house.stores["directory"].run(lambda tx: rows.registrations(tx, ["pbx.example"])).values()
+    (told,) = known_of(played.house.stores["directory"]).values()
     return told[0].until_us == told[0].as_of_us
 
 

@@ -6,7 +6,7 @@ are as good as passwords: they stand in `phone_credentials` and in that fact, in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,11 +23,13 @@ from proto.events import (
 from proto.topics import outgoing
 from proto.values import PLATFORM_TENANT, command_id
 from services.directory.audit.rows import audited
-from services.directory.phones.model import SLACK_US, Issued, Registered
+from services.directory.phones.model import SLACK_US, Device, Issued, Registered
 from services.runtime.store import Conflict, Tx
 from services.runtime.worker import Cause, Emit
 
 SOURCE = "directory"
+AT_ONCE = 500
+"""Phones in one statement."""
 _hashes = msgspec.json.Decoder(tuple[PhoneHash, ...])
 
 
@@ -149,11 +151,15 @@ def issued(tx: Tx, owner: str) -> dict[str, Issued]:
     }
 
 
-def registrations(tx: Tx, domains: Iterable[str]) -> dict[tuple[str, str], list[Registered]]:
-    """What switches said of phones in these domains, by (id, domain)."""
+def registrations(tx: Tx, devices: Sequence[Device]) -> dict[tuple[str, str], list[Registered]]:
+    """What switches said of these phones, by (id, domain): all clients may share one domain."""
     table, found = tx.tables["phone_registrations"], dict[tuple[str, str], list[Registered]]()
-    for row in tx.sql.execute(select(table).where(table.c.domain.in_(list(domains))).order_by(table.c.switch)):
-        found.setdefault((row.phone, row.domain), []).append(Registered(row.switch, row.until_us, row.as_of_us))
+    for first in range(0, len(devices), AT_ONCE):
+        some = devices[first : first + AT_ONCE]
+        domains = {domain for one in some for domain in one.domains}
+        query = select(table).where(table.c.phone.in_([one.id for one in some]), table.c.domain.in_(list(domains)))
+        for row in tx.sql.execute(query.order_by(table.c.switch)):
+            found.setdefault((row.phone, row.domain), []).append(Registered(row.switch, row.until_us, row.as_of_us))
     return found
 
 

@@ -118,7 +118,6 @@ def _or_404(store: Store, read: web_provision.Read[list[PhoneLine]]) -> list[Pho
 
 def lines(tx: Tx, owner: str, devices: list[Device]) -> list[PhoneLine]:
     """What is known of these phones."""
-    domains = {domain for one in devices for domain in one.domains}
-    issued, told, applied = rows.issued(tx, owner), rows.registrations(tx, domains), rows.applied(tx, owner)
+    issued, told, applied = rows.issued(tx, owner), rows.registrations(tx, devices), rows.applied(tx, owner)
     reporting, now_us = issuing.followers(tx), clock.now_us()
     return [line(one, issued.get(one.id), told, applied, reporting, now_us) for one in devices]
