@@ -46,6 +46,8 @@ class Registrar:
         self._entries: dict[str, Entry] = {}
         self._listed: dict[str, Entry] = {}
         """What `show registrations` says: entries stay there after a flush."""
+        self.presence_hosts = "n/a"
+        """Of the profile of the phones."""
 
     def start(self) -> None:
         """The phones that are on sign on again."""
@@ -85,7 +87,8 @@ class Registrar:
         self._listed.pop(phone.address, None)
         self._entries[phone.address] = self._listed[phone.address] = entry
         self._attempt(entry, expires_s, "RENEWED")
-        about = _told(entry, "presence-hosts") | {"status": "Registered(UDP)", "expires": str(expires_s)}
+        about = _told(entry) | {"presence-hosts": self.presence_hosts}
+        about |= {"status": "Registered(UDP)", "expires": str(expires_s)}
         self._fire("register", about | _where(entry) | _user(phone))
 
     def unregister(self, phone: Phone) -> None:
@@ -173,10 +176,9 @@ class Registrar:
         self._core.fire("CUSTOM", {"profile-name": "internal"} | about, f"sofia::{name}")
 
 
-def _told(entry: Entry, *more: str) -> Headers:
+def _told(entry: Entry) -> Headers:
     phone = entry.phone
     found: Headers = {"from-user": phone.id, "from-host": phone.domain}
-    found |= dict.fromkeys(more, phone.domain)
     return found | {"contact": f'"" <{entry.contact}>', "call-id": entry.call_id, "rpid": "unknown"}
 
 

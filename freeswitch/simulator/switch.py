@@ -107,6 +107,8 @@ class Switch:
         listed (switch_core_session.c, switch_core_sqldb.c)."""
         self.vitals = Vitals(self.core, lambda: len(self.sessions))
         self.registrar = Registrar(self.core, self.phones)
+        self.keeps_presence = False
+        """Whether its SIP profiles note who is busy (manage-presence); the shipped ones do not."""
         self._hashes: dict[str, str] = {}
         """Address -> what the agent's directory knows a phone by."""
         self.gateways = Gateways(self.core, self.carriers, self.spawn)

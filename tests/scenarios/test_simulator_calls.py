@@ -89,6 +89,7 @@ def test_01_the_phone_answers_and_hangs_up() -> None:
 def test_01_headers_are_those_of_the_real_switch() -> None:
     """No event lacks a header that every consumer may rely on, and none has one that the real switch never sends."""
     with switch([Phone("1001", Behaviour(after_s=0.2, talks_s=0.2))]) as simulator:
+        simulator.switch.keeps_presence = True  # as the captured one did; our own profiles do not
         listener = Listener(simulator.port)
         leg = arrive(simulator, listener, CALLER)
         listener.send(f"api uuid_transfer {leg.uuid} {plan_of(1)}")

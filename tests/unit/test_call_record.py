@@ -30,6 +30,9 @@ OTHERS_CALL = (102, 119)
 """A leg that was dialled and then sent into a plan of its own, or that took another's place (Replaces): of who called
 its record tells less than its events."""
 
+JOINED_AGAIN = (146,)
+"""The same two met a second time, after a consultation: the record knows only of that."""
+
 
 def records(number: int) -> list[CallRecord]:
     return [read(raw, leg) for leg, raw in traces.load(number).cdrs.items()]
@@ -93,7 +96,10 @@ def test_call_records_alone_tell_who_talked_with_whom_and_from_when(number: int)
     heard = {pair: at_us for pair, at_us in heard.items() if recorded >= set(pair)}
     assert alone.keys() == heard.keys()
     # The record is stamped when the legs are joined, the event when it is made: a busy machine lay between them.
-    assert all(abs(alone[pair] - at_us) < 50_000 for pair, at_us in heard.items())
+    assert all(
+        abs(alone[pair] - at_us) < 50_000 or (number in JOINED_AGAIN and alone[pair] > at_us)
+        for pair, at_us in heard.items()
+    )
 
 
 def test_of_two_legs_that_a_command_joined_the_record_tells_which_was_joined_to_which() -> None:

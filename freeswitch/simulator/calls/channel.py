@@ -57,8 +57,8 @@ class Channel(Leg):
 
     partner: Channel | None
 
-    def __init__(self, home: Home, direction: str, profile: Profile, leg: str = "", presence_id: str = "") -> None:
-        super().__init__(home, direction, profile, leg, presence_id)
+    def __init__(self, home: Home, direction: str, profile: Profile, leg: str = "", address: str = "") -> None:
+        super().__init__(home, direction, profile, leg, address)
         self.home = home
         self._next: State | None = None
         self._plan: deque[App] = deque()

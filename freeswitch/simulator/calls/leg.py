@@ -32,20 +32,24 @@ class Ear(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    @property
+    def keeps_presence(self) -> bool: ...
+
     def tell(self, name: str, leg: Leg, before: Headers | None, after: Headers | None, subclass: str) -> None: ...
 
 
 class Leg(Waiter):
     """One leg."""
 
-    def __init__(self, ear: Ear, direction: str, profile: Profile, leg: str = "", presence_id: str = "") -> None:
+    def __init__(self, ear: Ear, direction: str, profile: Profile, leg: str = "", address: str = "") -> None:
         super().__init__(ear.clock)
         self._ear = ear
         self.uuid = leg or str(uuid.uuid4())
         self.direction = direction
         self.logical_direction = direction
         self.profile = profile
-        self.presence_id = presence_id
+        self.address = address
+        """`id@domain` of a phone, or what a caller calls itself."""
         self.call_uuid = self.uuid
         self.state = "CS_NEW"
         self.state_number = 0
@@ -167,6 +171,11 @@ class Leg(Waiter):
         return self.keys.log
 
     # --- variables -------------------------------------------------------------------------------------------------
+
+    @property
+    def presence_id(self) -> str:
+        """Under whose name the switch notes that it is busy; empty where its profiles do not."""
+        return self.address if self._ear.keeps_presence else ""
 
     def get(self, name: str) -> str | None:
         """A variable, or what the caller profile says under that name."""

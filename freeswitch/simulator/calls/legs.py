@@ -176,7 +176,7 @@ def from_trunk(switch: Switch, caller: Caller, number: str, carrier: Carrier | N
         hide_name=caller.withheld,
         hide_number=caller.withheld,
     )
-    leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=f"{shown}@127.0.0.1")
+    leg = SipLeg(switch, "inbound", profile, leg_id, address=f"{shown}@127.0.0.1")
     leg.variables |= {"sip_from_user": shown, "sofia_profile_name": "external"}
     if defused == name and caller.name is not None:
         leg.variables["sip_from_display"] = name
@@ -213,7 +213,7 @@ def from_phone(switch: Switch, phone: Phone, caller: Caller, number: str, leg_id
         username=phone.id,
         context="default",
     )
-    leg = SipLeg(switch, "inbound", profile, leg_id, presence_id=phone.address)
+    leg = SipLeg(switch, "inbound", profile, leg_id, address=phone.address)
     leg.variables |= {
         "sip_from_user": phone.id,
         **({"sip_from_display": name} if caller.name is not None else {}),
@@ -239,11 +239,12 @@ def _arrived(switch: Switch, leg: SipLeg, number: str) -> None:
         "sip_req_user": number,
         "sip_to_user": number,
         "max_forwards": "70",
-        "presence_id": leg.presence_id,
         "read_codec": "PCMU",
         "write_codec": "PCMU",
         "endpoint_disposition": "RECEIVED",
     }
+    if leg.presence_id:
+        leg.variables["presence_id"] = leg.presence_id
 
 
 def _session(switch: Switch, leg: SipLeg) -> None:
@@ -267,22 +268,24 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
     if isinstance(found, str):
         _stillborn(switch)
         return found
-    name, number, presence_id, profile_name, behaviour, gateway = found
+    name, number, address, profile_name, behaviour, gateway = found
     options = {**common, **target.variables}
     leg = SipLeg(
         switch,
         "outbound",
         _dialled_profile(name, number, options, originator),
         leg=options.get("origination_uuid") or switch.leg_ids(number),
-        presence_id=presence_id,
+        address=address,
     )
     if leg.uuid in switch.channels:
         return "DESTINATION_OUT_OF_ORDER"
     leg.behaviour = behaviour
     leg.state, leg.state_number = "CS_NONE", 1
     leg.variables, leg.sofia_profile = {}, profile_name
-    if presence_id:
-        leg.variables |= {"sip_local_url": presence_id, "presence_id": presence_id}
+    if address:
+        leg.variables["sip_local_url"] = address
+    if leg.presence_id:
+        leg.variables["presence_id"] = leg.presence_id
     if gateway:
         leg.variables["sip_gateway_name"] = gateway
         leg.gateway_host = next(one.host for one in switch.carriers if one.gateway == gateway)
@@ -307,7 +310,7 @@ def to_dial(switch: Switch, target: Target, common: Mapping[str, str], originato
 
 
 def _resolve(switch: Switch, endpoint: str) -> tuple[str, str, str, str, Behaviour, str] | str:
-    """Channel name, destination, presence id of a phone, profile, behaviour, gateway; or a cause."""
+    """Channel name, destination, address of a phone, profile, behaviour, gateway; or a cause."""
     kind, _, rest = endpoint.partition("/")
     if kind == "error":
         return rest

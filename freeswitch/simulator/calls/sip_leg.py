@@ -30,8 +30,8 @@ from freeswitch.simulator.plan import App
 class SipLeg(Channel):
     """A leg between the switch and a phone or carrier."""
 
-    def __init__(self, home: Home, direction: str, profile: Profile, leg: str = "", presence_id: str = "") -> None:
-        super().__init__(home, direction, profile, leg, presence_id)
+    def __init__(self, home: Home, direction: str, profile: Profile, leg: str = "", address: str = "") -> None:
+        super().__init__(home, direction, profile, leg, address)
         self.behaviour: Behaviour | None = None
         """How the far end of a dialled leg behaves."""
         self.far_end: gevent.Greenlet[..., None] | None = None
@@ -323,7 +323,7 @@ class SipLeg(Channel):
         if referred_by:
             other.variables["sip_h_Referred-By"] = referred_by
         other.variables["sip_refer_to"] = (
-            target if "<" in target else f"<sip:{exten}@{self.presence_id.rpartition('@')[2]}>"
+            target if "<" in target else f"<sip:{exten}@{self.address.rpartition('@')[2]}>"
         )
         self._hand_over_recordings(other)
         self.variables["endpoint_disposition"] = "BLIND_TRANSFER"

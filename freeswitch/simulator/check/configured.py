@@ -58,6 +58,9 @@ class Configured:
     """Sound files that were asked for and are not there."""
     lengths_s: Mapping[str, float] = field(default_factory=dict)
     """How long sound files are that were heard to their end."""
+    keeps_presence: bool = False
+    """Whether legs have a name under which they are busy (manage-presence)."""
+    presence_hosts: str = "n/a"
     lots: tuple[str, ...] = ()
     """Lots in which somebody had been parked before: they stay, empty."""
 
@@ -79,6 +82,8 @@ def configured(trace: Trace) -> Configured:
         directory=_directory(trace.events),
         missing=_missing(trace.events),
         lengths_s=_lengths_s(trace.events),
+        keeps_presence=any(text(event, "Channel-Presence-ID") for event in trace.events),
+        presence_hosts=next((one for event in trace.events if (one := text(event, "presence-hosts"))), "n/a"),
         lots=tuple(next((_LOT.findall(said.reply) for said in trace.commands if "valet_info" in said.command), [])),
     )
 
@@ -195,7 +200,8 @@ def _gateways(events: Sequence[Headers]) -> dict[str, str]:
 
 
 def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
-    """A phone that a leg was made for, or that answered a command, was registered; so was one that only refreshed."""
+    """A phone that a leg was made for, or that answered a command, was registered; so was one that only refreshed,
+    unless somebody dialled it in vain before."""
     named = {f"{phone}@{domain}" for one in texts for phone, domain in _PHONE.findall(one)}
     for event in trace.events:
         if text(event, "Event-Subclass").startswith("sofia::") and text(event, "from-user"):
@@ -203,6 +209,7 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
         if text(event, "variable_sip_auth_username") and _first_context(event) == "default":
             named.add(f"{text(event, 'variable_sip_auth_username')}@{text(event, 'variable_domain_name')}")
     there = {text(event, "Caller-Destination-Number").replace("%", "@", 1) for event in trace.events}
+    there -= _dialled_in_vain(trace.events)
     there |= (listed := _listed(trace) - _came(trace))
     # The list keeps phones whose registration was flushed.
     there -= {said.command.split()[-1] for said in trace.commands if said.reply.startswith("error/user_not_reg")}
@@ -211,6 +218,23 @@ def _phones(trace: Trace, texts: Sequence[str]) -> dict[str, bool]:
     return {
         phone: phone in there for phone in sorted(named | listed, key=lambda one: (first.get(one, len(first)), one))
     }
+
+
+def _dialled_in_vain(events: Sequence[Headers]) -> set[str]:
+    """Phones that a plan dialled before they signed on: no leg was made for them, nor had they just been taken off."""
+    tried, seen, found = set[str](), set[str](), set[str]()
+    for event in events:
+        subclass = text(event, "Event-Subclass")
+        if subclass == "sofia::register":
+            found |= {f"{text(event, 'from-user')}@{text(event, 'from-host')}"} & tried - seen
+        elif subclass in ("sofia::expire", "sofia::unregister"):
+            seen.add(
+                f"{text(event, 'user') or text(event, 'from-user')}@{text(event, 'host') or text(event, 'from-host')}"
+            )
+        elif text(event, "Event-Name") == "CHANNEL_EXECUTE":
+            tried |= {f"{phone}@{domain}" for phone, domain in _PHONE.findall(text(event, "Application-Data"))}
+        seen.add(text(event, "Caller-Destination-Number").replace("%", "@", 1))
+    return found
 
 
 def _expiries_us(trace: Trace) -> dict[str, int]:

@@ -124,6 +124,8 @@ class Stage:
         self.switch.leg_ids = self._name
         self.switch.dialplan = _Known(self.configured)
         self.switch.valet |= {lot: {} for lot in self.configured.lots}
+        self.switch.keeps_presence = self.configured.keeps_presence
+        self.switch.registrar.presence_hosts = self.configured.presence_hosts
         self.switch.sounds.missing |= self.configured.missing
         self.switch.sounds.lengths_s |= self.configured.lengths_s
         self.server = _Ear(Commands(self.switch, self._shut_down), self.switch, self._hear)
