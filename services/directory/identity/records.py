@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import date
+from datetime import date, datetime, time
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text, func, select
 
 from proto.tenant import Tenant
-from proto.values import to_datetime
+from proto.values import to_datetime, to_epoch_us
 from services.directory.audit.pages import JAPAN
 from services.directory.audit.rows import audited
 from services.directory.identity import model
@@ -122,7 +122,7 @@ def add_identity_tables(metadata: MetaData) -> None:
 
 
 def confirmed(tx: Tx, now_us: int, of: str | None = None) -> frozenset[str]:
-    """Clients whose check is confirmed, and who did not leave since; `of`: this one at most."""
+    """Clients whose check is confirmed, and who did not leave since (by days, as `standing`); `of`: this one at most."""
     table, revisions = tx.tables["identity_records"], tx.tables["revisions"]
     newest = select(table.c.tenant, func.max(table.c.number).label("number")).group_by(table.c.tenant)
     if of is not None:
@@ -132,7 +132,7 @@ def confirmed(tx: Tx, now_us: int, of: str | None = None) -> frozenset[str]:
     left = (
         select(revisions.c.tenant)
         .where(revisions.c.tenant == table.c.tenant, revisions.c.gone, revisions.c.since_us > table.c.at_us)
-        .where(revisions.c.since_us < now_us - LAPSES_AFTER_US)
+        .where(revisions.c.since_us < _midnight_us(now_us) - LAPSES_AFTER_US)
     )
     query = select(table.c.tenant).join(last, here).where(table.c.confirmed, ~left.exists())
     return frozenset(tx.sql.execute(query).scalars())
@@ -274,6 +274,11 @@ def erase(tx: Tx, who: str, tenant: str, now_us: int) -> None:
 def day_in_japan(now_us: int) -> date:
     """The day of a moment."""
     return to_datetime(now_us).astimezone(JAPAN).date()
+
+
+def _midnight_us(now_us: int) -> int:
+    """When this day began in Japan."""
+    return to_epoch_us(datetime.combine(day_in_japan(now_us), time(), JAPAN))
 
 
 def _version(row: Any) -> Version:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 from services.directory import service as directory
+from services.directory.audit.pages import JAPAN
 from services.directory.audit.rows import oldest_first
 from services.directory.identity import records
 from services.directory.identity.model import Record
@@ -93,6 +95,25 @@ def test_whoever_comes_back_after_a_month_is_checked_again(house: PagesHouse, ad
     assert "確認を終えて保存" in admin.get("/identity/acme").text
     assert admin.post("/identity/acme", {**ENOUGH, "seen": "1", "do": "confirm"}).status == 303
     assert "acme" in house.directory.run(directory.in_force).tenants
+
+
+def test_the_page_says_of_a_check_what_holds_for_the_file(house: PagesHouse, admin: Visitor) -> None:
+    """To the hour: where the page said "confirmed" and the file was refused, nobody could have confirmed it again."""
+    assert admin.post("/identity/acme", {**ENOUGH, "seen": "0", "do": "confirm"}).status == 303
+    left_us = int(datetime(2026, 10, 1, 12, tzinfo=JAPAN).timestamp()) * 1_000_000
+    left(house, left_us, confirmed_earlier=True)
+
+    def asked(tx: Tx, now_us: int) -> tuple[bool, bool]:
+        tx.sql.execute(
+            tx.tables["revisions"].update().where(tx.tables["revisions"].c.tenant == "acme").values(gone=True)
+        )
+        standing = records.standing(tx, "acme", records.day_in_japan(now_us))
+        return "acme" in records.confirmed(tx, now_us), standing.confirmed
+
+    for hour in (-1, 1, 11, 12, 13, 36):
+        now_us = left_us + records.LAPSES_AFTER_US + hour * 3_600_000_000
+        holds, said = house.directory.run(lambda tx, now_us=now_us: asked(tx, now_us))  # type: ignore[misc]
+        assert holds == said == (hour < 12), "until the end of the day in Japan"
 
 
 def test_a_refused_file_ends_nobodys_service(house: PagesHouse, tmp_path: Path) -> None:
