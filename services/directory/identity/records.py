@@ -122,7 +122,7 @@ def add_identity_tables(metadata: MetaData) -> None:
 
 
 def confirmed(tx: Tx, now_us: int, of: str | None = None) -> frozenset[str]:
-    """Clients whose check is confirmed, and who did not leave since (by days, as `standing`); `of`: this one at most."""
+    """Clients whose check is confirmed, and who did not leave since (by days); `of`: this one at most."""
     table, revisions = tx.tables["identity_records"], tx.tables["revisions"]
     newest = select(table.c.tenant, func.max(table.c.number).label("number")).group_by(table.c.tenant)
     if of is not None:
