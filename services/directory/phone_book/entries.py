@@ -153,10 +153,13 @@ def change(tx: Tx, tenant: str, before: Entry, card: Card, who: str, now_us: int
 
 
 def remove(tx: Tx, tenant: str, entry: Entry, who: str, now_us: int) -> None:
-    """The entry goes, and its name with it from all pages. Raises Conflict."""
+    """The entry goes as it stands now, and its name with it from all pages; nothing if it is gone. Raises Conflict."""
+    stands = find(tx, tenant, entry.id)
+    if stands is None:
+        return
     tx.delete(tx.tables["phone_book"], tenant=tenant, id=entry.id)
-    audited(tx, who, "phone_book.removed", tenant, entry.id, before=_shown(entry.card), now_us=now_us)
-    tell(tx, tenant, endings([entry.card]), now_us)
+    audited(tx, who, "phone_book.removed", tenant, entry.id, before=_shown(stands.card), now_us=now_us)
+    tell(tx, tenant, endings([stands.card]), now_us)
 
 
 def _new(tenant: str, card: Card, who: str, now_us: int) -> dict[str, Any]:
