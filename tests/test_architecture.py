@@ -90,6 +90,8 @@ PURE = (
     "services/directory/settings/week.py",
     "services/directory/phone_book/files.py",
     "services/directory/phone_book/model.py",
+    "services/directory/phone_book/vcard_lines.py",
+    "services/directory/phone_book/vcards.py",
     "services/directory/imports/clients.py",
     "services/directory/imports/columns.py",
     "services/directory/imports/destinations.py",

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from services.directory import service as directory
 from services.directory.imports.sheets import read_sheets
 from services.directory.phone_book import entries
-from services.directory.phone_book.files import cards_of, csv_bytes, vcards
+from services.directory.phone_book.files import cards_of, csv_bytes
 from services.directory.phone_book.model import Card, Entry, ending, endings, folded, names_of, read_number, sought
+from services.directory.phone_book.vcards import vcards
 from services.runtime.store import Store, Tx
 from services.runtime.worker import Emit
 from tests.stores import Database

@@ -1,4 +1,4 @@
-"""Pages of phone books (/phone-book): looked through, added to, changed, taken from; as CSV and vCard, and CSV back.
+"""Pages of phone books (/phone-book): looked through, added to, changed, taken from; as CSV and vCard, and back.
 
 Enters: what people of a client typed or sent. Leaves: entries, told at once, so that names stand beside the next call.
 Everybody who works for the client may look, its people may add and change; to remove, to bring in and to take out many
@@ -25,7 +25,7 @@ from services.directory.people import rows as people
 from services.directory.people import staff
 from services.directory.people.ranks import MANAGERS
 from services.directory.phone_book import entries
-from services.directory.phone_book.files import Version, cards_of, csv_bytes, vcards
+from services.directory.phone_book.files import cards_of, csv_bytes
 from services.directory.phone_book.model import (
     LONGEST,
     MOST_ENTRIES,
@@ -36,6 +36,7 @@ from services.directory.phone_book.model import (
     read_number,
     wrong_with,
 )
+from services.directory.phone_book.vcards import Version, is_vcards, read_vcards, vcards
 from services.directory.tenants.changing import TRIES
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
@@ -110,7 +111,7 @@ class CardForm(FlaskForm):  # type: ignore[misc]
 class Upload(FlaskForm):  # type: ignore[misc]
     """A file."""
 
-    file = FileField(lazy_gettext("CSVまたはExcelのファイル"))
+    file = FileField(lazy_gettext("CSV、ExcelまたはvCardのファイル"))
 
 
 @dataclass(frozen=True)
@@ -287,23 +288,29 @@ def _add_files(room: Blueprint, books: Books) -> None:
             form.file.errors = [lazy_gettext("ファイルを選んでください。")]
             return make_response(_send(tenant, name, form), 422)
         data = sent.read()
-        cards, notes = in_thread(lambda: _read(data))
-        if any(note.level == "error" for note in notes) or not cards:
-            return make_response(_send(tenant, name, form, notes, empty=not cards and not notes), 422)
+        lang, said = _lang(), {"vcards": is_vcards(data)}
+        cards, notes = in_thread(lambda: _read(data, lang))
+        wrong = any(note.level == "error" for note in notes)
+        if wrong or not cards:
+            return make_response(_send(tenant, name, form, notes, empty=not wrong, **said), 422)
         who, now_us = current_person().id, clock.now_us()
         try:
             added = books.change(lambda tx: entries.add_many(tx, tenant, cards, who, now_us))
         except entries.Full:
             form.file.errors = [_full()]
             return make_response(_send(tenant, name, form), 409)
-        return make_response(_send(tenant, name, Upload(formdata=None), notes, added=added, read=len(cards)))
+        return make_response(_send(tenant, name, Upload(formdata=None), notes, added=added, read=len(cards), **said))
 
 
-def _read(data: bytes) -> tuple[list[Card], list[Note]]:
+def _read(data: bytes, lang: Lang) -> tuple[list[Card], list[Note]]:
     try:
-        return cards_of(read_sheets("", data, MOST_ROWS))
+        if not is_vcards(data):
+            return cards_of(read_sheets("", data, MOST_ROWS))
+        sheets, left = read_vcards(data, lang, MOST_ROWS)
+        cards, notes = cards_of(sheets)
     except Unreadable as error:
         return [], [Note(place=Place(""), say=error.say)]
+    return cards, sorted([*left, *notes], key=lambda note: note.place.row)
 
 
 def _send(tenant: str, client: str, form: Upload, notes: Any = (), **said: Any) -> str:

@@ -127,11 +127,30 @@ def test_many_come_from_a_file_and_leave_as_one(house: PagesHouse, admin: Visito
     assert "60件を読み、新しい0件を登録しました。" in send(saved.body).text, "what was saved is read again"
     vcf = admin.get(f"{BOOK}/export.vcf?version=3.0")
     assert vcf.text.count("VERSION:3.0\r\n") == 60 and vcf.headers["Content-Type"].startswith("text/vcard")
+    assert "60件を読み、新しい0件を登録しました。" in send(vcf.body).text, "and so are vCards"
     assert [e.what for e in oldest_first(house.directory) if e.what.startswith("phone_book")] == [
         "phone_book.imported",
         "phone_book.exported",
         "phone_book.exported",
     ]
+
+
+def test_contacts_of_a_phone_come_from_its_vcards(house: PagesHouse, admin: Visitor) -> None:
+    def send(*cards: str) -> Answer:
+        data = "".join(f"BEGIN:VCARD\r\nVERSION:2.1\r\n{card}\r\nEND:VCARD\r\n" for card in cards)
+        return admin.send(f"{BOOK}/import", {"file": [("contacts.vcf", data.encode("cp932"))]})
+
+    yamada = "N;CHARSET=SHIFT_JIS:山田 太郎;;;;\r\nTEL;CELL:090-1111-2222"
+    wrong = send(yamada, "N;CHARSET=SHIFT_JIS:<b>誰か</b>;;;;\r\nTEL;CELL:#5555")
+    cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", wrong.text)]
+    assert wrong.status == 422 and "何も登録していません" in wrong.text
+    assert cells[:5] == ["何件目", "列", "内容", "2", "電話番号1"] and "#5555" in html.unescape(cells[5])
+    nobody = send("N:x;;;;\r\nEMAIL:x@example.com")
+    assert nobody.status == 422 and "取り込める人がいません。" in nobody.text and "電話番号がないため" in nobody.text
+    assert house.directory.run(lambda tx: entries.count(tx, "acme")) == 0
+    done = send(yamada, "N:x;;;;\r\nEMAIL:x@example.com")
+    assert "1件を読み、新しい1件を登録しました。" in done.text and "電話番号がないため" in done.text
+    house.until(lambda: named(house, "09011112222") == "山田 太郎")
 
 
 def test_a_history_that_begins_anew_is_told_every_name_again(house: PagesHouse, admin: Visitor) -> None:
