@@ -54,7 +54,7 @@ class Client:
     """One connection, and what it hears."""
 
     def __init__(self, port: int, *, logs_in: bool) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._buffer = b""
         if logs_in:
             assert self.hear("") == "Content-Type: auth/request\n\n"

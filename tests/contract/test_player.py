@@ -67,7 +67,7 @@ def playing() -> Iterator[Any]:
 
 
 def heard_all(listener: Listener, count: int) -> list[dict[str, Any]]:
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while len(listener.events) < count:
             gevent.sleep(0.005)
     return listener.events
@@ -116,7 +116,7 @@ def test_it_waits_for_our_plan_and_then_tells_it_as_ours(playing: Any) -> None:
     assert listener.commands.ask(f"api uuid_getvar {CALLER} tt_decision") == "_undef_"
     assert len(listener.events) == 14
     assert listener.commands.ask(f"api uuid_transfer {CALLER} {PLAN} inline") == "+OK\n"
-    play.get(timeout=5)
+    play.get(timeout=30)
     last = next(e for e in reversed(heard_all(listener, 60)) if e["Event-Name"] == "CHANNEL_HANGUP_COMPLETE")
     assert (last["variable_tt_decision"], last["variable_tt_call"], last["variable_tt_payer"]) == (
         "ours",
@@ -135,7 +135,7 @@ def test_it_says_what_did_not_come(playing: Any) -> None:
 
 def test_an_operator_has_the_id_that_we_gave_and_a_surplus_one_is_not_registered(playing: Any) -> None:
     player, listener = playing(18, (1,))
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not any(client.subscribed.is_set() for client in player.server.clients):
             gevent.sleep(0.001)
     for name in ("first", "second"):
@@ -175,5 +175,5 @@ def test_a_snapshot_shows_the_legs_that_are_up_in_trace_time(playing: Any) -> No
     dump = json.loads(listener.commands.ask(f"api uuid_dump {shown['rows'][0]['uuid']} json"))
     assert dump["variable_tt_call"] == "c-0031a"
     listener.commands.ask(f"api uuid_transfer {shown['rows'][2]['uuid']} {PLAN} inline")
-    play.get(timeout=5)
+    play.get(timeout=30)
     assert json.loads(listener.commands.ask("api show channels as json")) == {"row_count": 0}

@@ -48,7 +48,7 @@ def receiver(certificate: trustme.LeafCert, heard: list[bytes]) -> Iterator[int]
 
 
 def told(port: int, host: str = "localhost") -> Outcome:
-    return post(f"https://{host}:{port}/calls", {}, b"an ended call", allow_private=True, timeout_s=5)
+    return post(f"https://{host}:{port}/calls", {}, b"an ended call", allow_private=True, timeout_s=30)
 
 
 def test_a_receiver_whom_the_system_trusts_is_told(

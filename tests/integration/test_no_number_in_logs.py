@@ -186,7 +186,7 @@ def visitors_try(site: Site) -> None:
                 while raw.recv(1000):
                     continue
     with suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/{ASKED}", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/{ASKED}", timeout=30)
     site.run.says('"waits": true')
 
 

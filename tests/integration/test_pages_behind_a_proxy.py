@@ -141,10 +141,10 @@ def test_figures_for_prometheus_stand_on_this_machine_alone() -> None:
     server = MetricsServer()
     server.start()
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         assert 'toritsugi_handled_total{service="routing",type="call.arrived"}' in text
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=30)
     finally:
         server.stop()

@@ -54,7 +54,7 @@ def test_much_goes_to_the_disk_in_order(tmp_path: Path) -> None:
     spool.start()
     for record in records(0, 500):
         spool.put(record)
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not spilled:
             gevent.sleep(0.005)
     assert take(spool, 300) == records(0, 300)
@@ -112,7 +112,7 @@ def test_what_spills_over_a_full_memory_leaves_nothing_behind_in_it_alone(tmp_pa
     spool = spool_at(tmp_path / "s", 3)
     for record in records(0, 10):
         spool.put(record)
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while spool.in_memory > 3:
             gevent.sleep(0.005)
     again = spool_at(tmp_path / "s")
@@ -209,7 +209,7 @@ def test_a_full_disk_holds_nobody_up_is_said_once_and_left_behind_when_there_is_
             spool.put(record)
         gevent.sleep(0.1)
         assert (len(spool), spool.lost) == (580, 0)
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while said[-1]["event"] != "the disk takes the spool again":
             gevent.sleep(0.01)
     assert take(spool, 580) == records(20, 600)
@@ -243,7 +243,7 @@ def test_an_end_on_a_full_disk_keeps_what_there_is_room_for(tmp_path: Path, limi
     for record in records(0, 60):
         spool.put(record)
     spool.keep()
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while spool.in_memory > limit:
             gevent.sleep(0.01)
     take(spool, done)
@@ -276,7 +276,7 @@ def test_what_neither_disk_nor_memory_takes_is_lost_aloud_and_the_rest_stays_in_
     kept = len(spool)
     assert sum(lost) == spool.lost == 500 - kept
     assert 50 < kept < 150
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while spool.in_memory > 10:
             gevent.sleep(0.01)
     spool.put(b"record after")
