@@ -252,8 +252,11 @@ def _halts(broker: Broker) -> None:
         while True:
             broker.pause()
             gevent.sleep(0.4)
+            worked_s = broker.worked_s()
             broker.resume()
-            gevent.sleep(0.05)
+            with gevent.Timeout(1.5, False):  # until it has got somewhere, however few turns the machine gives it
+                while broker.worked_s() - worked_s < 0.05:
+                    gevent.sleep(0.02)
     finally:
         broker.resume()
 
