@@ -96,18 +96,18 @@ def language() -> Literal["ja", "en"]:
 
 
 class Duration(click.ParamType[float]):
-    """`20s`, `5m`, `1h` or plain seconds -> seconds."""
+    """`20s`, `5m`, `1h`, `7d` or plain seconds -> seconds."""
 
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds; anything else is a usage error."""
         text = str(value)
-        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+        unit = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:], 0)
         try:
             seconds = float(text[:-1]) * unit if unit else float(text)
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < 1e7:
-            self.fail(f"{text!r}: allowed are for example 20s, 5m, 1h", param, ctx)
+            self.fail(f"{text!r}: allowed are for example 20s, 5m, 1h, 7d", param, ctx)
         return seconds

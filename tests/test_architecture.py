@@ -102,6 +102,7 @@ PURE = (
     "services/directory/imports/sheets.py",
     "services/directory/imports/values.py",
     "services/directory/explaining/asking.py",
+    "services/directory/explaining/replaying.py",
     "services/directory/tenants/words.py",
     "services/directory/tenants/route_tests.py",
     "services/directory/tenants/settle.py",
