@@ -256,6 +256,8 @@ def test_what_cannot_be_meant_is_said_beside_its_field(house: SettingsHouse, kei
         assert f'href="#{beside.removesuffix("-error")}"' in answer.text, f"{name}: in the summary too"
     for button in ("", "up.9.9", "up.0.0", "drop.7", "add.30", "down.x", "${x}", "up." + "0" * 5000):
         assert steps(press(keiri, WAY, form, button)) == steps(form), button
+    for name in ("rules-²-when", f"rules-{'9' * 5000}-when", "rules-0-steps-٣-what", "rules--1-when", "rules"):
+        assert keiri.post(WAY, {**form, name: "office", "do": "preview"}).status == 200, name[:20]
     empty = keiri.post(WAY, {"stands": form["stands"], "do": "save"})
     assert empty.status == 422 and "手順がありません" in empty.text
     hostile = {**form, "rules-0-was": "9.9.9", "rules-0-steps-1-was": "0.7", "rules-99999-when": "office"}
@@ -312,6 +314,31 @@ def test_who_goes_by_which_hours(house: SettingsHouse, keiri: Visitor) -> None:
     assert met(house, "2026-11-24 10:00").startswith("佐藤 花子を20秒呼び出す")
     assert house.acme().startswith(text[: text.index("lines:")])
     assert "/settings/acme/unused-hours/office" in keiri.get("/settings/acme").text
+
+
+@pytest.mark.requirement("D4")
+def test_a_number_gets_a_way_of_its_own_and_goes_the_way_of_another(house: SettingsHouse, keiri: Visitor) -> None:
+    """貸出番号を代表番号と同じ流れにしてから、その番号だけの流れにする。"""
+    page, leased, day = "/settings/acme/number-ways", "05012345678", "2026-11-24 15:00"
+    text = replace_routes(house, BLOCK)
+    form = typed(keiri.get(page))
+    assert {form["number_0"], form["number_2"]} == {"main", "secretary"} and "number_1" not in form
+    tried = keiri.post(page, {**form, "number_2": "main", "do": "preview"}).text.partition("まだ保存していません")[0]
+    assert "050-1234-5678 の流れ</span> → 03-1234-5678、050-1234-5678 の流れ" in tried
+    save(keiri, page, {**form, "number_2": "main"})
+    assert house.acme() == text.replace("mode: published, route: secretary", "mode: published, route: main")
+    assert call(house, day, leased) == call(house, day)
+
+    save(keiri, page, {**typed(keiri.get(page)), "number_2": "+"})
+    assert call(house, day, leased) == call(house, day), "it begins as the way that it had"
+    own = f"/settings/acme/way/way-{leased}"
+    assert own in keiri.get("/settings/acme").text
+    save(keiri, own, press(keiri, own, typed(keiri.get(own)), "drop.0.0"))
+    assert call(house, day, leased) == call(house, day)[1:]
+    answer = keiri.post(page, {**typed(keiri.get(page)), "number_0": "nowhere", "do": "save"})
+    assert answer.status == 422 and 'id="number_0-error"' in answer.text
+    save(keiri, page, {**typed(keiri.get(page)), "number_0": ""})
+    assert met(house, day) == "佐藤 花子を30秒呼び出す"
 
 
 def test_a_name_that_cannot_be(house: SettingsHouse, keiri: Visitor) -> None:

@@ -19,6 +19,7 @@ from services.directory.settings.forwarding import line_called, rules_in_words, 
 from services.directory.settings.hours import hours_in_words
 from services.directory.settings.hours_sets import HoursFollowers, NewHours, UnusedHours
 from services.directory.settings.lines import ALLOWED, DEVICES
+from services.directory.settings.number_ways import NumberWays
 from services.directory.tenants.words import Lang, called
 from services.runtime.telephone import written
 
@@ -78,6 +79,8 @@ def _numbers(settings: Settings, client: Client, lang: Lang) -> Iterator[Row]:
         form = f"forwarding/{first.route}" if any(targets(rules)) else ""
         way = ((str(gettext("電話の流れ")), f"way/{first.route}"),) if rules else ()
         yield Row(f"{numbers} {KINDS[first.kind]}", tuple(words), form, gettext("転送先を変える"), way)
+    if len(tenant.routes) > 1 or len([one for one in tenant.numbers if one.kind != "direct"]) > 1:
+        yield Row(str(NumberWays.title), (str(gettext("電話番号ごとに流れを選びます。")),), NumberWays.subject)
 
 
 def _hours(tenant: Tenant, lang: Lang) -> Iterator[Row]:

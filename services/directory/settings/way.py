@@ -14,7 +14,6 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 from wtforms import (
     BooleanField,
-    FieldList,
     Form,
     FormField,
     HiddenField,
@@ -34,6 +33,7 @@ from services.directory.tenants.problems import Path, Problem
 from services.directory.tenants.route_tests import Failed, comes_out
 from services.directory.tenants.words import Lang, action_in_words
 from services.runtime.telephone import written
+from services.runtime.web.forms import Rows
 from services.runtime.web.language import current_language
 
 _CHOOSE = lazy_gettext("この手順で何をするかを選んでください。")
@@ -76,9 +76,9 @@ class Way(Setting):
         rule = {
             "was": HiddenField(),
             "when": SelectField(lazy_gettext("いつ"), choices=choices(times)),
-            "steps": FieldList(FormField(_step_form(tenant)), max_entries=steps.MOST),
+            "steps": Rows(FormField(_step_form(tenant)), max_entries=steps.MOST),
         }
-        return {"rules": FieldList(FormField(type("Rule", (Form,), rule)), validators=[_whole], max_entries=steps.MOST)}
+        return {"rules": Rows(FormField(type("Rule", (Form,), rule)), validators=[_whole], max_entries=steps.MOST)}
 
     def groups(self, tenant: Tenant, name: str, lang: Lang) -> list[Group]:
         """The list speaks for itself."""

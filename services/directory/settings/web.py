@@ -26,6 +26,7 @@ from services.directory.settings.frame import Setting, SettingForm, differing, f
 from services.directory.settings.hours import OpeningHours
 from services.directory.settings.hours_sets import HoursFollowers, NewHours, UnusedHours
 from services.directory.settings.lines import Device, Permissions, Ringing
+from services.directory.settings.number_ways import NumberWays
 from services.directory.settings.overview import sections
 from services.directory.settings.way import Way
 from services.directory.settings.wording import by_field
@@ -42,6 +43,7 @@ SETTINGS: tuple[Setting, ...] = (
     UnusedHours(),
     HoursFollowers(),
     Way(),
+    NumberWays(),
     Forwarding(),
     Unanswered(),
     Permissions(),

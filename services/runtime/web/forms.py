@@ -6,12 +6,13 @@ Enters: what a visitor typed. Leaves: the same as plain text: full-width letters
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, request
-from wtforms import SelectMultipleField
+from wtforms import FieldList, SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -59,3 +60,11 @@ class Boxes(SelectMultipleField):  # type: ignore[misc]
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()
     validate_choice = False
+
+
+class Rows(FieldList):  # type: ignore[misc]
+    """Entries of several fields each. What a visitor sends as the number of one is at most three plain digits."""
+
+    def _extract_indices(self, prefix: str, formdata: Any) -> Iterator[int]:
+        numbered = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,3}})-")
+        return (int(found[1]) for name in formdata if (found := numbered.match(name)))
