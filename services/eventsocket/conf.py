@@ -232,7 +232,7 @@ def _hashes(directory: str) -> dict[str, tuple[str, str]]:
         domain, phone = at or domain, user or phone
         if known:
             found[f"{phone}@{domain}"] = known, ""
-        elif owner:
+        elif owner and f"{phone}@{domain}" in found:
             found[f"{phone}@{domain}"] = found[f"{phone}@{domain}"][0], owner
     return found
 

@@ -260,3 +260,13 @@ def test_on_a_full_disk_only_what_has_changed_becomes_an_apology(tmp_path: Path)
         folder.replace_fallbacks(set(before), {"fallback/678/x.xml": "x", "fallback/679/y.xml": "changed"})
     assert folder.text("fallback/678/x.xml") == "x"
     assert folder.text("fallback/679/y.xml") == ""
+
+
+def test_a_directory_that_is_not_quite_ours_is_read_as_far_as_it_can_be() -> None:
+    """Edited by hand: a phone without a hash that we know is nobody's; the files of the switch are still written."""
+    ours = conf.directory_xml([pieces(tenant())])
+    strange = ours.replace('name="a1-hash"', 'name="password"', 1)
+    assert strange != ours
+    owners = {"acme"}
+    assert conf.phones_that_differ(strange, ours, owners) == frozenset()
+    assert len(conf.phones_that_differ(ours, strange, owners)) == 1
