@@ -124,7 +124,7 @@ def of_tenant(
     """
     domain = (tenant.domain or here.domain).lower()
     phones, fallbacks, problems = [], {}, []
-    emergency = emergency_number(tenant)
+    emergency = emergency_number(tenant, suspended)
     for device in tenant.ids:
         try:
             phones.append(_user(device.id, domain, tenant.tenant, emergency, credentials))
@@ -150,12 +150,14 @@ def of_tenant(
 # -- phones --
 
 
-def emergency_number(tenant: Tenant) -> str:
+def emergency_number(tenant: Tenant, suspended: Set[str] = frozenset()) -> str:
     """What 110, 118 and 119 see and ring back: the first geographic representative number, else the first geographic.
 
-    It stands for the address of the contract. Empty: there is none (050 and 0120 reach no emergency centre).
+    It stands for the address of the contract. Empty: there is none (050 and 0120 reach no emergency centre). One that
+    is suspended is shown only where there is no other: whoever rang it back would hear that it is not in use.
     """
     placed = [entry for entry in tenant.numbers if is_geographic(entry.number) and entry.kind != "leased"]
+    placed = [entry for entry in placed if entry.number not in suspended] or placed
     wanted = [entry for entry in placed if entry.kind == "representative"] or placed
     return wanted[0].number if wanted else ""
 

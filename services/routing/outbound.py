@@ -93,8 +93,12 @@ def _usable(scene: Scene, entry: NumberEntry) -> bool:
 
 
 def _emergency(scene: Scene, draft: Draft, dialled: Dialled) -> Party:
-    """Past permissions and hours, over a number of a place; without one, say at once to use a mobile phone."""
-    shown = next((n for n in scene.tenant.numbers if n.kind != "leased" and is_geographic(n.number)), None)
+    """Past permissions and hours, over a number of a place; without one, say at once to use a mobile phone.
+
+    A suspended number is shown only where there is no other: nobody can ring it back.
+    """
+    placed = [n for n in scene.tenant.numbers if n.kind != "leased" and is_geographic(n.number)]
+    shown = next((n for n in placed if n.number not in scene.suspended), placed[0] if placed else None)
     if shown is None:
         draft.add(
             f"緊急通報 {dialled.number}：0AB–J 番号がないので携帯電話からかけるよう案内する",

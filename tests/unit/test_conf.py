@@ -109,6 +109,7 @@ def test_a_suspended_number_falls_back_to_its_guidance_and_to_nobody() -> None:
     assert found.fallbacks.keys() == pieces(tenant()).fallbacks.keys()
     assert "09012345678" in found.fallbacks[fallback_path("05012345678")], "the others go on"
     assert found.phones == pieces(tenant()).phones, "its phones, and their line for 110, stay"
+    assert conf.emergency_number(tenant(), {"0312345678"}) == "0312345601", "who rings back gets through"
 
 
 def test_a_direct_number_falls_back_to_its_phone() -> None:

@@ -74,6 +74,7 @@ def test_a_suspended_number_is_shown_on_no_call_and_110_goes_out_over_it() -> No
     assert out("0355550000", "0312345678").plan[0].present == "0312345601"  # type: ignore[union-attr]
     assert out("0355550000", "0312345678", "0312345601").plan == (Reject("CALL_REJECTED"),)
     assert out("110", "0312345678", "0312345601").plan[0].present == "0312345678"  # type: ignore[union-attr]
+    assert out("110", "0312345678").plan[0].present == "0312345601", "who rings back gets through"  # type: ignore[union-attr]
     forwards = with_route({"forward": "09011112222", "present": "0312345601"})
     for suspended, present in ((frozenset(), "0312345601"), (frozenset({"0312345601"}), "")):
         assert decide(None, arrival(), forwards, PLATFORM, suspended).plan[0].present == present  # type: ignore[union-attr]
