@@ -27,6 +27,7 @@ from proto.topics import COMMANDS_EXCHANGE, DEAD_QUEUE, Outgoing, Queue, matches
 from services.runtime.bus import Unavailable
 from services.runtime.bus.confirms import Write
 from services.runtime.bus.declaring import advice_on, declare
+from services.runtime.bus.loop import Loop
 from services.runtime.bus.parcels import Parcel, expiration, labels, letter_of, parcel_of
 from services.runtime.bus.questions import ask, count, first_standing
 from services.runtime.bus.rabbit_letters import RabbitLetters
@@ -80,7 +81,7 @@ class _Line:
         connection = self._connection
         if connection is None or not connection.is_open:
             return False
-        connection.ioloop.add_callback_threadsafe(partial(self._guarded, connection, work))
+        connection.ioloop.add_callback(partial(self._guarded, connection, work))
         return True
 
     def _guarded(self, connection: SelectConnection, work: Callable[[SelectConnection], None]) -> None:
@@ -121,7 +122,11 @@ class _Line:
             connection.ioloop.stop()
 
         connection = _Connection(
-            self._parameters, on_open_callback=self._up, on_open_error_callback=lost, on_close_callback=lost
+            self._parameters,
+            on_open_callback=self._up,
+            on_open_error_callback=lost,
+            on_close_callback=lost,
+            custom_ioloop=Loop(),
         )
         self._connection = connection
         try:
