@@ -315,6 +315,19 @@ def test_who_goes_by_which_hours(house: SettingsHouse, keiri: Visitor) -> None:
     assert house.acme().startswith(text[: text.index("lines:")])
     assert "/settings/acme/unused-hours/office" in keiri.get("/settings/acme").text
 
+    way = press(keiri, WAY, typed(keiri.get(WAY)), "add") | {"rules-1-steps-0-what": "reject:busy"}
+    save(keiri, WAY, way | {"rules-1-when": "office"})
+    both = keiri.post(FOLLOWERS, {**typed(keiri.get(FOLLOWERS)), "route_0_1": "late", "do": "save"})
+    assert both.status == 422 and 'id="route_0_1-error">同じ営業時間の時間帯が上にある' in both.text
+
+
+def test_what_an_operator_left_unreachable_refuses_nothing(house: SettingsHouse, keiri: Visitor) -> None:
+    text = replace_routes(
+        house, BLOCK.replace("[{play: closed}, {voicemail: sales}]", "[{voicemail: sales}, {play: closed}]")
+    )
+    save(keiri, WAY, {**typed(keiri.get(WAY)), "rules-0-steps-0-for_s": "25"})
+    assert house.acme() == text.replace("ring: sales, for_s: 20", "ring: sales, for_s: 25")
+
 
 @pytest.mark.requirement("D4")
 def test_a_number_gets_a_way_of_its_own_and_goes_the_way_of_another(house: SettingsHouse, keiri: Visitor) -> None:

@@ -147,8 +147,10 @@ class Settings:
         tenant = document.body
         stood = {(one.index, one.test) for one in failing(client.tenant, client.platform, self.explain)}
         failed = [one for one in failing(tenant, client.platform, self.explain) if (one.index, one.test) not in stood]
-        found = [*check_tenant(tenant, client.platform), *doubts(tenant, now(tenant).date())]
-        problems = [*errors(found), *(one for one in found if one.level == "warning" and setting.minds(name, one))]
+        found = _looked_at(tenant, client.platform)
+        before = {(one.path, one.text) for one in _looked_at(client.tenant, client.platform)}
+        minded = [one for one in found if one.level == "warning" and setting.minds(name, one)]
+        problems = [*errors(found), *(one for one in minded if (one.path, one.text) not in before)]
         return Tried(new, tenant, tuple(problems), tuple(failed))
 
     def save(self, client: Client, new: bytes, why: str) -> None:
@@ -196,6 +198,10 @@ class Settings:
             plan, _why = self.explain(*asked, "", client.suspended)
             found.append((written(number), in_words(plan, tenant, lang)))
         return found
+
+
+def _looked_at(tenant: Tenant, platform: Platform) -> list[Problem]:
+    return [*check_tenant(tenant, platform), *doubts(tenant, now(tenant).date())]
 
 
 def _new_rounds(others: Sequence[Tenant], before: Tenant, after: Tenant) -> list[Problem]:

@@ -108,7 +108,7 @@ class Setting:
         return None
 
     def minds(self, name: str, problem: Problem) -> bool:
-        """Whether what the check only warns of keeps this form from being saved."""
+        """Whether what the check only warns of keeps this form from being saved, unless it was so before."""
         return False
 
     def field_of(self, path: Path, changes: Iterable[Change]) -> str:

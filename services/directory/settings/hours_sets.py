@@ -21,7 +21,7 @@ from services.directory.settings.frame import Change, Fields, Group, Setting, ch
 from services.directory.settings.hours import OpeningHours, hours_in_words
 from services.directory.settings.week import DAYS, read_days, read_ranges, read_special
 from services.directory.tenants.edit import ABSENT
-from services.directory.tenants.problems import Path
+from services.directory.tenants.problems import Path, Problem
 from services.directory.tenants.words import Lang
 from services.runtime.telephone import written
 from services.runtime.web.forms import plain
@@ -199,6 +199,10 @@ class HoursFollowers(Setting):
             for one in followers(tenant)
             if typed[one.field] != one.hours
         ]
+
+    def minds(self, name: str, problem: Problem) -> bool:
+        """Two times of a route by the same hours: the second would never come."""
+        return problem.path[:1] == ("routes",) and problem.text.startswith("is never reached")
 
 
 def followers(tenant: Tenant) -> Iterator[Follower]:
