@@ -139,6 +139,13 @@ class Amount(_Field):
             raise _refuse(value, self.allowed or "a decimal number") from None
 
 
+class Anything(_Field):
+    """Whatever JSON can say; who takes it looks at it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("any value", **{**options, "optional": True})
+
+
 class Choice(_Field):
     """One of a few words."""
 
@@ -291,6 +298,8 @@ def _field_of(kind: Any, metas: tuple[msgspec.Meta, ...] = (), **options: Any) -
         return Items(_field_of(args[0]), limits, **options)
     elif origin is dict:
         return Named(_field_of(args[0]), _field_of(args[1]), **options)
+    elif kind is Any:
+        return Anything(**options)
     elif kind is str:
         return Characters(limits, **options)
     elif kind is bool:

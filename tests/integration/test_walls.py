@@ -242,6 +242,8 @@ def things_of(world: World, client: Client) -> dict[str, str]:
         "service": "history",
         "route": "main",
         "line": "desk",
+        "form": "permissions",
+        "which": "desk",
         "id": "1001",
         "entry": world.house.stores["directory"].run(lambda tx: phone_book.everyone(tx, client.id)[0].id),
         "imported": world.house.stores["directory"].run(lambda tx: imports.latest(tx, 1)[0].id),

@@ -1,4 +1,4 @@
-"""Settings by API: business hours of a client read and changed, and a change taken back.
+"""Settings by API: business hours of a client as its file has them, and a change taken back; forms: `api_forms.py`.
 
 Enters: requests of programs, with the state that they saw (If-Match: the digest of the client's file) and an
 Idempotency-Key. Leaves: edits of the client's file, tried, saved and audited as those of the pages are (`client.py`).
@@ -16,11 +16,12 @@ from flask import Response, abort
 
 from proto.tenant.hours import Hours
 from services.directory.people.ranks import MANAGERS
+from services.directory.settings.api_forms import add_forms, saved
 from services.directory.settings.client import Client, Settings
 from services.directory.settings.frame import Change
 from services.directory.settings.hours import OpeningHours
+from services.directory.settings.web import SETTINGS
 from services.directory.tenants import texts
-from services.directory.tenants.changing import Refused as NotSaved
 from services.directory.tenants.changing import take_back
 from services.directory.tenants.edit import ABSENT, CannotEdit
 from services.directory.tenants.route_tests import Explain
@@ -57,6 +58,7 @@ class Undone(msgspec.Struct, frozen=True):
 def add_settings(room: Room, store: Store, folder: Path, take: Callable[[], object], explain: Explain) -> None:
     """Addresses below /api/v1/clients; `take` has the folder read at once."""
     settings = Settings(store, folder, take, explain)
+    add_forms(room, store, settings, SETTINGS)
 
     @room.reads("/clients/<tenant>/hours", HoursPage, scope=_READ, who=MANAGERS)
     def all_hours(tenant: str) -> Response:
@@ -91,7 +93,7 @@ def add_settings(room: Room, store: Store, folder: Path, take: Callable[[], obje
             return Changed(stands, client.last.digest)
         expect(client.last.digest)
         new = _tried(settings, client, hours, stands, wanted)
-        _saved(lambda: settings.save(client, new, f"hours {hours}"))
+        saved(lambda: settings.save(client, new, f"hours {hours}"))
         return Changed(wanted, texts.digest_of(new), 200 if settings.taken() else 202)
 
     @room.writes(
@@ -113,7 +115,7 @@ def add_settings(room: Room, store: Store, folder: Path, take: Callable[[], obje
         if found is None:
             raise wrong_field("to", "is no revision of this client")
         last = client.last.number
-        _saved(lambda: take_back(store, folder, tenant, wanted.to, person.id, "", clock.now_us(), of=last))
+        saved(lambda: take_back(store, folder, tenant, wanted.to, person.id, "", clock.now_us(), of=last))
         return Changed(Undone(wanted.to), found[0].digest, 200 if settings.taken() else 202)
 
 
@@ -139,14 +141,3 @@ def _tried(settings: Settings, client: Client, name: str, stands: Hours, wanted:
         said = [FieldProblem(problem.key, problem.text) for problem in tried.problems[:20]]
         raise Refused(422, "The client's file cannot be so.", said)
     return tried.text
-
-
-def _saved(work: Callable[[], object]) -> None:
-    """Where in the file something cannot be is told, not why: it may be because of another client."""
-    try:
-        work()
-    except NotSaved as refused:
-        if not refused.problems:
-            raise Refused(412) from None
-        said = [FieldProblem(problem.key, "cannot be so") for problem in refused.problems[:20]]
-        raise Refused(422, "The client's file cannot be so.", said) from None

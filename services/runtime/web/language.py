@@ -50,11 +50,12 @@ class _Babel(Babel):  # type: ignore[misc]
 
 
 def current_language() -> str:
-    """`ja` or `en`: asked for now, else asked for earlier, else Japanese."""
+    """`ja` or `en`: asked for now, else asked for earlier, else (by a program) preferred, else Japanese."""
     for asked in (request.args.get("lang"), request.cookies.get(COOKIE)):
         if asked in LANGUAGES:
             return asked
-    return DEFAULT
+    preferred = request.accept_languages.best_match(LANGUAGES) if is_api(request.path) else None
+    return preferred or DEFAULT
 
 
 def set_up(app: Flask, rooms: Iterable[Path]) -> None:

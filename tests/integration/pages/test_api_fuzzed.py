@@ -30,6 +30,8 @@ THERE = {
     "tenant": "acme",
     "call": "c1",
     "hours": "office",
+    "form": "permissions",
+    "which": "sato",
     "revision": 1,
     "number": "0312345678",
     "entry": "b00c",
@@ -111,7 +113,11 @@ HOSTILE: dict[str, bytes] = {
     "markup": '{"note": "<b>&{{7*7}}${jndi:x}‮"}'.encode(),
 }
 WRITES = {
-    "PUT": ("/api/v1/clients/acme/hours/office",),
+    "PUT": (
+        "/api/v1/clients/acme/hours/office",
+        "/api/v1/clients/acme/settings/greeting",
+        "/api/v1/clients/acme/settings/way/main",
+    ),
     "POST": (
         "/api/v1/clients/acme/undo",
         "/api/v1/clients/acme/phone-book",
