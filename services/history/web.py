@@ -7,12 +7,15 @@ changed; the calls in progress and the last ones are made once for all who see t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, abort, current_app, render_template
 from markupsafe import Markup
 
 from services.history import capacity_web, pages, reads, report_web, usage_web
 from services.history.drawing import svg
 from services.history.live import FEED
+from services.history.reads import Visible
 from services.history.report_web import language, readers
 from services.history.words import Lang
 from services.runtime import clock
@@ -34,20 +37,20 @@ def blueprint(store: Store, feed: Feed = FEED) -> Blueprint:
     serve_feed(room, feed)
     shared: Shared[Seen, Markup] = Shared()
 
-    def calls() -> Markup:
+    def calls(news: Callable[[Visible], int]) -> Markup:
         visible = current_person().visible
         seen = None if visible is None else frozenset(visible), language()
-        return shared.get(seen, feed.latest(visible), lambda: _calls(store, *seen))
+        return shared.get(seen, news(visible), lambda: _calls(store, *seen))
 
     @room.get("/")
     @readers
     def overview() -> str:
-        return render_template("history/overview.html", calls=calls())
+        return render_template("history/overview.html", calls=calls(feed.latest))
 
     @room.get("/live/calls")
     @readers
-    def live_calls() -> str:  # what an open page fetches
-        return calls()
+    def live_calls() -> str:
+        return calls(feed.told)  # an open page, which is told of what is not in it yet
 
     @room.get("/calls/<tenant>/<call>")
     @readers

@@ -28,6 +28,7 @@ from tests.bench import (
     running,
     sockets,
     stopped,
+    viewers,
 )
 from tests.bench.bar import Bar, json_lines, table
 from tests.bench.house import Processes, RealSwitch
@@ -117,6 +118,11 @@ def _reports(bench: Bench) -> list[Bar]:
     return found
 
 
+def _viewers(bench: Bench) -> list[Bar]:
+    few, many = (f"sqlite:///{bench.folder / name}.sqlite" for name in ("few", "many"))
+    return viewers.bars(bench.processes, few, many, bench.count(viewers.MANY, 20), viewers.SECONDS * bench.size)
+
+
 GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "parsers": _parsers,
     "sockets": _sockets,
@@ -131,6 +137,7 @@ GROUPS: dict[str, Callable[[Bench], list[Bar]]] = {
     "resync": _resync,
     "conf": _conf,
     "reports": _reports,
+    "viewers": _viewers,
 }
 
 

@@ -15,10 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.bench.bar import Bar, percentile
 from tests.bench.house import Processes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from services.runtime.store import Store
 
 FEW, MANY, TIMES = 1_000, 1_000_000, 200
 GOAL = 3.0
@@ -92,15 +97,13 @@ def bars(processes: Processes, few: str, many: str, kind: str, count: int, times
 
 
 @contextmanager
-def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
-    """A store with so many calls; asks a page as somebody who is logged in."""
+def filled(url: str, count: int) -> Iterator[Store]:
+    """History's store with so many calls."""
     from sqlalchemy import text
 
-    from proto.events import PersonChanged
-    from services.history import service, web
+    from services.history import service
     from services.runtime.store import Store, Tx
     from services.runtime.store.engine import make_engine
-    from services.runtime.web import create_app
     from services.runtime.web.live import Feed
 
     store = Store(url, service.build(Feed()).metadata)
@@ -109,7 +112,7 @@ def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
 
     def fill(tx: Tx) -> None:
         if tx.sql.dialect.name == "postgresql":
-            tx.sql.execute(text("SET LOCAL statement_timeout = 0"))
+            take_time(tx.sql)
         indexes = sorted(tx.tables["calls"].indexes, key=str)
         for index in indexes:
             index.drop(tx.sql)
@@ -122,7 +125,22 @@ def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
     store.run(fill)
     if not url.startswith("sqlite"):  # what the server does by itself within minutes
         with make_engine(url).connect().execution_options(isolation_level="AUTOCOMMIT") as sql:
+            take_time(sql)
             sql.execute(text("VACUUM ANALYZE calls"))
+    try:
+        yield store
+    finally:
+        store.stop()
+
+
+@contextmanager
+def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
+    """A store with so many calls; asks a page as somebody who is logged in."""
+    from proto.events import PersonChanged
+    from services.history import web
+    from services.runtime.web import create_app
+    from services.runtime.web.live import Feed
+
     people = {
         "reader": PersonChanged(person="reader", name="r", role="platform_operator", tenants=(), session_version=1),
         "reseller": PersonChanged(
@@ -133,20 +151,31 @@ def visitor(url: str, count: int) -> Iterator[Callable[[str], None]]:
             session_version=1,
         ),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        app = create_app([web.blueprint(store, Feed())], key_file=Path(folder) / "key", people=people.get)
+    with filled(url, count) as store, tempfile.TemporaryDirectory() as folder:
+        feed = Feed()
+        app = create_app([web.blueprint(store, feed)], key_file=Path(folder) / "key", people=people.get)
         clients: dict[str, Any] = {name: app.test_client() for name in people}
         for name, client in clients.items():
             with client.session_transaction() as session:
                 session.update(person=name, role=people[name].role, version=1)
 
         def ask(path: str) -> None:
+            feed.publish("changed", CLIENT)  # else the first page would be as another visitor had it a moment ago
             answer = clients["reseller" if "as=reseller" in path else "reader"].get(path)
             if answer.status_code != 200:
                 raise RuntimeError(f"{path}: {answer.status}")
 
         yield ask
-    store.stop()
+
+
+def take_time(sql: Connection) -> None:
+    """To fill a table of a million rows takes PostgreSQL longer than any page may wait."""
+    from sqlalchemy import text
+
+    from services.runtime.store.postgresql import wait_for_ever
+
+    wait_for_ever(sql)
+    sql.execute(text("SET statement_timeout = 0"))
 
 
 def measure(few: str, many: str, count: int, times: int) -> dict[str, list[list[float]]]:

@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from services.runtime.web.access import Person
-from services.runtime.web.live import PER_CLIENT, Feed
+from services.runtime.web.live import KEPT, PER_CLIENT, Feed
 
 PAGES, CLIENTS, NEWS = 500, 50, 400
 DEADLINE_S = 60
@@ -90,3 +90,42 @@ def test_a_busy_house_makes_no_page_of_a_quiet_client_load_anew() -> None:
     told("quiet-last")
     reader.join(10)
     assert (page.heard, page.resets) == (["first", "second", "quiet-last"], 0)
+
+
+def test_what_comes_while_pages_are_left_alone_is_told_once_and_loads_no_page_from_before_it() -> None:
+    """What an open page fetches is made for all after they were told; whoever comes by himself sees what is now."""
+    feed = Feed(rest_s=0.05, apart_s=0)
+    page = Page(feed, "p", "acme")
+    reader = gevent.spawn(page.read, lambda: False)
+    gevent.sleep(0)
+    for _ in range(100):
+        feed.publish("changed", "acme", "acme-first")
+        feed.publish("changed", "minato", "other")
+    assert (feed.latest(None), feed.latest(["acme"]), feed.latest(["nobody"])) == (200, 199, 0)
+    assert (feed.told(None), feed.told(["acme"])) == (0, 0)
+    with gevent.Timeout(10):
+        while not page.heard:
+            gevent.sleep(0.005)
+    assert (feed.told(None), feed.told(["acme"])) == (200, 199)
+    feed.publish("changed", "acme", "acme-last")
+    reader.join(10)
+    assert (page.heard, page.resets) == (["acme-first", "acme-last"], 0)
+
+
+def test_whoever_missed_more_than_is_kept_loads_anew() -> None:
+    feed = Feed(rest_s=0, apart_s=0)
+    for n in range(KEPT + 2):
+        feed.publish("changed", "acme", str(n))
+    with gevent.Timeout(10):
+        while feed.told(None) < KEPT + 2:
+            gevent.sleep(0)
+
+    def first_after(number: int) -> str:
+        life = feed._life
+        stream = feed.stream("p", Page(feed, "p", "acme").watch, f"{life}-{number}")
+        assert next(stream).startswith(b"retry")
+        return next(stream).decode()
+
+    assert "event: reset" in first_after(1)
+    assert "event: reset" in first_after(2), "its page's queue is full"
+    assert f"data: {KEPT + 1}\n" in first_after(KEPT + 1)

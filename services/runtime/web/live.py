@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import gevent.event
@@ -25,7 +25,8 @@ KEPT = 4_096
 """Notices that a returning page may still get; after more it is told to load anew."""
 PER_CLIENT = 64
 REST_S = 0.4
-"""After news a page is left alone for so long, and then told the rest at once: it would not look more often anyway."""
+"""After news all pages are left alone for so long, and then told the rest at once: they would not look more often
+anyway, and what they then ask for is made once for all of them, not at each call's every step."""
 APART_S = 0.004
 """Open pages are told one after another, so far apart: what five hundred ask for at once would hold up calls in the
 same process for as long as all of it takes."""
@@ -81,29 +82,50 @@ class Feed:
         self, comment_every_s: float = COMMENT_EVERY_S, rest_s: float = REST_S, apart_s: float = APART_S
     ) -> None:
         self._life = secrets.token_hex(4)
-        self._number = 0
-        self._latest: dict[str, int] = {}
+        self._number = self._told = self._forgotten = 0
+        self._numbers: dict[str, int] = {}
+        self._told_of: dict[str, int] = {}
+        self._coming: dict[tuple[str, str, str], int] = {}
+        self._telling: gevent.Greenlet | None = None
         self._apart_us, self._turn_us = int(apart_s * 1_000_000), 0
-        self._kept: deque[Notice] = deque(maxlen=KEPT)
+        self._kept: deque[Notice] = deque()
         self._clients: dict[str, _Client] = {}
         self._comment_every_s, self._rest_s = comment_every_s, rest_s
 
     def publish(self, name: str, tenant: str, data: str = "") -> None:
-        """Tell every open page whose person may see this client's data."""
+        """Tell every open page whose person may see this client's data: now, or with the next news."""
         if "\n" in name + data or "\r" in name + data:
             raise ValueError("a notice is one line")
         self._number += 1
-        notice = Notice(self._number, name, data, tenant)
+        self._numbers[tenant] = self._number
+        self._coming.pop((tenant, name, data), None)
+        self._coming[tenant, name, data] = self._number
+        if self._telling is None:
+            self._telling = gevent.spawn(self._tell_all)
+
+    def _tell_all(self) -> None:
+        while self._coming:
+            coming, self._coming = self._coming, {}
+            for (tenant, name, data), number in coming.items():
+                self._keep(Notice(number, name, data, tenant))
+            gevent.sleep(self._rest_s)
+        self._telling = None
+
+    def _keep(self, notice: Notice) -> None:
+        if len(self._kept) >= KEPT:
+            self._forgotten = self._kept.popleft().number
         self._kept.append(notice)
-        self._latest[tenant] = self._number
+        self._told = self._told_of[notice.tenant] = notice.number
         for client in self._clients.values():
             client.push(notice)
 
     def latest(self, visible: Collection[str] | None) -> int:
         """The number of the last notice about these clients (None: about anybody); 0: there was none."""
-        if visible is None:
-            return self._number
-        return max((self._latest.get(tenant, 0) for tenant in visible), default=0)
+        return self._number if visible is None else _last(self._numbers, visible)
+
+    def told(self, visible: Collection[str] | None) -> int:
+        """The same of those that open pages have been told of."""
+        return self._told if visible is None else _last(self._told_of, visible)
 
     def drop_all(self) -> None:
         """End all streams: the server stops."""
@@ -143,7 +165,6 @@ class Feed:
                     yield b": still here\n\n"
                 else:
                     yield from self._tell(client, client.reader)
-                    client.ended.wait(self._rest_s)
             yield f"event: {client.farewell}\ndata:\n\n".encode()
         finally:
             if self._clients.get(person) is client:
@@ -172,9 +193,8 @@ class Feed:
             return
         life, _, number = last.partition("-")
         seen = int(number) if number.isascii() and number.isdigit() and len(number) < 16 else -1
-        oldest = self._kept[0].number if self._kept else self._number + 1
-        if life != self._life or not oldest - 1 <= seen <= self._number:
-            yield self._event("reset", "", self._number)
+        if life != self._life or not self._forgotten <= seen <= self._told:
+            yield self._event("reset", "", self._told)
             return
         for notice in self._kept:
             if notice.number > seen:
@@ -184,7 +204,7 @@ class Feed:
         if client.overflowed:
             client.overflowed = False
             client.waiting.clear()
-            yield self._event("reset", "", self._number)
+            yield self._event("reset", "", self._told)
         last: dict[tuple[str, str], int] = {}
         for (tenant, name, data), number in client.waiting.items():
             if reader.sees(tenant):
@@ -196,6 +216,10 @@ class Feed:
 
     def _event(self, name: str, data: str, number: int) -> bytes:
         return f"id: {self._life}-{number}\nevent: {name}\ndata: {data}\n\n".encode()
+
+
+def _last(numbers: Mapping[str, int], visible: Collection[str]) -> int:
+    return max((numbers.get(tenant, 0) for tenant in visible), default=0)
 
 
 def feeds_of(app: App) -> list[Feed]:
