@@ -193,7 +193,7 @@ class ConfFiles:
                 if bool(fresh or self._due or (taken and outcome is None)) or in_thread(self._credentials_changed):
                     outcome = None  # what an earlier turn came to says nothing about these
                     outcome = in_thread(partial(self._write, fresh))
-                if outcome is not None and (taken or self._unread) and not self._news:
+                if outcome is not None and (taken or self._unread or self._ended) and not self._news:
                     self._have_read(outcome)
                     self._say(taken, outcome)
                     taken, pause_s = [], AGAIN_S
@@ -357,12 +357,7 @@ class ConfFiles:
                     raise ValueError("the switch does not forget the phones that it remembers (xml_flush_cache)")
                 if link.send("api global_getvar tt_revision").text.strip() != outcome.revision:
                     raise ValueError("the switch reads other files: is conf_dir its own folder?")
-            if self._ended:
-                profile = switch_named(self._desired.platform, at.name).phone_profile
-                ended_phones.end(link, profile, self._ended)
-                log.info("phones ended", switch=at.name, phones=len(self._ended))
-                in_thread(partial(self._folder.write, {ENDED: ""}))
-                self._ended.clear()
+            not_ended = self._end_phones(link)
             if "acl.xml" in self._unread:
                 link.send("api reloadacl", RELOAD_S)
             if "gateways.xml" in self._unread:
@@ -375,6 +370,21 @@ class ConfFiles:
         self._unread.clear()
         self._old_gateways.clear()
         self._first = False
+        if not_ended is not None:
+            raise not_ended
+
+    def _end_phones(self, link: Link) -> ValueError | None:
+        """What a former password had opened; or why that is due again, which keeps no carrier waiting."""
+        if self._ended:
+            at = self._agent.switch
+            try:
+                ended_phones.end(link, switch_named(self._desired.platform, at.name).phone_profile, self._ended)
+            except ValueError as error:
+                return error
+            log.info("phones ended", switch=at.name, phones=len(self._ended))
+            in_thread(partial(self._folder.write, {ENDED: ""}))
+            self._ended.clear()
+        return None
 
     def _say(self, taken: Sequence[Envelope], outcome: Outcome) -> None:
         switch = self._agent.switch.name

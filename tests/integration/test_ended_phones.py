@@ -38,7 +38,7 @@ class Switch:
     """Knows the legs above; reads the files that stand in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.done, self.breaks_at = folder, list[str](), ""
+        self.folder, self.done, self.breaks_at, self.refuses = folder, list[str](), "", ""
         self.asked: list[str] = []
         self.read = ""
         """The revision of the files as of the last reload."""
@@ -50,6 +50,8 @@ class Switch:
             self.server.vanish()
             raise UnknownCommand(command)
         self.asked.append(said)
+        if self.refuses and said.startswith(self.refuses):
+            return "Invalid Profile!\n"
         if command == "show":
             return json.dumps({"row_count": len(LEGS), "rows": [{"uuid": leg} for leg in LEGS]})
         if command == "uuid_getvar":
@@ -276,4 +278,37 @@ def test_an_agent_that_starts_with_a_credentials_file_that_cannot_be_used_ends_n
     with gevent.Timeout(30):
         while "uuid_kill other MANAGER_REQUEST" not in switch.done:
             gevent.sleep(0.01)
+    part.stop()
+
+
+def test_a_phone_that_cannot_be_ended_yet_keeps_no_carrier_waiting(
+    switch: Switch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profile of phones stands still for maintenance; a carrier's new log-in is needed now."""
+    monkeypatch.setattr(conf_files, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(conf_files, "AGAIN_S", 0.05)
+    monkeypatch.setattr(ended_phones, "AGAIN_S", 0.01)
+    file, facts = tmp_path / "credentials.json", known(credential(1, "a"))
+
+    def carrier(proxy: str) -> None:
+        file.write_text(json.dumps({"gateways": {"c": {"proxy": proxy}}}), encoding="utf-8")
+
+    carrier("192.0.2.1")
+    part, told = agent_of(switch, *facts, credentials=file)
+    told.until_applied(1)
+    switch.refuses = "sofia profile internal flush_inbound_reg"
+    told.on_learned[0]([credential(2, "")])
+    with gevent.Timeout(30):
+        while not any("flush" in one for one in switch.asked):
+            gevent.sleep(0.01)
+    switch.done.clear()
+    carrier("192.0.2.222")
+    with gevent.Timeout(30):
+        while "sofia profile external rescan" not in switch.done:
+            gevent.sleep(0.01)
+    assert "sofia profile external killgw c" in switch.done
+    assert not any(isinstance(one, PhoneCredentialApplied) and one.serial == 2 for one in told.told)
+    switch.refuses = ""
+    told.until_applied(2)
+    assert set(ENDS) <= set(switch.done) and switch.done.count("sofia profile external rescan") == 1
     part.stop()
