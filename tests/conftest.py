@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+import hypothesis
 import pytest
 import structlog
 from gevent.hub import Hub
@@ -18,6 +19,10 @@ __all__ = ["broker", "database", "house_database", "postgres"]
 
 # With rich installed (the audit's tools bring it) structlog draws each traceback for seconds, in the middle of a test.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+# A busy machine makes an example slow, not wrong; all else as it is usual here (in CI: the same examples each time).
+hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=None))
+hypothesis.settings.load_profile("patient")
 
 _died: list[str] = []
 _report = Hub.handle_error

@@ -51,7 +51,6 @@ def ended(tenant: str, call: str, caller: Party) -> Envelope:
     return msgspec.structs.replace(sample, body=body, tenant=tenant, call=call, id=f"{tenant}-{call}")
 
 
-@pytest.mark.timeout(60)
 def test_thirty_lines_of_pika_read_one_clients_calls_each_once(
     consumer: tuple[subprocess.Popen[str], RabbitBus],
 ) -> None:

@@ -77,7 +77,7 @@ def commands(tmp_path: Path, house_database: Database) -> Iterator[Commands]:
 
 
 @pytest.mark.requirement("B16")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_killed_in_mid_call_history_and_ledger_are_complete_and_exact_afterwards(
     world: World, commands: Commands
 ) -> None:
