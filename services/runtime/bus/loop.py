@@ -27,8 +27,8 @@ class Loop:
 
     def __init__(self) -> None:
         self._hub = gevent.get_hub()
-        self._handlers: dict[int, tuple[Handler, int, Any]] = {}
-        """By descriptor: what to call, what for, the watcher."""
+        self._handlers: dict[int, tuple[Handler, dict[int, Any]]] = {}
+        """By descriptor: what to call, and a watcher for each of READ and WRITE; those that are wanted are active."""
         self._ready: dict[int, int] = {}
         self._timers: set[Any] = set()
         self._calls: deque[Callable[[], None]] = deque()
@@ -42,9 +42,10 @@ class Loop:
             self._woken.clear()
             ready, self._ready = self._ready, {}
             for fd, events in ready.items():
-                handler, wanted, _ = self._handlers.get(fd, (None, 0, None))  # a call before may have let go of it
-                if handler is not None and events & wanted:
-                    handler(fd, events & wanted)
+                handler, watchers = self._handlers.get(fd, (None, {}))  # a call before may have let go of it
+                wanted = events & sum(mask for mask, watcher in watchers.items() if watcher.active)
+                if handler is not None and wanted:
+                    handler(fd, wanted)
             for _ in range(len(self._calls)):
                 self._calls.popleft()()
 
@@ -86,22 +87,24 @@ class Loop:
 
     def add_handler(self, fd: int, handler: Handler, events: int) -> None:
         """Call it whenever the descriptor is ready for one of `events`."""
-        watcher = self._hub.loop.io(fd, events)
-        self._handlers[fd] = handler, events, watcher
-        watcher.start(self._is_ready, fd, pass_events=True)
+        self._handlers[fd] = handler, {mask: self._hub.loop.io(fd, mask) for mask in (self.READ, self.WRITE)}
+        self.update_handler(fd, events)
 
     def update_handler(self, fd: int, events: int) -> None:
-        """For these from now on."""
-        handler, _, watcher = self._handlers[fd]
-        watcher.close()
-        self.add_handler(fd, handler, events)
+        """For these from now on. pika wants WRITE for a moment for each thing it writes."""
+        for mask, watcher in self._handlers[fd][1].items():
+            if not events & mask:
+                watcher.stop()
+            elif not watcher.active:
+                watcher.start(self._is_ready, fd, mask)
 
     def remove_handler(self, fd: int) -> None:
         """Watch it no more."""
-        self._handlers.pop(fd)[2].close()
+        for watcher in self._handlers.pop(fd)[1].values():
+            watcher.close()
         self._ready.pop(fd, None)
 
-    def _is_ready(self, events: int, fd: int) -> None:
+    def _is_ready(self, fd: int, mask: int) -> None:
         """On the hub, at every turn of it until what is ready was read or written."""
-        self._ready[fd] = self._ready.get(fd, 0) | events
+        self._ready[fd] = self._ready.get(fd, 0) | mask
         self._woken.set()
