@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from playwright import sync_api as playwright
 
-from tests.browser.visitor import IN_A_BROWSER, Served, keep, log_in
+from tests.browser.visitor import DEADLINE_MS, IN_A_BROWSER, Served, keep, log_in
 
 pytestmark = IN_A_BROWSER
-IN_SIGHT = "(at => at.top >= 0 && at.bottom <= innerHeight)(document.activeElement.getBoundingClientRect())"
 
 
 def test_hours_are_tried_saved_and_taken_back_by_hand(page: object) -> None:
@@ -92,8 +92,8 @@ def test_a_step_is_added_and_moved_by_the_keyboard_alone_and_takes_the_next_call
     page.get_by_role("button", name="手順を足す 時間帯 1").press("Enter")  # type: ignore[attr-defined]
     for place in (3, 2, 1):
         group = page.get_by_role("group", name=f"時間帯 1 の手順 {place}")  # type: ignore[attr-defined]
-        page.wait_for_function("n => document.activeElement.name === `rules-0-steps-${n}-what`", arg=place - 1)  # type: ignore[attr-defined]
-        page.wait_for_function(IN_SIGHT)  # type: ignore[attr-defined]
+        focused = page.locator(f"[name=rules-0-steps-{place - 1}-what]:focus")  # type: ignore[attr-defined]
+        playwright.expect(focused).to_be_in_viewport(timeout=DEADLINE_MS)
         if place > 1:
             group.get_by_role("button", name="上へ").press("Enter")
     group.get_by_label("何をするか").select_option(label="外の電話番号へ転送する")
