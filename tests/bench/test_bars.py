@@ -10,8 +10,9 @@ import pytest
 from services.eventsocket.heard import Heard
 from services.eventsocket.normalise import Normaliser
 from services.eventsocket.parties import text
-from tests.bench import charging, feeder, parsers, publishing, reports
+from tests.bench import charging, feeder, parsers, publishing, reports, viewers
 from tests.bench.bar import Bar, json_lines, per_second, table, within
+from tests.bench.house import Processes
 from tests.rabbitmq import Broker
 
 
@@ -57,3 +58,13 @@ def test_both_publish(broker: Broker) -> None:
 def test_every_page_is_shown_over_few_and_many_calls(tmp_path: Path) -> None:
     urls = [f"sqlite:///{tmp_path / name}.sqlite" for name in ("few", "many")]
     assert all(len(few) == len(many) == 1 for few, many in reports.measure(urls[0], urls[1], 200, 1).values())
+
+
+def test_open_pages_show_every_change(tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    try:
+        urls = [f"sqlite:///{tmp_path / name}.sqlite" for name in ("few", "many")]
+        _cpu, _lag, late = viewers.bars(processes, urls[0], urls[1], 7, 0.2)
+    finally:
+        processes.close()
+    assert (late.samples, late.ours > 0) == (7 * 4, True)
