@@ -48,6 +48,9 @@ ON_ONE = {
     "what reaches the store was read by a schema before; its answers are compared beside it": (
         "integration/pages/test_api_fuzzed.py::house",
     ),
+    "what a form makes of the client's file; forms are kept in both by test_settings_forms.py": (
+        "integration/test_settings_way.py::one_house",
+    ),
     "a process of a test that tells it the address": ("contract/worker_process.py::main",),
     "each bus with one database, since the book of letters knows nothing of the bus": (
         "integration/test_dead_letters.py::office",
