@@ -197,7 +197,8 @@ def keep_registration(tx: Tx, envelope: Envelope, _cause: Cause) -> Iterable[Emi
         until_us = at_us + fact.expires_s * 1_000_000 + SLACK_US
     table, domain = tx.tables["phone_registrations"], fact.domain.lower()
     values = {"until_us": until_us, "as_of_us": at_us}
-    if not tx.insert_once(table, {"phone": fact.phone, "domain": domain, "switch": fact.switch, **values}):
-        here: Any = (table.c.phone == fact.phone) & (table.c.domain == domain) & (table.c.switch == fact.switch)
-        tx.sql.execute(update(table).where(here, table.c.as_of_us <= at_us).values(**values))
+    here: Any = (table.c.phone == fact.phone) & (table.c.domain == domain) & (table.c.switch == fact.switch)
+    known = tx.sql.execute(update(table).where(here, table.c.as_of_us <= at_us).values(**values))
+    if not known.rowcount:  # nearly all are refreshes, which one statement notes
+        tx.insert_once(table, {"phone": fact.phone, "domain": domain, "switch": fact.switch, **values})
     return []
