@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -20,11 +19,9 @@ from services.directory import service as directory
 from services.directory.audit.chain import Whole, check
 from services.directory.audit.files import as_csv, as_json_lines
 from services.directory.audit.rows import Wanted, erase, oldest_first
+from services.directory.days import JAPAN
 from services.runtime import clock
 from services.runtime.settings import Settings
-
-JAPAN = ZoneInfo("Asia/Tokyo")
-"""Days that somebody types are days in Japan, whatever this machine's clock shows."""
 
 
 class Moment(click.ParamType[int]):

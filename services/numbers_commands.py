@@ -16,10 +16,11 @@ import msgspec
 from proto.values import digits_of
 from services.beside import at_console, at_stores, opened
 from services.directory import service as directory
+from services.directory.days import day_of
 from services.directory.numbers import desk
 from services.directory.numbers.areas import KINDS, area_of, kind_of
 from services.directory.numbers.listing import Unreadable, read_number, read_numbers
-from services.directory.numbers.model import REASONS, Held, Reason, Refusal, State, day_of
+from services.directory.numbers.model import REASONS, Held, Reason, Refusal, State
 from services.directory.numbers.stock import Wanted
 from services.directory.people.ranks import Actor
 from services.runtime.settings import Settings

@@ -106,6 +106,7 @@ PURE = (
     "services/directory/tenants/words.py",
     "services/directory/tenants/route_tests.py",
     "services/directory/tenants/settle.py",
+    "services/directory/days.py",
     "services/directory/audit/files.py",
     "services/directory/audit/chain.py",
     "services/directory/audit/pages.py",

@@ -17,8 +17,8 @@ from flask import Response, abort, request
 from proto.values import PLATFORM_TENANT
 from services.directory.audit import rows as audit
 from services.directory.audit.chain import Entry
-from services.directory.audit.pages import day_us
 from services.directory.audit.rows import Wanted, audited
+from services.directory.days import day_us
 from services.directory.health.standing import HealthPage
 from services.directory.people import staff
 from services.directory.people.ranks import MANAGERS

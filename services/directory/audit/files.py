@@ -6,20 +6,19 @@ Enters: entries. Leaves: lines. Texts stay texts (`runtime/csv_file.py`); times 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
 
 import msgspec
 
 from services.directory.audit.chain import Entry
+from services.directory.days import in_japan
 from services.runtime.csv_file import BOM, line
 
 COLUMNS = ("seq", "at", "who", "what", "tenant", "about", "before", "after", "chain")
-_JAPAN = timezone(timedelta(hours=9))
 
 
 def at_text(at_us: int) -> str:
     """`2026-11-22T10:00:00.123+09:00`."""
-    return datetime.fromtimestamp(at_us / 1_000_000, _JAPAN).isoformat(timespec="milliseconds")
+    return in_japan(at_us).isoformat(timespec="milliseconds")
 
 
 def as_csv(entries: Iterable[Entry]) -> Iterator[str]:

@@ -7,15 +7,13 @@ the template.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import msgspec
 
 from proto.values import PLATFORM_TENANT
 from services.directory.audit.chain import Entry
-
-JAPAN = timezone(timedelta(hours=9))
+from services.directory.days import in_japan
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -41,25 +39,16 @@ class AuditLine(msgspec.Struct, frozen=True):
     erased: bool
 
 
-def day_us(text: str, later: int = 0) -> int | None:
-    """When a day (or one so many days later) begins in Japan; None for no text. Raises ValueError, OverflowError."""
-    if not text:
-        return None
-    day = date.fromisoformat(text) + timedelta(days=later)
-    return int(datetime.combine(day, time(), JAPAN).timestamp() * 1_000_000)
-
-
 def audit_lines(entries: Iterable[Entry], clients: Mapping[str, str]) -> list[AuditLine]:
     """The audit log, in its order."""
     return [_audit_line(entry, clients) for entry in entries]
 
 
 def _audit_line(entry: Entry, clients: Mapping[str, str]) -> AuditLine:
-    at = datetime.fromtimestamp(entry.at_us / 1_000_000, JAPAN)
     platform = entry.tenant == PLATFORM_TENANT
     return AuditLine(
         entry.seq,
-        at.strftime("%Y-%m-%d %H:%M:%S"),
+        f"{in_japan(entry.at_us):%Y-%m-%d %H:%M:%S}",
         entry.who,
         entry.what,
         entry.tenant,

@@ -19,6 +19,7 @@ from services.directory.audit import rows as audit
 from services.directory.audit.chain import Entry
 from services.directory.audit.files import as_csv, as_json_lines
 from services.directory.audit.rows import Wanted, audited, oldest_first
+from services.directory.days import day_us
 from services.directory.numbers.web import REASON_NAMES, STATE_NAMES
 from services.directory.people import staff
 from services.directory.people.ranks import MANAGERS
@@ -180,8 +181,8 @@ def _asked() -> dict[str, str]:
 def _wanted(asked: dict[str, str], person: Person) -> tuple[Wanted, str]:
     """The filter, within what the visitor may see, and what is wrong with it."""
     try:
-        since = pages.day_us(asked["since"], 0)
-        until = pages.day_us(asked["until"], 1)
+        since = day_us(asked["since"], 0)
+        until = day_us(asked["until"], 1)
     except (ValueError, OverflowError):
         return Wanted(tenants=()), gettext("日付は 2026-11-22 のように入力してください。")
     return Wanted(person.visible, asked["tenant"], asked["who"], since, until), ""

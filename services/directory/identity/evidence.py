@@ -19,8 +19,9 @@ import msgspec
 from proto.tenant import Tenant
 from services.directory.audit.files import as_csv, at_text
 from services.directory.audit.rows import Wanted, audited, oldest_first
+from services.directory.days import day_of
 from services.directory.identity import records
-from services.directory.identity.records import Version, day_in_japan
+from services.directory.identity.records import Version
 from services.directory.people.rows import TRIES
 from services.directory.tenants import texts
 from services.directory.tenants.yaml_files import parse
@@ -96,7 +97,7 @@ def spans(history: Iterable[tuple[texts.Entry, bytes]]) -> list[Span]:
     open_: dict[str, Span] = {}
     for entry, text in history:
         document, _ = parse(Tenant, text, entry.file)
-        day = day_in_japan(entry.at_us)
+        day = day_of(entry.at_us)
         now = {} if entry.gone or document is None else {one.number: one.kind for one in document.body.numbers}
         for number in [number for number in open_ if number not in now]:
             closed.append(msgspec.structs.replace(open_.pop(number), until=day))

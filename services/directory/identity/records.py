@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import date, datetime, time
+from datetime import date
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text, func, select
 
 from proto.tenant import Tenant
-from proto.values import to_datetime, to_epoch_us
-from services.directory.audit.pages import JAPAN
 from services.directory.audit.rows import audited
+from services.directory.days import begins_us, day_of
 from services.directory.identity import model
 from services.directory.identity.model import Record
 from services.runtime.store import Conflict, Tx
@@ -173,12 +172,12 @@ def _standing(tenant: str, row: Any, last: Version | None, today: date) -> Stand
     ended_on: date | None = None
     if row is not None and body is not None:
         until = date.fromisoformat(body.contract.until) if body.contract.until else None
-        removed = day_in_japan(row.since_us) if row.gone else None
+        removed = day_of(row.since_us) if row.gone else None
         days = [day for day in (until, removed) if day is not None and day <= today]
         ended_on = max(days) if days else None
     in_force = row is not None and not row.gone
     left_since = row is not None and row.gone and last is not None and last.at_us < row.since_us
-    lapsed = left_since and day_in_japan(row.since_us + LAPSES_AFTER_US) < today
+    lapsed = left_since and day_of(row.since_us + LAPSES_AFTER_US) < today
     return Standing(tenant, body, in_force, last, ended_on, last is not None and last.confirmed and not lapsed)
 
 
@@ -187,7 +186,7 @@ def save(tx: Tx, who: str, tenant: str, record: Record, seen: int, confirm: bool
 
     Raises Refused("changed" | "missing" | "wrong" | "same").
     """
-    today = day_in_japan(now_us)
+    today = day_of(now_us)
     now = standing(tx, tenant, today)
     if (now.last.number if now.last is not None else 0) != seen:
         raise Refused("changed")
@@ -262,7 +261,7 @@ def add_copy(tx: Tx, who: str, tenant: str, name: str, body: bytes, now_us: int)
 
 def erase(tx: Tx, who: str, tenant: str, now_us: int) -> None:
     """Records and copies of a client whose seven years are over. Raises Refused("kept")."""
-    today = day_in_japan(now_us)
+    today = day_of(now_us)
     now = standing(tx, tenant, today)
     if not now.may_be_erased(today):
         raise Refused("kept")
@@ -271,14 +270,9 @@ def erase(tx: Tx, who: str, tenant: str, now_us: int) -> None:
     audited(tx, who, "identity.erased", tenant, tenant, now_us=now_us)
 
 
-def day_in_japan(now_us: int) -> date:
-    """The day of a moment."""
-    return to_datetime(now_us).astimezone(JAPAN).date()
-
-
 def _midnight_us(now_us: int) -> int:
     """When this day began in Japan."""
-    return to_epoch_us(datetime.combine(day_in_japan(now_us), time(), JAPAN))
+    return begins_us(day_of(now_us))
 
 
 def _version(row: Any) -> Version:

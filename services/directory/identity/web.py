@@ -19,11 +19,11 @@ from werkzeug.wrappers import Response
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from services.directory.audit.files import at_text
+from services.directory.days import day_of, minute_of
 from services.directory.identity import model, records
 from services.directory.identity.evidence import bundle
 from services.directory.identity.model import METHODS, Record
-from services.directory.identity.records import Refused, Standing, day_in_japan
+from services.directory.identity.records import Refused, Standing
 from services.directory.people import staff
 from services.directory.people.rows import TRIES
 from services.runtime import clock
@@ -141,7 +141,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
         """The client, or 404. A new client's check is made before its file: for the platform's operator any id goes."""
         if not current_person().sees(tenant) or not _CLIENT.fullmatch(tenant):
             abort(404)
-        return store.run(lambda tx: records.standing(tx, tenant, day_in_japan(clock.now_us())))
+        return store.run(lambda tx: records.standing(tx, tenant, day_of(clock.now_us())))
 
     def page(now: Standing, form: RecordForm, failure: str = "") -> str:
         return render_template(
@@ -155,9 +155,9 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
             needed=model.needed((now.last.record if now.last is not None else Record()).party, now.needs_base),
             versions=_shown(store.run(lambda tx: records.versions(tx, now.tenant))),
             copies=store.run(lambda tx: records.copies(tx, now.tenant)),
-            at_text=_at,
+            at_text=minute_of,
             kept_until=model.kept_until(now.ended_on) if now.ended_on is not None else None,
-            erasable=now.may_be_erased(day_in_japan(clock.now_us())) and current_person().role == "platform_operator",
+            erasable=now.may_be_erased(day_of(clock.now_us())) and current_person().role == "platform_operator",
             done=request.args.get("done", "") if request.method == "GET" else "",
         )
 
@@ -172,7 +172,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
             failure = gettext("顧客の記号は、小文字の英字・数字と - で入力してください。")
 
         def read(tx: Tx) -> tuple[list[Standing], dict[str, str]]:
-            return records.standings(tx, day_in_japan(clock.now_us())), staff.clients(tx)
+            return records.standings(tx, day_of(clock.now_us())), staff.clients(tx)
 
         found, names = store.run(read)
         mine = [one for one in found if person.sees(one.tenant)]
@@ -202,7 +202,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
         try:
             saved = store.run(lambda tx: records.save(tx, who, tenant, record, seen, confirm, why, now_us), TRIES)
         except Refused as refused:
-            form.refused(refused.fields, dict(model.wrong(record, day_in_japan(now_us))))
+            form.refused(refused.fields, dict(model.wrong(record, day_of(now_us))))
             code = 409 if refused.reason == "changed" else 422
             return make_response(page(now, form, str(FAILURES.get(refused.reason, ""))), code)
         began = saved.confirmed and not now.confirmed
@@ -241,7 +241,7 @@ def blueprint(store: Store, take: Callable[[], object]) -> Blueprint:
         if not why:
             return _again(tenant, Refused("why"))
         file = bundle(store, tenant, who, why, clock.now_us())
-        name = f"{tenant}-{day_in_japan(clock.now_us())}.zip"
+        name = f"{tenant}-{day_of(clock.now_us())}.zip"
         return send_file(file, mimetype="application/zip", as_attachment=True, download_name=name)
 
     @room.post("/identity/<tenant>/erase")
@@ -286,7 +286,3 @@ def _taken(take: Callable[[], object]) -> bool:
         log.warning("a client begins later", reason=str(error))
         return False
     return True
-
-
-def _at(at_us: int) -> str:
-    return at_text(at_us)[:16].replace("T", " ")

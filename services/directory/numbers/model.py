@@ -6,17 +6,13 @@ Enters: a number's row, a happening. Leaves: the row as it is then, or a refusal
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Literal, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from proto.table import total
-from proto.values import to_datetime
 
-JAPAN = ZoneInfo("Asia/Tokyo")
 DAY_US = 24 * 3600 * 1_000_000
 LONGEST_NOTE = 200
 SUSPENDED_RESTS_US = 180 * DAY_US
@@ -189,11 +185,6 @@ def rested(held: Held, now_us: int) -> Held:
             held, state=State.STOCK, client="", since_us=held.until_us, reason="", note="", until_us=None
         )
     return held
-
-
-def day_of(at_us: int) -> date:
-    """The day in Japan."""
-    return to_datetime(at_us).astimezone(JAPAN).date()
 
 
 def is_free_for(held: Held, client: str, now_us: int) -> bool:

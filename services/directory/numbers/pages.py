@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from proto.values import to_datetime
+from services.directory.days import day_of, minute_of
 from services.directory.numbers.areas import area_of, kind_of
-from services.directory.numbers.model import JAPAN, Held, Line, State, day_of
+from services.directory.numbers.model import Held, Line, State
 from services.runtime.csv_file import BOM, line
 from services.runtime.telephone import written
 
@@ -78,7 +78,7 @@ def history_lines(lines: Iterable[Line], clients: Mapping[str, str], *, with_rea
     """The newest first, as the rows come."""
     return [
         HistoryLine(
-            at=f"{to_datetime(one.at_us).astimezone(JAPAN):%Y-%m-%d %H:%M}",
+            at=minute_of(one.at_us),
             who=one.who,
             what=one.what,
             client_name=clients.get(one.client, one.client),

@@ -6,7 +6,6 @@ Enters: a name, what the token is good for, for how long, one's password. Leaves
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, abort, make_response, redirect, render_template
@@ -16,7 +15,7 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from services.directory.audit.pages import JAPAN
+from services.directory.days import day_of
 from services.directory.people import staff, tokens
 from services.directory.people.web_account import wrong_password
 from services.runtime.store import Store
@@ -100,9 +99,5 @@ def add_token_pages(room: Blueprint, store: Store, tell: Callable[[], None]) -> 
         person = current_person().id
         held = store.run(lambda tx: tokens.kept(tx, person))
         return render_template(
-            "account/tokens.html", form=form, failure=failure, held=held, scopes=SCOPES, day_of=_day_of
+            "account/tokens.html", form=form, failure=failure, held=held, scopes=SCOPES, day_of=day_of
         )
-
-
-def _day_of(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1_000_000, JAPAN).strftime("%Y-%m-%d")

@@ -6,11 +6,10 @@ Enters: devices, credentials, what switches said. Leaves: lines in page values, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 
 import msgspec
 
-from services.directory.audit.pages import JAPAN
+from services.directory.days import minute_of
 from services.directory.phones.model import Device, Issued, Registered, State, registered_at, state
 from services.runtime.telephone import written as as_dialled
 
@@ -52,15 +51,10 @@ def line(
         device=device.device,
         numbers=tuple(as_dialled(number) for number in device.numbers),
         state=state(device, issued),
-        issued_at=written(issued.at_us) if issued else "",
+        issued_at=minute_of(issued.at_us) if issued else "",
         issued_by=issued.by if issued else "",
         revoked=issued is not None and not issued.domains,
         registered=tuple(one.switch for one in registered_at(device, told, now_us)),
-        heard_at=written(max(heard)) if heard else "",
+        heard_at=minute_of(max(heard)) if heard else "",
         waiting=tuple(late),
     )
-
-
-def written(at_us: int) -> str:
-    """`2026-11-22 14:05`, in Japan."""
-    return datetime.fromtimestamp(at_us / 1_000_000, JAPAN).strftime("%Y-%m-%d %H:%M")

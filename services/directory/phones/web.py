@@ -14,13 +14,14 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from proto.values import PLATFORM_TENANT
+from services.directory.days import minute_of
 from services.directory.people import rows as people
 from services.directory.people import staff
 from services.directory.people.ranks import MANAGERS
 from services.directory.phones import issuing, rows, web_provision
 from services.directory.phones.issuing import Reach, Unknown
 from services.directory.phones.model import Device
-from services.directory.phones.pages import PhoneLine, line, written
+from services.directory.phones.pages import PhoneLine, line
 from services.runtime import clock
 from services.runtime.bus import Bus, Unavailable
 from services.runtime.log import get_logger
@@ -51,7 +52,7 @@ def blueprint(store: Store, bus: Bus, reach: Mapping[str, Reach] | None = None) 
         _visible(tenant)
         found = _or_404(store, lambda tx: lines(tx, tenant, issuing.devices(tx, tenant)))
         return render_template(
-            "phones/list.html", owner=tenant, title=_title(store, tenant), lines=found, as_of=written(clock.now_us())
+            "phones/list.html", owner=tenant, title=_title(store, tenant), lines=found, as_of=minute_of(clock.now_us())
         )
 
     @room.get("/phones/<tenant>/<phone>")

@@ -13,8 +13,9 @@ import msgspec
 
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
+from services.directory.days import day_of
 from services.directory.numbers.model import Held as Number
-from services.directory.numbers.model import State, day_of
+from services.directory.numbers.model import State
 from services.directory.tenants.check import check_platform, check_tenant
 from services.directory.tenants.documents import PLATFORM_FILE, Document, Folder, line_of
 from services.directory.tenants.problems import Path, Problem, errors

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from services.directory import service as directory
-from services.directory.audit.pages import JAPAN
 from services.directory.audit.rows import oldest_first
+from services.directory.days import JAPAN, day_of
 from services.directory.identity import records
 from services.directory.identity.model import Record
 from services.runtime import clock
@@ -107,7 +107,7 @@ def test_the_page_says_of_a_check_what_holds_for_the_file(house: PagesHouse, adm
         tx.sql.execute(
             tx.tables["revisions"].update().where(tx.tables["revisions"].c.tenant == "acme").values(gone=True)
         )
-        standing = records.standing(tx, "acme", records.day_in_japan(now_us))
+        standing = records.standing(tx, "acme", day_of(now_us))
         return "acme" in records.confirmed(tx, now_us), standing.confirmed
 
     for hour in (-1, 1, 11, 12, 13, 36):

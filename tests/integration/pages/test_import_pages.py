@@ -73,7 +73,7 @@ def test_errors_stand_by_sheet_row_and_column_and_the_others_may_go_first(house:
     said = done(house, admin, write(admin, page, skip="yes"))
     assert "2件の顧客を取り込みました" in said and clients(house) == ["kaisha001", "kaisha003"]
     english = html.unescape(admin.get(f"{path}?lang=en").text)
-    assert "2 clients imported. They count from the next call." in english and "取り込" not in english
+    assert "2 clients are imported, in force from the next call on." in english and "取り込み" not in english
 
 
 def test_csv_files_are_sent_together(house: PagesHouse, admin: Visitor) -> None:
