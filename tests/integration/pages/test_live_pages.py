@@ -91,7 +91,7 @@ def test_sixty_open_pages_show_a_call_of_their_clients_and_of_nobody_else(house:
     for client, number in CALLERS.items():
         caller = Party(number=number.replace("-", ""))
         house.tell(stories.forwarded(f"call-{client}", tenant=client, caller=caller).facts)
-    gevent.joinall(reading, timeout=DEADLINE_S, raise_error=True)
+    gevent.joinall(reading, timeout=4 * DEADLINE_S, raise_error=True)
     assert all(one.ready() for one in reading), "a page waits for news, or was told of none"
 
 
