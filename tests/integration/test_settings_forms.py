@@ -114,7 +114,10 @@ def test_everything_that_holds_stands_on_one_page_with_the_way_to_its_form(keiri
         UNANSWERED,
         RINGING,
         *(f"/settings/acme/{page}" for page in ("hours/office", "devices/1001", "devices/1101", "greeting", "notices")),
-        *(f"/settings/acme/{page}" for page in ("new-hours", "hours-followers", "way/main", "way/secretary", "number-ways")),
+        *(
+            f"/settings/acme/{page}"
+            for page in ("new-hours", "hours-followers", "way/main", "way/secretary", "number-ways")
+        ),
     }
     for path in forms:
         assert keiri.get(path).status == 200, path
