@@ -22,29 +22,29 @@ from freeswitch.simulator import check as simulator_check
 from freeswitch.simulator.record import command as recording
 from freeswitch.simulator.record.recording import WIDTHS
 from proto.contract import export
-from services import bus_definitions as users_of_bus
-from services import database as stores_command
-from services.audit_commands import audit
-from services.beside import ask, at_stores, language, opened
 from services.billing import held
 from services.billing import service as billing
-from services.capacity_command import capacity_command
+from services.commands import bus_definitions as users_of_bus
+from services.commands import database as stores_command
+from services.commands.audit import audit
+from services.commands.beside import ask, at_stores, language, opened
+from services.commands.capacity import capacity_command
+from services.commands.letters import letters
+from services.commands.numbers import numbers
+from services.commands.people import people
+from services.commands.phones import phones
+from services.commands.route import route
+from services.commands.tenants import tenants
 from services.connectors import deliveries
 from services.connectors import service as connectors
-from services.dead_letters import letters
 from services.eventsocket import decode as esl_decode
 from services.eventsocket.doctor import command as doctor_command
 from services.eventsocket.doctor.finding import Lang
 from services.history import service as histories
 from services.history.rebuild import Done, rebuild
-from services.numbers_commands import numbers
-from services.people_commands import people
-from services.phones_commands import phones
-from services.route_commands import route
 from services.runtime import clock
 from services.runtime.bus.definitions import definitions
 from services.runtime.settings import ESL_PASSWORD, Settings, load_or_exit
-from services.tenant_commands import tenants
 
 T = TypeVar("T")
 

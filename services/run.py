@@ -20,7 +20,7 @@ import msgspec
 from freeswitch.simulator import Simulator
 from proto.envelope import Envelope
 from proto.events import CallEnded
-from services.beside import Duration, environment
+from services.commands.beside import Duration, environment
 from services.compose import House, compose
 from services.directory.people import rows as people
 from services.history.narrate import line

@@ -199,7 +199,7 @@ def room_of(name: str) -> str | None:
 
 
 def is_entry(path: str) -> bool:
-    return path.endswith("__main__.py") or re.fullmatch(r"services/\w+\.py", path) is not None
+    return path.endswith("__main__.py") or re.fullmatch(r"services/(commands/)?\w+\.py", path) is not None
 
 
 def is_pure(path: str) -> bool:

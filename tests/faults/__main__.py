@@ -16,7 +16,7 @@ from dataclasses import replace  # noqa: E402
 import click  # noqa: E402
 import msgspec  # noqa: E402
 
-from services.beside import Duration  # noqa: E402
+from services.commands.beside import Duration  # noqa: E402
 from services.runtime import log  # noqa: E402
 from tests.faults.catalogue import FAULTS  # noqa: E402
 from tests.faults.chaos import rage  # noqa: E402

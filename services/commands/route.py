@@ -18,8 +18,8 @@ import msgspec
 from proto.events import LegEnded
 from proto.tenant import Tenant
 from proto.values import Party, to_datetime
-from services.beside import Duration, ask, at_console, at_stores, language
 from services.billing.rate import ZERO, rate
+from services.commands.beside import Duration, ask, at_console, at_stores, language
 from services.directory import service as directory
 from services.directory.explaining.asking import HOME_TIMEZONE, Answer, CannotAsk, Question, asked, called
 from services.directory.explaining.replaying import Moved, Rules, moved

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from services.beside import ask, at_stores
+from services.commands.beside import ask, at_stores
 from services.history import service as histories
 from services.history.capacity import DEFAULTS, Asked, CapacityPage, capacity, hours, since
 from services.history.taken import outside, spoken_by_phones

@@ -13,7 +13,8 @@ from typing import Any
 import click
 import msgspec
 
-from services.beside import Duration, at_console, at_stores, language, opened
+from services.commands.beside import Duration, at_console, at_stores, language, opened
+from services.commands.revisions import wait
 from services.directory import service as directory
 from services.directory.imports.carry import MOST_FILES, Outcome, Refused, by_name, carry_out, propose
 from services.directory.imports.model import Lang, Made, Proposal
@@ -22,7 +23,6 @@ from services.directory.imports.template import template
 from services.runtime import clock
 from services.runtime.settings import Settings
 from services.runtime.store import Store
-from services.tenant_revisions import wait
 
 _WORDS = {
     "new": ("新規", "new"),

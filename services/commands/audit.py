@@ -14,7 +14,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from services.beside import TRIES, at_console, at_stores, opened
+from services.commands.beside import TRIES, at_console, at_stores, opened
 from services.directory import service as directory
 from services.directory.audit.chain import Whole, check
 from services.directory.audit.files import as_csv, as_json_lines

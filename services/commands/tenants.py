@@ -16,17 +16,17 @@ import msgspec
 
 from proto.contract import FILES, editor_schema
 from proto.values import to_datetime
-from services.beside import ask, at_stores, language
+from services.commands.beside import ask, at_stores, language
+from services.commands.imports import import_
+from services.commands.revisions import COMMANDS
 from services.directory import service as directory
 from services.directory.tenants import check_command, plan_command
 from services.directory.tenants.applied import applied
 from services.directory.tenants.words import Lang
 from services.directory.tenants.yaml_files import read_folder
-from services.import_commands import import_
 from services.routing.explain import explain
 from services.runtime import clock
 from services.runtime.settings import Settings
-from services.tenant_revisions import COMMANDS
 
 
 @click.group()

@@ -21,7 +21,8 @@ import msgspec
 from proto.tenant import Tenant
 from proto.tenant.platform import Platform
 from proto.values import PLATFORM_TENANT, to_datetime
-from services.beside import Duration, ask, at_console, at_stores, opened
+from services.commands.beside import Duration, ask, at_console, at_stores, opened
+from services.commands.spread import behind
 from services.directory import service as directory
 from services.directory.tenants import texts
 from services.directory.tenants.changing import Refused, put, take_back
@@ -32,7 +33,6 @@ from services.directory.tenants.yaml_files import parse, stamps
 from services.runtime import clock
 from services.runtime.settings import Settings
 from services.runtime.store import Tx
-from services.tenant_spread import behind
 
 _within = click.option(
     "--within",

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from proto.values import PLATFORM_TENANT
-from services.beside import TRIES, Duration, at_console, at_stores, opened
+from services.commands.beside import TRIES, Duration, at_console, at_stores, opened
 from services.directory import service as directory
 from services.directory.phones import issuing, rows
 from services.directory.phones.issuing import Unknown

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from proto.events import PersonChanged
-from services.beside import TRIES, at_console, at_stores, opened
+from services.commands.beside import TRIES, at_console, at_stores, opened
 from services.directory import service as directory
 from services.directory.people import ranks, second_factor, staff
 from services.runtime import clock

@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from proto.events import PlatformRevised, TenantRevised
 from proto.values import PLATFORM_TENANT
-from services import database
-from services.beside import TRIES, opened
+from services.commands import database
+from services.commands.beside import TRIES, opened
 from services.directory.tenants.applied import applied
 from services.rooms import BUILDS, store_url
 from services.runtime.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from services.beside import at_stores
+from services.commands.beside import at_stores
 from services.letters import kept, view
 from services.letters.desk import Desk, NoLetter, is_of
 from services.rooms import store_url

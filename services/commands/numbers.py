@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from proto.values import digits_of
-from services.beside import at_console, at_stores, opened
+from services.commands.beside import at_console, at_stores, opened
 from services.directory import service as directory
 from services.directory.days import day_of
 from services.directory.numbers import desk
