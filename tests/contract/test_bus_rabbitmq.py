@@ -66,7 +66,7 @@ def test_a_broker_killed_in_mid_stream_loses_nothing_and_keeps_the_order(victim:
     declared = time.monotonic()
     heard: list[str] = []
     confirmed = 0
-    done = gevent.event.Event()
+    done, spoken = gevent.event.Event(), gevent.event.Event()
 
     def speak() -> None:
         nonlocal confirmed
@@ -75,10 +75,11 @@ def test_a_broker_killed_in_mid_stream_loses_nothing_and_keeps_the_order(victim:
             publish_surely(bus, [fact(str(number + n)) for n in range(5)])
             number += 5
             confirmed = number
+        spoken.set()
 
     def hear() -> None:
         consumer = bus.consume("history.0")
-        while not (done.is_set() and confirmed and str(confirmed - 1) in heard[-1000:]):
+        while not (spoken.is_set() and str(confirmed - 1) in heard[-1000:]):
             deliveries = consumer.get(64, timeout_s=0.5)
             heard.extend(texts(deliveries))
             consumer.ack(deliveries)

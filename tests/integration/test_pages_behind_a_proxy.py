@@ -17,6 +17,7 @@ from proto.envelope import Envelope
 from proto.events import PersonChanged
 from services.compose import House, pages
 from services.directory.people import rows as people
+from services.letters import kept
 from services.rooms import BUILDS
 from services.runtime.bus.embedded import EmbeddedBus
 from services.runtime.metrics import HANDLED
@@ -44,10 +45,13 @@ class AtScale:
     def __init__(self, folder: Path, database: Database) -> None:
         self.stores: dict[str, Store] = {}
         self.apps: dict[str, Flask] = {}
+        self.stores[kept.NAME] = Store(database.store(kept.NAME), kept.metadata())
+        self.stores[kept.NAME].start()
         self.settings = {name: sample(name, folder) for name in ("directory", "history")}
         for name, settings in self.settings.items():
             settings.data_dir.mkdir()
-            house = House(settings, EmbeddedBus(folder / "never-opened"))
+            letters = {kept.NAME: self.stores[kept.NAME]}
+            house = House(settings, EmbeddedBus(folder / "never-opened"), stores=letters)
             store = Store(database.store(name), BUILDS[name]().metadata)
             store.start()
             self.stores[name] = house.stores[name] = store
@@ -61,10 +65,10 @@ class AtScale:
         """Made by directory, heard by both; the password."""
         person, password = people.ensure_first_person(self.stores["directory"])
         told = Envelope(body=person, id="person-1", source="directory", tenant="_platform", occurred_at_us=1)
-        for name, store in self.stores.items():
+        for name in self.apps:
             hear = BUILDS[name]().handlers[PersonChanged]
             cause = Cause(told, name)
-            store.run(lambda tx, hear=hear, cause=cause: hear(tx, told, cause))  # type: ignore[misc]
+            self.stores[name].run(lambda tx, hear=hear, cause=cause: hear(tx, told, cause))  # type: ignore[misc]
         assert password is not None
         return password
 

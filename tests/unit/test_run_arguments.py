@@ -16,12 +16,14 @@ from services.run import Duration, Run, main
 from services.runtime.settings import Settings
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("5m", 300), ("1h", 3600), ("0.5s", 0.5), ("45", 45)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20s", 20), ("5m", 300), ("1h", 3600), ("0.5s", 0.5), ("45", 45), ("7d", 604_800)]
+)
 def test_a_time_span(text: str, seconds: float) -> None:
     assert Duration().convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "0s", "-1s", "1d", "nan", "inf", "1e9s", "20 s s", "二十秒"])
+@pytest.mark.parametrize("text", ["", "s", "0s", "-1s", "1w", "nan", "inf", "1e9s", "20 s s", "二十秒"])
 def test_no_time_span(text: str) -> None:
     with pytest.raises(click.BadParameter, match="allowed are for example 20s"):
         Duration().convert(text, None, None)
