@@ -237,14 +237,14 @@ def test_many_messages_at_once_may_take_longer_than_one(broker: Broker) -> None:
     bus = RabbitBus(broker.url(), publish_s=2.0)
     bus.start([HISTORY])
     halting = gevent.spawn(_halts, broker)
-    others = gevent.spawn(bus.publish, [fact(f"other {n}", "globex") for n in range(1_500)])
+    others = gevent.spawn(bus.publish, [fact(f"other {n}", "globex") for n in range(3_000)])
     began = time.monotonic()
-    bus.publish([fact(str(n)) for n in range(3_000)])
+    bus.publish([fact(str(n)) for n in range(6_000)])
     assert time.monotonic() - began > 2.0, "too few to show anything"
     others.get(timeout=DEADLINE_S)
     halting.kill()
-    heard = texts(read(bus.consume("history.0", prefetch=2_000), 4_500))
-    assert [text for text in heard if " " not in text] == [str(n) for n in range(3_000)]
+    heard = texts(read(bus.consume("history.0", prefetch=2_000), 9_000))
+    assert [text for text in heard if " " not in text] == [str(n) for n in range(6_000)]
     bus.stop()
 
 
