@@ -16,7 +16,8 @@ const look = () => {
   if (bar) window.seen.push(bar.value);
 };
 look();
-new MutationObserver(look).observe(document.getElementById("import"), { childList: true, subtree: true, attributes: true });
+const all = { childList: true, subtree: true, attributes: true };
+new MutationObserver(look).observe(document.getElementById("import"), all);
 """
 
 
