@@ -66,7 +66,7 @@ lock: $(VENV)/run-ready
 # The pictures of the pages, taken by the browser test.
 picture: $(VENV)/test-ready
 	@tests/install-packages
-	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k "first_page or story or pictures"
+	TORITSUGI_PICTURE=docs/page.png $(BIN)/python -m pytest tests/browser -k "first_page or story or pictures or forwarding"
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Please install Python 3.11 or newer: sudo apt install python3 python3-venv"; exit 1; }

@@ -124,7 +124,7 @@ def test_the_log_in_on_a_narrow_screen(browser: object, served: Served) -> None:
     ("path", "heading", "name"),
     [
         ("report", "通話履歴", "-report"),
-        ("settings/acme", "営業時間", "-hours"),
+        ("settings/acme", "営業時間", "-settings"),
         ("health", "稼働状況", "-health"),
     ],
 )
