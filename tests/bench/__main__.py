@@ -164,7 +164,7 @@ def main(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not esl:
-            found = measure(groups or tuple(GROUPS), folder, size)
+            found = measure(tuple(dict.fromkeys(groups)) or tuple(GROUPS), folder, size)
         elif password_file and dial and bus:
             host, _, port = esl.rpartition(":")
             real = RealSwitch(host, int(port), password_file.read_text(encoding="utf-8").strip(), dial)
