@@ -23,7 +23,7 @@ from services.commands.beside import Duration, ask, at_console, at_stores, langu
 from services.directory import service as directory
 from services.directory.explaining.asking import HOME_TIMEZONE, Answer, CannotAsk, Question, asked, called
 from services.directory.explaining.replaying import Moved, Rules, moved
-from services.directory.tenants.problems import errors
+from services.directory.tenants.problems import errors, on_one_line
 from services.directory.tenants.settle import InForce, settle
 from services.directory.tenants.words import Lang
 from services.directory.tenants.yaml_files import read_folder
@@ -79,10 +79,10 @@ def route_explain(
         click.echo(msgspec.json.encode(answer))
         return
     client = f"{answer.tenant} {answer.name}" if answer.tenant else "-"
-    click.echo(f"{answer.caller} → {answer.dialled}  {answer.at}  {client}")
+    click.echo(on_one_line(f"{answer.caller} → {answer.dialled}  {answer.at}  {client}"))
     for position, reason in enumerate(answer.why, 1):
-        click.echo(f"  {position}. {reason}")
-    click.echo(f"→ {answer.words}")
+        click.echo(on_one_line(f"  {position}. {reason}"))
+    click.echo(on_one_line(f"→ {answer.words}"))
 
 
 def _draft(folder: Path) -> InForce:
@@ -170,4 +170,4 @@ def _lines(one: Moved, tenant: Tenant | None) -> Iterator[str]:
     yield f"{when}  {one.tenant}  {written(one.caller)} → {written(one.dialled)}"
     for sign, fate in (("-", one.before), ("+", one.after)):
         cost = "?" if fate.cost is None else f"{fate.cost.normalize():f}"
-        yield f"  {sign} {fate.words}  ({cost} yen)"
+        yield on_one_line(f"  {sign} {fate.words}  ({cost} yen)")

@@ -19,6 +19,7 @@ from services.history.report_web import readers
 from services.history.taken import outside, spoken_by_phones
 from services.runtime import clock
 from services.runtime.store import Store
+from services.runtime.threads import in_thread
 
 PATH = "/capacity"
 _SHOWN = 10
@@ -79,12 +80,15 @@ def add_routes(room: Blueprint, store: Store) -> None:
         )
         from_us = since(clock.now_us(), known.timezone)
         channels, spoken = store.run(lambda tx: (outside(tx, tenant, from_us), spoken_by_phones(tx, tenant, from_us)))
-        found = hours(channels, known.timezone), hours(spoken, known.timezone)
-        try:
-            page = capacity(*found, typed, goals)
+
+        def worked_out(asked: Asked | None, goals: Asked) -> CapacityPage:
+            return capacity(hours(channels, known.timezone), hours(spoken, known.timezone), asked, goals)
+
+        try:  # beside the hub, which has calls to decide: a month of a busy client takes its time
+            page = in_thread(lambda: worked_out(typed, goals))
         except ValueError:
             form.calls.errors = [gettext("これほど多くの通話は計算できません。")]
-            page = capacity(*found, None, DEFAULTS)
+            page = in_thread(lambda: worked_out(None, DEFAULTS))
         return render_template(
             "history/capacity.html", page=page, client=known, form=form, picture=_picture(page), shown=_SHOWN
         )
